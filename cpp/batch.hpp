@@ -1,0 +1,125 @@
+// Sequences side by side: where each one's rows lie in the caller's memory, and in which order the core takes them. Knows no
+// networks.
+#pragma once
+
+#include <algorithm>
+#include <numeric>
+#include <vector>
+
+#include "matrix.hpp"
+
+namespace bptt {
+
+/// One row per sequence and step, wherever the caller keeps it: row i of step t begins at base[i] + t * step[i] (t from 0).
+template <class T> struct Rows {
+  std::vector<T*> base;
+  std::vector<Index> step;
+
+  bool given() const { return !base.empty(); }
+  T* operator()(Index t, Index i) const { return base[std::size_t(i)] + t * step[std::size_t(i)]; }
+};
+
+/// Consecutive steps with the same sequences: [begin, begin + steps) x [0, rows), stored row after row from row `first` on.
+struct Window {
+  Index begin, steps, rows;
+  Index first;      // in compact storage, where h(0) has the first `batch` rows and no padded row exists
+  Index before;     // in compact storage: the row of step begin - 1
+  Index continue_;  // how many of its sequences go on in the next window
+
+  Index size() const { return steps * rows; }
+};
+
+/// The order of work: sequences sorted by length, longest first, so that those alive at a step are always the first rows; time cut
+/// into windows of about `rows_per_window` rows. It follows from the lengths alone.
+struct Timeline {
+  Timeline(const std::vector<Index>& lengths, Index rows_per_window) : batch(Index(lengths.size())), order(lengths.size()) {
+    std::iota(order.begin(), order.end(), Index(0));
+    std::stable_sort(order.begin(), order.end(),
+                     [&](Index i, Index j) { return lengths[std::size_t(i)] > lengths[std::size_t(j)]; });
+    Index begin = 0, first = batch, before = 0;
+    for (Index rows = batch; rows > 0;) {
+      const Index end = lengths[std::size_t(order[std::size_t(rows - 1)])];  // all `rows` sequences live up to here
+      const Index steps = end - begin;
+      const Index most = std::max<Index>(1, rows_per_window / rows);
+      const Index count = (steps + most - 1) / most;
+      for (Index w = 0; w < count; ++w) {
+        const Index share = steps / count + (w < steps % count);
+        windows.push_back({begin, share, rows, first, before, rows});
+        begin += share;
+        first += share * rows;
+        before = first - rows;
+        largest = std::max(largest, share * rows);
+      }
+      while (rows > 0 && lengths[std::size_t(order[std::size_t(rows - 1)])] == end) --rows;
+      if (!windows.empty()) windows.back().continue_ = rows;
+    }
+    stored = first;
+    tau = begin;
+  }
+
+  bool uniform() const { return windows.back().rows == batch; }
+  const Window& last() const { return windows.back(); }
+
+  /// The same rows in the order of work.
+  template <class T> Rows<T> sort(const Rows<T>& rows) const {
+    if (!rows.given() || uniform()) return rows;
+    Rows<T> sorted;
+    for (const Index i : order) {
+      sorted.base.push_back(rows.base[std::size_t(i)]);
+      sorted.step.push_back(rows.step[std::size_t(i)]);
+    }
+    return sorted;
+  }
+
+  Index batch, tau = 0;
+  Index stored = 0;   // rows of compact storage: h(0) and every step of every sequence
+  Index largest = 0;  // rows of the largest window
+  std::vector<Index> order;
+  std::vector<Window> windows;
+};
+
+/// Where all rows lie one after the other as in compact storage (h(0) excepted), nothing needs to be copied.
+template <class T> bool is_dense(const Rows<T>& rows, const Timeline& timeline, Index width) {
+  if (!timeline.uniform()) return false;
+  for (Index i = 0; i < timeline.batch; ++i)
+    if (rows.base[std::size_t(i)] != rows.base[0] + i * width ||
+        (rows.step[std::size_t(i)] != timeline.batch * width && timeline.tau > 1))
+      return false;
+  return true;
+}
+
+/// Rows [from, to) of the window, counted through its steps, into or out of a matrix of the window's rows.
+template <class S, class T> void gather(const Rows<S>& rows, const Window& w, Index width, Index from, Index to, T* window) {
+  for (Index f = from, t = from / w.rows, i = from % w.rows; f < to; ++f) {
+    std::copy_n(rows(w.begin + t, i), width, window + f * width);
+    if (++i == w.rows) i = 0, ++t;
+  }
+}
+
+template <class T> void scatter(const T* window, const Window& w, Index width, Index from, Index to, const Rows<T>& rows) {
+  for (Index f = from, t = from / w.rows, i = from % w.rows; f < to; ++f) {
+    std::copy_n(window + f * width, width, rows(w.begin + t, i));
+    if (++i == w.rows) i = 0, ++t;
+  }
+}
+
+/// A step whose value is not in [low, high): an index into the caller's rows.
+struct Outside {
+  Index sequence = -1, step = 0;
+  std::int64_t value = 0;
+};
+
+/// The first such step, if there is one. Steps whose weight is 0 are not read.
+template <class T>
+Outside first_outside(const Rows<const std::int64_t>& rows, const std::vector<Index>& lengths, std::int64_t low, std::int64_t high,
+                      const Rows<const T>& weight) {
+  for (Index i = 0; i < Index(rows.base.size()); ++i)
+    for (Index t = 0; t < lengths[std::size_t(i)]; ++t) {
+      if (weight.given() && *weight(t, i) == T(0)) continue;
+      const std::int64_t value = *rows(t, i);
+      if (value < low || value >= high) return {i, t, value};
+    }
+  return {};
+}
+
+}  // namespace bptt

@@ -1,0 +1,183 @@
+// Arrays in, arrays out: the one file that knows Python. The face in python/bptt has checked shapes and dtypes; what only a pass
+// over the data can tell (a token out of range) is checked here, before anything is computed.
+#include <pybind11/numpy.h>
+#include <pybind11/pybind11.h>
+#include <pybind11/stl.h>
+
+#include <stdexcept>
+#include <string>
+
+#include "bptt.hpp"
+#include "isa.hpp"
+#include "threads.hpp"
+
+namespace py = pybind11;
+
+namespace bptt {
+namespace {
+
+// The array's memory, after a check of what would otherwise read or write astray.
+template <class T> T* memory(const py::array& array, Index axes_before_row) {
+  if (!py::isinstance<py::array_t<std::remove_const_t<T>>>(array)) throw py::type_error("unexpected dtype");
+  for (Index axis = axes_before_row; axis < array.ndim(); ++axis)
+    if (array.shape(axis) > 1 && array.strides(axis) != array.itemsize()) throw py::value_error("rows must be contiguous");
+  if constexpr (std::is_const_v<T>)
+    return static_cast<T*>(array.data());
+  else
+    return static_cast<T*>(py::array(array).mutable_data());
+}
+
+// The same for an array without gaps.
+template <class T> T* all_memory(const py::array& array) {
+  if ((array.flags() & py::array::c_style) == 0) throw py::value_error("the array must be contiguous");
+  return memory<T>(array, array.ndim());
+}
+
+template <class T> Index stride(const py::array& array, Index axis) {
+  return array.shape(axis) > 1 ? array.strides(axis) / Index(sizeof(T)) : 0;
+}
+
+// [tau, batch, ...], or [batch, ...] where there is no time axis, or a list with [tau_i, ...] for each sequence, or None.
+template <class T> Rows<T> rows(const py::object& object, bool time) {
+  Rows<T> result;
+  if (object.is_none()) return result;
+  if (py::isinstance<py::list>(object)) {
+    for (const py::handle item : object) {
+      const auto array = py::reinterpret_borrow<py::array>(item);
+      result.base.push_back(memory<T>(array, 1));
+      result.step.push_back(stride<T>(array, 0));
+    }
+    return result;
+  }
+  const auto array = py::reinterpret_borrow<py::array>(object);
+  T* const data = memory<T>(array, time ? 2 : 1);
+  const Index batch = array.shape(time), step = time ? stride<T>(array, 0) : 0, next = stride<T>(array, time);
+  result.step.assign(std::size_t(batch), step);
+  for (Index i = 0; i < batch; ++i) result.base.push_back(data + i * next);
+  return result;
+}
+
+std::string place(const Outside& found, bool time) {
+  return (time ? " at step " + std::to_string(found.step) + " of sequence " : " for sequence ") + std::to_string(found.sequence);
+}
+
+template <class T>
+Batch<T> batch_of(const Network& network, const std::vector<Index>& lengths, const py::object& x, const py::object& h0,
+                  const py::object& y = py::none(), const py::object& weight = py::none()) {
+  Batch<T> batch;
+  const bool every_step = network.readout == Readout::all;
+  batch.lengths = lengths;
+  batch.h0 = rows<const T>(h0, false);
+  batch.weight = rows<const T>(weight, every_step);
+  if (network.input == Input::real) {
+    batch.x = rows<const T>(x, true);
+  } else {
+    batch.tokens = rows<const std::int64_t>(x, true);
+    const Outside found = first_outside<T>(batch.tokens, lengths, 0, network.n_in, {});
+    if (found.sequence >= 0)
+      throw py::value_error("x: expected tokens in [0, " + std::to_string(network.n_in) + "), got " + std::to_string(found.value) +
+                            place(found, true));
+  }
+  if (y.is_none()) return batch;
+  if (network.output != Output::softmax) {
+    batch.y = rows<const T>(y, every_step);
+  } else {
+    batch.targets = rows<const std::int64_t>(y, every_step);
+    const std::vector<Index> targets_of_each(lengths.size(), 1);
+    const Outside found = first_outside<T>(batch.targets, every_step ? lengths : targets_of_each, -1, network.n_out, batch.weight);
+    if (found.sequence >= 0)
+      throw py::value_error("y: expected classes in [0, " + std::to_string(network.n_out) + "), or -1 for none, got " +
+                            std::to_string(found.value) + place(found, every_step));
+  }
+  return batch;
+}
+
+// Calls f with a number of the type of the parameters.
+template <class F> auto with_dtype(const py::array& parameters, const F& f) {
+  return py::isinstance<py::array_t<float>>(parameters) ? f(float()) : f(double());
+}
+
+void py_forward(const Network& network, const py::array& parameters, const std::vector<Index>& lengths, const py::object& x,
+                const py::object& h0, const py::object& h, const py::object& o, const py::object& h_last) {
+  with_dtype(parameters, [&](auto number) {
+    using T = decltype(number);
+    const auto batch = batch_of<T>(network, lengths, x, h0);
+    const States<T> states{rows<T>(h, true), rows<T>(o, network.readout == Readout::all), rows<T>(h_last, false)};
+    const T* const p = all_memory<const T>(parameters);
+    const py::gil_scoped_release release;
+    forward<T>(network, p, batch, states);
+  });
+}
+
+double py_loss(const Network& network, const py::array& parameters, const std::vector<Index>& lengths, const py::object& x,
+               const py::object& y, const py::object& h0, const py::object& weight) {
+  return with_dtype(parameters, [&](auto number) {
+    using T = decltype(number);
+    const auto batch = batch_of<T>(network, lengths, x, h0, y, weight);
+    const T* const p = all_memory<const T>(parameters);
+    const py::gil_scoped_release release;
+    return loss<T>(network, p, batch);
+  });
+}
+
+double py_loss_and_gradients(const Network& network, const py::array& parameters, const std::vector<Index>& lengths,
+                             const py::object& x, const py::object& y, const py::object& h0, const py::object& weight,
+                             const py::array& flat, const py::object& dh0, const py::object& dx, const py::object& h_last) {
+  return with_dtype(parameters, [&](auto number) {
+    using T = decltype(number);
+    const auto batch = batch_of<T>(network, lengths, x, h0, y, weight);
+    const Gradients<T> gradients{all_memory<T>(flat), rows<T>(dh0, false), rows<T>(dx, true), rows<T>(h_last, false)};
+    const T* const p = all_memory<const T>(parameters);
+    const py::gil_scoped_release release;
+    return loss_and_gradients<T>(network, p, batch, gradients);
+  });
+}
+
+void py_output_unit(const Network& network, const py::array& o, const py::array& y_hat) {
+  with_dtype(o, [&](auto number) {
+    using T = decltype(number);
+    const T* const from = all_memory<const T>(o);
+    T* const to = all_memory<T>(y_hat);
+    const py::gil_scoped_release release;
+    output_unit<T>(network.output, from, network.n_out > 0 ? o.size() / network.n_out : 0, network.n_out, to);
+  });
+}
+
+void py_tanh(const py::array& x, const py::array& y) {
+  with_dtype(x, [&](auto number) {
+    using T = decltype(number);
+    kernels<T>().tanh(all_memory<const T>(x), x.size(), all_memory<T>(y));
+  });
+}
+
+}  // namespace
+}  // namespace bptt
+
+PYBIND11_MODULE(_core, m, py::mod_gil_not_used()) {
+  using namespace bptt;
+  py::enum_<Input>(m, "Input").value("real", Input::real).value("token", Input::token);
+  py::enum_<Output>(m, "Output")
+      .value("softmax", Output::softmax)
+      .value("sigmoid", Output::sigmoid)
+      .value("linear", Output::linear);
+  py::enum_<Readout>(m, "Readout").value("all", Readout::all).value("last", Readout::last);
+  py::class_<Network>(m, "Network")
+      .def(py::init([](Index n_in, Index n_hidden, Index n_out, Input input, Output output, Readout readout) {
+             return Network{n_in, n_hidden, n_out, input, output, readout};
+           }),
+           py::arg("n_in"), py::arg("n_hidden"), py::arg("n_out"), py::arg("input"), py::arg("output"), py::arg("readout"))
+      .def_property_readonly("size", &Network::size);
+  m.def("forward", &py_forward, py::arg("network"), py::arg("parameters"), py::arg("lengths"), py::arg("x"), py::arg("h0"),
+        py::arg("h"), py::arg("o"), py::arg("h_last"));
+  m.def("loss", &py_loss, py::arg("network"), py::arg("parameters"), py::arg("lengths"), py::arg("x"), py::arg("y"), py::arg("h0"),
+        py::arg("weight"));
+  m.def("loss_and_gradients", &py_loss_and_gradients, py::arg("network"), py::arg("parameters"), py::arg("lengths"), py::arg("x"),
+        py::arg("y"), py::arg("h0"), py::arg("weight"), py::arg("flat"), py::arg("dh0"), py::arg("dx"), py::arg("h_last"));
+  m.def("output_unit", &py_output_unit, py::arg("network"), py::arg("o"), py::arg("y_hat"));
+  m.def("tanh", &py_tanh, py::arg("x"), py::arg("y"));
+  m.def("supported_isas", &supported_isas);
+  m.def("isa", &isa);
+  m.def("set_isa", &set_isa, py::arg("name"));
+  m.def("num_threads", &num_threads);
+  m.def("set_num_threads", &set_num_threads, py::arg("n"));
+}

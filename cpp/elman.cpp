@@ -1,0 +1,402 @@
+// The network whose recurrence runs from hidden to hidden units (figure 10.3; figure 10.5 where only the last step is read out):
+// forward left to right, back-propagation through time right to left. Knows no instruction set.
+#include <algorithm>
+#include <type_traits>
+#include <vector>
+
+#include "bptt.hpp"
+#include "isa.hpp"
+#include "products.hpp"
+#include "readout.hpp"
+#include "threads.hpp"
+
+namespace bptt {
+namespace {
+
+constexpr Index rows_per_window = 400;         // a window of h, o and their gradients stays in near memory
+constexpr Index rows_per_piece = 48;           // of a product over a window: a multiple of every tile's rows
+constexpr double operations_per_thread = 2e5;  // what is less than this a thread is not woken for
+
+template <class T> class Elman {
+ public:
+  Elman(const Network& network, const T* parameters, const Batch<T>& batch)
+      : net(network), k(kernels<T>()), p(network, parameters), timeline(batch.lengths, rows_per_window), n(network.n_hidden) {
+    x = timeline.sort(batch.x);
+    tokens = timeline.sort(batch.tokens);
+    sorted.targets = timeline.sort(batch.targets);
+    sorted.y = timeline.sort(batch.y);
+    sorted.weight = timeline.sort(batch.weight);
+    h0 = Array<T>(timeline.batch * n);
+    if (batch.h0.given())
+      gather(timeline.sort(batch.h0), single_step(timeline.batch), n, 0, timeline.batch, h0.data());
+    else
+      std::fill_n(h0.data(), timeline.batch * n, T(0));
+    zero = Array<T>(std::max(n, net.n_in));
+    std::fill_n(zero.data(), std::max(n, net.n_in), T(0));
+    W_transposed = pack_transposed<T>(k, p.W);
+    V_transposed = pack_transposed<T>(k, p.V);
+    o_window = Array<T>(std::max(timeline.largest, timeline.batch) * net.n_out);
+    h_last = Array<T>(timeline.batch * n);
+    if (net.input == Input::real) {
+      U_transposed = pack_transposed<T>(k, p.U);
+      x_window = Array<T>(timeline.largest * net.n_in);
+    } else {
+      token_window = Array<std::int32_t>(timeline.largest);
+      if (net.n_in <= timeline.stored) make_token_table();
+    }
+  }
+
+  void forward(const States<T>& results) {
+    const Rows<T> h = timeline.sort(results.h), o = timeline.sort(results.o);
+    const bool h_in_place = is_dense(h, timeline, n), o_in_place = is_dense(o, timeline, net.n_out) && net.readout == Readout::all;
+    walk([&](const Window& w) { return h_in_place ? h(w.begin, 0) : nullptr; },
+         [&](const Window& w, Matrix<const T> h_w) {
+           pieces(w, [&](Index from, Index to) {
+             if (!h_in_place) scatter(h_w.data, w, n, from, to, h);
+             if (net.readout == Readout::last) return;
+             const Matrix<T> o_w(o_in_place ? o(w.begin, 0) : o_window.data(), w.size(), net.n_out);
+             outputs(h_w.middle_rows(from, to - from), o_w.middle_rows(from, to - from));
+             if (!o_in_place) scatter(o_w.data, w, net.n_out, from, to, o);
+           });
+         });
+    const Window all = single_step(timeline.batch);
+    scatter(h_last.data(), all, n, 0, timeline.batch, timeline.sort(results.h_last));
+    if (net.readout == Readout::last) {
+      outputs(last_states(), o_window.matrix(timeline.batch, net.n_out));
+      scatter(o_window.data(), all, net.n_out, 0, timeline.batch, o);
+    }
+  }
+
+  double loss() {
+    Losses<T> losses(net, k, sorted, std::max(timeline.largest, timeline.batch));
+    double total = 0;
+    walk([](const Window&) { return nullptr; },
+         [&](const Window& w, Matrix<const T> h) {
+           if (net.readout == Readout::last) return;
+           const Matrix<T> o = o_window.matrix(w.size(), net.n_out);
+           pieces(w, [&](Index from, Index to) {
+             outputs(h.middle_rows(from, to - from), o.middle_rows(from, to - from));
+             losses(w, from, to, o, false);
+           });
+           total += losses.total(w.size());
+         });
+    return net.readout == Readout::last ? last_loss(losses, false) : total;
+  }
+
+  double loss_and_gradients(const Gradients<T>& results) {
+    // Left to right: all states are stored.
+    const Array<T> store(timeline.stored * n);
+    const auto stored = [&](Index first, Index rows) { return Matrix<T>(store.data() + first * n, rows, n); };
+    std::copy_n(h0.data(), timeline.batch * n, store.data());
+    for (const Window& w : timeline.windows) {
+      states(w, stored(w.before, w.rows), stored(w.first, w.size()));
+      keep_last(w, stored(w.first, w.size()));
+    }
+    scatter(h_last.data(), single_step(timeline.batch), n, 0, timeline.batch, timeline.sort(results.h_last));
+
+    // Right to left: o(t), the loss and da(t) are made window by window.
+    const Parameters<T> d(net, results.flat);
+    const WeightGradient<T> dW(k, d.W), dV(k, d.V);
+    std::fill_n(d.b, n, T(0));
+    std::fill_n(d.c, net.n_out, T(0));
+    const InputGradient dU(*this, d.U);
+    W_packed = pack<T>(k, p.W);
+    V_packed = pack<T>(k, p.V);
+    da_window = Array<T>(timeline.largest * n);
+    da_next = Array<T>(timeline.batch * n);
+    const Rows<T> dx = timeline.sort(results.x);
+    Array<T> dx_window;
+    if (dx.given()) {
+      U_packed = pack<T>(k, p.U);
+      dx_window = Array<T>(timeline.largest * net.n_in);
+    }
+    Losses<T> losses(net, k, sorted, std::max(timeline.largest, timeline.batch));
+    std::vector<Outer<T>> products;
+    double total = 0;
+
+    if (net.readout == Readout::last) {
+      total = last_loss(losses, true);
+      const Matrix<T> d_o = o_window.matrix(timeline.batch, net.n_out);
+      dh_last = Array<T>(timeline.batch * n);
+      Sum<T>(k).from(zero.data()).plus(d_o, V_packed).into(dh_last.matrix(timeline.batch, n));
+      dV.add(d_o, last_states(), products);
+      run(products);
+      k.add_rows(d_o.data, net.n_out, nullptr, d_o.rows, net.n_out, d.c);
+    }
+
+    for (auto w = timeline.windows.rbegin(); w != timeline.windows.rend(); ++w) {
+      const Matrix<T> h = stored(w->first, w->size()), before = stored(w->before, w->rows);
+      const Matrix<T> d_o = o_window.matrix(w->size(), net.n_out), da = da_window.matrix(w->size(), n);
+      const bool every_step = net.readout == Readout::all;
+
+      pieces(*w, [&](Index from, Index to) {
+        const Index rows = to - from;
+        if (net.input == Input::real) gather(x, *w, net.n_in, from, to, x_window.data());
+        if (net.input == Input::token) gather(tokens, *w, 1, from, to, token_window.data());
+        if (!every_step) return;
+        outputs(h.middle_rows(from, rows), d_o.middle_rows(from, rows));
+        losses(*w, from, to, d_o, true);
+        if (few(*w)) Sum<T>(k).from(zero.data()).plus(d_o.middle_rows(from, rows), V_packed).into(da.middle_rows(from, rows));
+      });
+      if (every_step) total += losses.total(w->size());
+      blocks(*w, [&](Index from, Index to) { back_through_time(*w, from, to, h, d_o, da); });
+
+      // Products over all steps of the window.
+      if (every_step) dV.add(d_o, h, products);
+      dW.add(da.middle_rows(0, w->rows), before, products);
+      dW.add(da.middle_rows(w->rows, w->size() - w->rows), h.middle_rows(0, w->size() - w->rows), products);
+      dU.add(*w, da, products);
+      run(products);
+      if (net.input == Input::token) dU.add_tokens(*w, da);
+      k.add_rows(da.data, n, nullptr, w->size(), n, d.b);
+      if (every_step) k.add_rows(d_o.data, net.n_out, nullptr, w->size(), net.n_out, d.c);
+      if (dx.given())
+        pieces(*w, [&](Index from, Index to) {
+          const Matrix<T> dx_w = dx_window.matrix(w->size(), net.n_in);
+          Sum<T>(k).from(zero.data()).plus(da.middle_rows(from, to - from), U_packed).into(dx_w.middle_rows(from, to - from));
+          scatter(dx_window.data(), *w, net.n_in, from, to, dx);
+        });
+      std::copy_n(da.data, w->rows * n, da_next.data());
+    }
+
+    dW.finish();
+    dV.finish();
+    dU.finish();
+    const Matrix<T> dh0 = da_window.matrix(timeline.batch, n);  // dL/dh(0) = W^T da(1)
+    Sum<T>(k).from(zero.data()).plus(da_next.matrix(timeline.batch, n), W_packed).into(dh0);
+    scatter(dh0.data, single_step(timeline.batch), n, 0, timeline.batch, timeline.sort(results.h0));
+    return total;
+  }
+
+ private:
+  // With few rows a step is a product of a matrix and hardly more than a vector: then all that is not recurrent is taken out of
+  // the loop over time and made into products over many steps. With many rows one tile does the whole step.
+  bool few(const Window& w) const { return w.rows < k.tile_rows; }
+
+  int threads_for(double operations) const {
+    return int(std::clamp(operations / operations_per_thread, 1.0, double(num_threads())));
+  }
+
+  // Cuts the rows of a window: all its steps are one long list, for what does not depend on the step before.
+  template <class Work> void pieces(const Window& w, const Work& work) const {
+    const Index count = (w.size() + rows_per_piece - 1) / rows_per_piece;
+    const double operations = double(w.size()) * double((n + net.n_in) * net.n_out + net.n_in * n);
+    parallel(count, threads_for(operations), [&](Index i) { work(w.size() * i / count, w.size() * (i + 1) / count); });
+  }
+
+  // Cuts the batch: each block goes through all steps of the window by itself.
+  template <class Work> void blocks(const Window& w, const Work& work) const {
+    const int threads = int(std::min<Index>(w.rows, threads_for(double(w.size()) * double((n + net.n_in + net.n_out) * n))));
+    parallel(threads, threads, [&](Index i) { work(w.rows * i / threads, w.rows * (i + 1) / threads); });
+  }
+
+  void run(std::vector<Outer<T>>& products) const {
+    double operations = 0;
+    for (const Outer<T>& s : products) operations += double(s.rows) * double(s.m) * double(s.n);
+    parallel(Index(products.size()), threads_for(operations), [&](Index i) { k.outer(products[std::size_t(i)]); });
+    products.clear();
+  }
+
+  // One row per token: b + the token's column of U.
+  void make_token_table() {
+    token_table = Array<T>(net.n_in * n);
+    for (Index j = 0; j < n; ++j)
+      for (Index token = 0; token < net.n_in; ++token) token_table[token * n + j] = p.b[j] + p.U(j, token);
+  }
+
+  bool has_token_table() const { return net.n_in <= timeline.stored; }
+
+  // h(t) of the window, from h(t-1) of the step before it.
+  void states(const Window& w, Matrix<const T> before, Matrix<T> h) {
+    const bool real = net.input == Input::real;
+    const bool dense = real && is_dense(x, timeline, net.n_in);
+    const bool start_in_place = real ? few(w) : !has_token_table();  // h holds a(t) - W h(t-1) when its step is taken
+    const Matrix<const T> x_w(dense ? x(w.begin, 0) : x_window.data(), w.size(), net.n_in);
+    const auto fetch = [&](Index from, Index to) {
+      if (!real) gather(tokens, w, 1, from, to, token_window.data());
+      if (real && !dense) gather(x, w, net.n_in, from, to, x_window.data());
+    };
+    if (start_in_place)
+      pieces(w, [&](Index from, Index to) {
+        fetch(from, to);
+        const Index rows = to - from;
+        if (real) return Sum<T>(k).from(p.b).plus(x_w.middle_rows(from, rows), U_transposed).into(h.middle_rows(from, rows));
+        for (Index f = from; f < to; ++f)
+          for (Index j = 0; j < n; ++j) h(f, j) = p.b[j] + p.U(j, token_window[f]);
+      });
+    blocks(w, [&](Index from, Index to) {
+      const Index rows = to - from;
+      for (Index t = 0; t < w.steps; ++t) {
+        const Index first = t * w.rows + from;
+        const Matrix<T> h_t = h.middle_rows(first, rows);
+        if (!start_in_place) fetch(first, first + rows);
+        Sum<T> a(k);
+        if (start_in_place)
+          a.from(h_t);
+        else if (real)
+          a.from(p.b).plus(x_w.middle_rows(first, rows), U_transposed);
+        else
+          a.from({token_table.data(), net.n_in, n}, token_window.data() + first);
+        a.plus(t == 0 ? before.middle_rows(from, rows) : Matrix<const T>(h.middle_rows(first - w.rows, rows)), W_transposed);
+        a.tanh_into(h_t);
+      }
+    });
+  }
+
+  // o(t) = c + V h(t)
+  void outputs(Matrix<const T> h, Matrix<T> o) const { Sum<T>(k).from(p.c).plus(h, V_transposed).into(o); }
+
+  Matrix<const T> last_states() const { return {h_last.data(), timeline.batch, n}; }
+
+  // The sequences that end with this window.
+  void keep_last(const Window& w, Matrix<const T> h) {
+    for (Index i = w.continue_; i < w.rows; ++i) std::copy_n(h.row(w.size() - w.rows + i), n, h_last.data() + i * n);
+  }
+
+  // All windows, holding the states of one at a time; `place` says where they go, nullptr for anywhere.
+  template <class Place, class Work> void walk(const Place& place, const Work& work) {
+    Array<T> window, before(timeline.batch * n);
+    std::copy_n(h0.data(), timeline.batch * n, before.data());
+    for (const Window& w : timeline.windows) {
+      T* to = place(w);
+      if (to == nullptr && window.data() == nullptr) window = Array<T>(timeline.largest * n);
+      const Matrix<T> h(to != nullptr ? to : window.data(), w.size(), n);
+      states(w, before.matrix(w.rows, n), h);
+      keep_last(w, h);
+      work(w, h);
+      std::copy_n(h.row(w.size() - w.rows), w.rows * n, before.data());
+    }
+  }
+
+  double last_loss(Losses<T>& losses, bool gradient) {
+    const Matrix<T> o = o_window.matrix(timeline.batch, net.n_out);
+    outputs(last_states(), o);
+    losses(single_step(timeline.batch), 0, timeline.batch, o, gradient);
+    return losses.total(timeline.batch);
+  }
+
+  // da(t) = (V^T do(t) + W^T da(t+1)) * (1 - h(t)^2), for the sequences [from, to), from the last step of the window to its first.
+  void back_through_time(const Window& w, Index from, Index to, Matrix<const T> h, Matrix<const T> d_o, Matrix<T> da) const {
+    for (Index t = w.steps - 1; t >= 0; --t) {
+      const bool last_step = t == w.steps - 1;
+      const Index goes_on = std::clamp(last_step ? w.continue_ : w.rows, from, to);  // beyond: no step t + 1
+      const auto rows_of_step = [&](Index begin, Index end, bool recurrent) {
+        const Index first = t * w.rows + begin, rows = end - begin;
+        Sum<T> dh(k);
+        if (net.readout == Readout::last)
+          recurrent ? dh.from(zero.data()) : dh.from(Matrix<const T>(dh_last.data() + begin * n, rows, n));
+        else if (few(w))
+          dh.from(da.middle_rows(first, rows));
+        else
+          dh.from(zero.data()).plus(d_o.middle_rows(first, rows), V_packed);
+        if (recurrent)
+          dh.plus(last_step ? Matrix<const T>(da_next.data() + begin * n, rows, n)
+                            : Matrix<const T>(da.middle_rows(first + w.rows, rows)),
+                  W_packed);
+        dh.times_derivative_into(h.middle_rows(first, rows), da.middle_rows(first, rows));
+      };
+      rows_of_step(from, goes_on, true);
+      rows_of_step(goes_on, to, false);
+    }
+  }
+
+  // dU: a product with x(t); for tokens the sum of da(t) over the steps of each token, in that token's column.
+  class InputGradient {
+   public:
+    InputGradient(const Elman& elman, Matrix<T> dU)
+        : e(elman), U(dU), real(e.net.input == Input::real), product(e.k, real ? dU : Matrix<T>(dU.data, 0, 0)) {
+      if (real) return;
+      std::fill_n(dU.data, dU.rows * dU.cols, T(0));
+      head.assign(std::size_t(dU.cols), -1);
+      next.resize(std::size_t(e.timeline.largest));
+      steps.resize(next.size());
+      sum = Array<T>(dU.rows);
+      if (e.has_token_table()) {
+        table = Array<T>(dU.rows * dU.cols);
+        std::fill_n(table.data(), dU.rows * dU.cols, T(0));
+      }
+    }
+
+    void add(const Window& w, Matrix<const T> da, std::vector<Outer<T>>& products) const {
+      if (real) product.add(da, Matrix<const T>(e.x_window.data(), w.size(), e.net.n_in), products);
+    }
+
+    void add_tokens(const Window& w, Matrix<const T> da) const {
+      // The steps of a token, in order, as a list: head[token], next[head[token]], ...
+      const std::int32_t* token = e.token_window.data();
+      for (Index r = w.size() - 1; r >= 0; --r) {
+        next[std::size_t(r)] = head[std::size_t(token[r])];
+        head[std::size_t(token[r])] = std::int32_t(r);
+      }
+      for (Index r = 0; r < w.size(); ++r) {
+        std::int32_t& first = head[std::size_t(token[r])];
+        if (first < 0) continue;
+        Index count = 0;
+        for (std::int32_t i = first; i >= 0; i = next[std::size_t(i)]) steps[std::size_t(count++)] = i;
+        first = -1;
+        if (e.has_token_table()) {
+          e.k.add_rows(da.data, da.stride, steps.data(), count, e.n, table.data() + token[r] * e.n);
+        } else {
+          std::fill_n(sum.data(), e.n, T(0));
+          e.k.add_rows(da.data, da.stride, steps.data(), count, e.n, sum.data());
+          for (Index j = 0; j < e.n; ++j) U(j, token[r]) += sum[j];
+        }
+      }
+    }
+
+    void finish() const {
+      if (real) return product.finish();
+      if (!e.has_token_table()) return;
+      for (Index j = 0; j < U.rows; ++j)
+        for (Index token = 0; token < U.cols; ++token) U(j, token) = table[token * U.rows + j];
+    }
+
+   private:
+    const Elman& e;
+    Matrix<T> U;
+    bool real;
+    WeightGradient<T> product;
+    mutable std::vector<std::int32_t> head, next, steps;
+    Array<T> table, sum;
+  };
+
+  const Network& net;
+  const Kernels<T>& k;
+  const Parameters<const T> p;
+  const Timeline timeline;
+  const Index n;  // n_hidden
+
+  Rows<const T> x;
+  Rows<const std::int64_t> tokens;
+  Batch<T> sorted;  // what the losses read
+  Packed<T> U_transposed, W_transposed, V_transposed, U_packed, W_packed, V_packed;
+  Array<T> h0, h_last, dh_last, zero, token_table, x_window, o_window, da_window, da_next;
+  Array<std::int32_t> token_window;
+};
+
+}  // namespace
+
+template <class T> void forward(const Network& network, const T* parameters, const Batch<T>& batch, const States<T>& results) {
+  const FlushDenormals flush;
+  Elman<T>(network, parameters, batch).forward(results);
+}
+
+template <class T> double loss(const Network& network, const T* parameters, const Batch<T>& batch) {
+  const FlushDenormals flush;
+  return Elman<T>(network, parameters, batch).loss();
+}
+
+template <class T>
+double loss_and_gradients(const Network& network, const T* parameters, const Batch<T>& batch, const Gradients<T>& results) {
+  const FlushDenormals flush;
+  return Elman<T>(network, parameters, batch).loss_and_gradients(results);
+}
+
+template void forward(const Network&, const float*, const Batch<float>&, const States<float>&);
+template void forward(const Network&, const double*, const Batch<double>&, const States<double>&);
+template double loss(const Network&, const float*, const Batch<float>&);
+template double loss(const Network&, const double*, const Batch<double>&);
+template double loss_and_gradients(const Network&, const float*, const Batch<float>&, const Gradients<float>&);
+template double loss_and_gradients(const Network&, const double*, const Batch<double>&, const Gradients<double>&);
+
+}  // namespace bptt

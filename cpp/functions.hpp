@@ -1,0 +1,107 @@
+// exp, tanh and the logarithms, a vector at a time, each within 2 ulp. Knows no memory and no networks; included by kernels.cpp
+// alone.
+#pragma once
+
+#include "simd.hpp"
+
+namespace bptt::BPTT_ISA {
+namespace {
+
+// sum of c[k] x^k, by Horner's rule
+template <class T, int n> [[gnu::always_inline]] inline Vector<T> polynomial(Vector<T> x, const T (&c)[n]) {
+  Vector<T> p = broadcast(c[n - 1]);
+#pragma GCC unroll 16
+  for (int k = n - 2; k >= 0; --k) p = fma(p, x, broadcast(c[k]));
+  return p;
+}
+
+template <class T> struct Constants;
+
+// q: (exp(r) - 1 - r) / r^2 on |r| <= ln(2)/2;  g: (atanh(s) - s) / s^3 in s^2, up to s = 1/3. Minimax, by Remez exchange.
+template <> struct Constants<float> {
+  static constexpr float log2_e = 1.44269504088896341f, ln2_high = 0.693359375f, ln2_low = -2.12194440054690583e-4f;
+  static constexpr float round = 12582912.0f;  // 1.5 * 2^23: adding it leaves the nearest integer in the low bits
+  static constexpr int mantissa = 23;
+  static constexpr std::int32_t bias = 127;
+  static constexpr float exp_zero = -87.3f;  // below: exp is below the smallest normal number
+  static constexpr float tanh_one = -20.0f;  // 2 x below: tanh rounds to -1
+  static constexpr float q[] = {0.50000000269501713f, 0.16666576970026700f, 0.041666375133902483f, 0.0083631812376520448f,
+                                0.0013941124021726353f};
+  static constexpr float g[] = {0.33333333333560899f,  0.19999999802214697f,  0.14285742326463905f, 0.11109624710568311f,
+                                0.091281933131939448f, 0.072187087705695576f, 0.095459250692092323f};
+};
+
+template <> struct Constants<double> {
+  static constexpr double log2_e = 1.44269504088896340736, ln2_high = 6.93147180369123816490e-01,
+                          ln2_low = 1.90821492927058770002e-10;
+  static constexpr double round = 6755399441055744.0;  // 1.5 * 2^52
+  static constexpr int mantissa = 52;
+  static constexpr std::int64_t bias = 1023;
+  static constexpr double exp_zero = -708.3;
+  static constexpr double tanh_one = -40.0;
+  static constexpr double q[] = {0.50000000000000010223,     0.16666666666666674531,   0.041666666666624123685,
+                                 0.0083333333333222064253,   0.0013888888917215464878, 0.00019841269886593242623,
+                                 0.000024801521293631156394, 2.7557242334461311045e-6, 2.7620089410422870213e-7,
+                                 2.5110050643311260268e-8};
+  static constexpr double g[] = {0.33333333333333333330,  0.20000000000000008112,  0.14285714285710837288,
+                                 0.11111111111684888482,  0.09090909041640467016,  0.076923101841915416494,
+                                 0.066665869730046060291, 0.058840241539217825292, 0.052399264641756045416,
+                                 0.049728455893803871317, 0.031601039600740241623, 0.076270136060174357402};
+};
+
+// exp(x) = scale + scale * fraction, with scale = 2^k, k = round(x / ln 2), and fraction = exp(r) - 1 of the rest r.
+template <class T> struct Exponential {
+  Vector<T> scale, fraction;
+};
+
+template <class T> [[gnu::always_inline]] inline Exponential<T> exponential(Vector<T> x) {
+  using C = Constants<T>;
+  const Vector<T> shifted = fma(x, broadcast(C::log2_e), broadcast(C::round));
+  const Vector<T> k = shifted - broadcast(C::round);
+  const Vector<T> r = fma(k, broadcast(-C::ln2_low), fma(k, broadcast(-C::ln2_high), x));
+  const Vector<T> fraction = fma(r * r, polynomial<T>(r, C::q), r);
+  const Bits<T> one = Bits<T>{} + (C::bias << C::mantissa);
+  return {(Vector<T>)((bits<T>(shifted) << C::mantissa) + one), fraction};
+}
+
+// For x <= 0 (softmax and sigmoid need no other); NaN stays NaN.
+template <class T> [[gnu::always_inline]] inline Vector<T> exp(Vector<T> x) {
+  const Exponential<T> e = exponential<T>(x);
+  return x < broadcast(Constants<T>::exp_zero) ? Vector<T>{} : fma(e.scale, e.fraction, e.scale);
+}
+
+// tanh |x| = -m / (2 + m), with m = exp(-2 |x|) - 1: no cancellation near 0, no overflow, one division.
+template <class T> [[gnu::always_inline]] inline Vector<T> tanh(Vector<T> x) {
+  Vector<T> u = absolute<T>(x) * broadcast(T(-2));
+  u = u < broadcast(Constants<T>::tanh_one) ? broadcast(Constants<T>::tanh_one) : u;
+  const Exponential<T> e = exponential<T>(u);
+  const Vector<T> m = fma(e.scale, e.fraction, e.scale - broadcast(T(1)));
+  return with_sign_of<T>(absolute<T>(m) / (m + broadcast(T(2))), x);
+}
+
+// 2 atanh(s) = log((1 + s) / (1 - s)), for 0 <= s <= 1/3
+template <class T> [[gnu::always_inline]] inline Vector<T> twice_atanh(Vector<T> s) {
+  const Vector<T> z = s * s;
+  const Vector<T> twice = s + s;
+  return fma(twice * z, polynomial<T>(z, Constants<T>::g), twice);
+}
+
+// log(1 + e), for 0 <= e <= 1: exact where e is tiny
+template <class T> [[gnu::always_inline]] inline Vector<T> log1p(Vector<T> e) { return twice_atanh<T>(e / (e + broadcast(T(2)))); }
+
+// log(x), for normal x >= 1; NaN stays NaN. x = 2^k m with 1 <= m < 2.
+[[gnu::always_inline]] inline Vector<double> log(Vector<double> x) {
+  using C = Constants<double>;
+  const Bits<double> one = Bits<double>{} + (C::bias << C::mantissa);
+  const Bits<double> mantissa = Bits<double>{} + ((std::int64_t(1) << C::mantissa) - 1);
+  const Vector<double> m = (Vector<double>)((bits<double>(x) & mantissa) | one);
+  // 2^52 + (exponent bits) is a double whose low bits are the integer
+  const Bits<double> exponent = ((bits<double>(x) >> C::mantissa) & 2047) | (Bits<double>{} + (std::int64_t(1075) << C::mantissa));
+  const Vector<double> k = (Vector<double>)exponent - broadcast(4503599627370496.0 + double(C::bias));
+  const Vector<double> fraction = twice_atanh<double>((m - broadcast(1.0)) / (m + broadcast(1.0)));
+  const Vector<double> y = fma(k, broadcast(C::ln2_high), fma(k, broadcast(C::ln2_low), fraction));
+  return x == x ? y : x;
+}
+
+}  // namespace
+}  // namespace bptt::BPTT_ISA

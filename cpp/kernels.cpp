@@ -1,0 +1,362 @@
+// The kernels, compiled once per instruction set (BPTT_ISA names it). Knows no networks and no standard library.
+#include "kernels.hpp"
+
+#include "functions.hpp"
+
+namespace bptt::BPTT_ISA {
+namespace {
+
+// A tile is R rows by P vectors of sums, all in registers. Enough sums must be in flight to hide the latency of a multiply-add,
+// so few rows take many vectors.
+constexpr int tile_rows = registers == 32 ? 8 : 6;
+template <int R> constexpr int wide = R == 1 ? 8 : R == 2 ? (registers == 32 ? 8 : 4) : R == 3 ? 4 : 2;
+
+// ---- start + A1 B1 + A2 B2 -------------------------------------------------------------------------------------------------
+
+template <class T, int R, int P>
+[[gnu::always_inline]] inline void accumulate(Vector<T> (&sums)[R][P], const Product<T>& product, Index row, Index column) {
+  constexpr Index width = (P == 1 ? 1 : 2) * lanes<T>;  // only the last panel is one vector wide
+  const Index panel = width * product.depth;
+  const T* a = product.a + row * product.a_stride;
+  const T* b = product.panels + column * product.depth;
+  for (Index k = 0; k < product.depth; ++k, b += width) {
+    Vector<T> row_of_b[P];
+#pragma GCC unroll 8
+    for (int p = 0; p < P; ++p) row_of_b[p] = load(b + (p / 2) * panel + (p % 2) * lanes<T>);
+#pragma GCC unroll 8
+    for (int r = 0; r < R; ++r) {
+      const Vector<T> x = broadcast(a[r * product.a_stride + k]);
+#pragma GCC unroll 8
+      for (int p = 0; p < P; ++p) sums[r][p] = fma(x, row_of_b[p], sums[r][p]);
+    }
+  }
+}
+
+// Columns [column, column + P vectors) of rows [row, row + R); `last` columns of the last vector exist.
+template <class T, int R, int P> void affine_tile(const Affine<T>& s, Index row, Index column, Index last) {
+  Vector<T> sums[R][P];
+#pragma GCC unroll 8
+  for (int r = 0; r < R; ++r) {
+    const T* start = s.start + s.start_stride * (s.start_index ? Index(s.start_index[row + r]) : row + r) + column;
+#pragma GCC unroll 8
+    for (int p = 0; p < P - 1; ++p) sums[r][p] = load(start + p * lanes<T>);
+    sums[r][P - 1] = load_first(start + (P - 1) * lanes<T>, last);
+  }
+  if (s.product[0].depth > 0) accumulate<T, R, P>(sums, s.product[0], row, column);
+  if (s.product[1].depth > 0) accumulate<T, R, P>(sums, s.product[1], row, column);
+
+  Vector<T> values[R * P];  // a copy that may live in memory, so that the sums need not
+#pragma GCC unroll 8
+  for (int r = 0; r < R; ++r)
+#pragma GCC unroll 8
+    for (int p = 0; p < P; ++p) values[r * P + p] = sums[r][p];
+  if (s.activation == Activation::tanh)
+    for (int i = 0; i < R * P; ++i) values[i] = tanh<T>(values[i]);
+  T* out = s.out + row * s.out_stride + column;
+  const T* h = s.h + row * s.h_stride + column;
+  for (int r = 0; r < R; ++r, out += s.out_stride, h += s.h_stride)
+    for (int p = 0; p < P; ++p) {
+      const Index width = p == P - 1 ? last : lanes<T>;
+      Vector<T> value = values[r * P + p];
+      if (s.activation == Activation::tanh_derivative) {
+        const Vector<T> h_rp = load_first(h + p * lanes<T>, width);
+        value = value * fma(-h_rp, h_rp, broadcast(T(1)));
+      }
+      store_first(out + p * lanes<T>, value, width);
+    }
+}
+
+// ---- A^T B -----------------------------------------------------------------------------------------------------------------
+
+// Columns [j, j + P vectors) of rows [i, i + R) of c, over the steps [from, to).
+template <class T, int R, int P> void outer_tile(const Outer<T>& s, Index from, Index to, Index i, Index j, Index last) {
+  Vector<T> sums[R][P] = {};
+  const T* a = s.a + from * s.a_stride + i;
+  const T* b = s.b + from * s.b_stride + j;
+  for (Index row = from; row < to; ++row, a += s.a_stride, b += s.b_stride) {
+    Vector<T> row_of_b[P];
+#pragma GCC unroll 8
+    for (int p = 0; p < P; ++p) row_of_b[p] = load(b + p * lanes<T>);
+#pragma GCC unroll 8
+    for (int r = 0; r < R; ++r) {
+      const Vector<T> x = broadcast(a[r]);
+#pragma GCC unroll 8
+      for (int p = 0; p < P; ++p) sums[r][p] = fma(x, row_of_b[p], sums[r][p]);
+    }
+  }
+#pragma GCC unroll 8
+  for (int r = 0; r < R; ++r) {
+    T* c = s.c + (i + r) * s.c_stride + j;
+#pragma GCC unroll 8
+    for (int p = 0; p < P - 1; ++p) store(c + p * lanes<T>, load(c + p * lanes<T>) + sums[r][p]);
+    c += (P - 1) * lanes<T>;
+    store_first(c, load_first(c, last) + sums[r][P - 1], last);
+  }
+}
+
+// ---- From tiles to matrices ------------------------------------------------------------------------------------------------
+
+// tile.template at<R, P>(row, column, last) over a rows x columns matrix: rows in near equal tiles, so that none is thin beside
+// others; columns outside, so that a panel is read from near memory by one tile of rows after another.
+template <class T, int R, class Tile> [[gnu::always_inline]] inline void columns_of(const Tile& tile, Index row, Index columns) {
+  constexpr int P = wide<R>;
+  Index j = 0;
+  if constexpr (P > 4)
+    for (; columns - j > (P - 1) * lanes<T>; j += P * lanes<T>) tile.template at<R, P>(row, j, columns - j);
+  if constexpr (P >= 4)
+    for (; columns - j > 3 * lanes<T>; j += 4 * lanes<T>) tile.template at<R, 4>(row, j, columns - j);
+  for (; columns - j > lanes<T>; j += 2 * lanes<T>) tile.template at<R, 2>(row, j, columns - j);
+  if (j < columns) tile.template at<R, 1>(row, j, columns - j);
+}
+
+template <class T, int P, class Tile> [[gnu::always_inline]] inline void rows_of(const Tile& tile, Index R, Index row, Index j,
+                                                                                 Index left) {
+  switch (R) {
+    case 2: return tile.template at<2, P>(row, j, left);
+    case 3: return tile.template at<3, P>(row, j, left);
+    case 4: return tile.template at<4, P>(row, j, left);
+    case 5: return tile.template at<5, P>(row, j, left);
+    case 6: return tile.template at<6, P>(row, j, left);
+    case 7:
+      if constexpr (tile_rows >= 7)
+        return tile.template at<7, P>(row, j, left);
+      else
+        return;
+    case 8:
+      if constexpr (tile_rows >= 8)
+        return tile.template at<8, P>(row, j, left);
+      else
+        return;
+  }
+}
+
+template <class T, class Tile> void cover(const Tile& tile, Index rows, Index columns) {
+  if (rows == 1) return columns_of<T, 1>(tile, 0, columns);
+  if (rows == 2) return columns_of<T, 2>(tile, 0, columns);
+  if (rows == 3) return columns_of<T, 3>(tile, 0, columns);
+  const Index tiles = (rows + tile_rows - 1) / tile_rows;
+  const Index tall = rows / tiles, one_taller = rows % tiles;
+  for (Index j = 0; j < columns; j += 2 * lanes<T>) {
+    const Index left = columns - j;
+    for (Index i = 0, row = 0; i < tiles; ++i) {
+      const Index R = tall + (i < one_taller);
+      if (left > lanes<T>)
+        rows_of<T, 2>(tile, R, row, j, left);
+      else
+        rows_of<T, 1>(tile, R, row, j, left);
+      row += R;
+    }
+  }
+}
+
+template <class T, int P> constexpr Index last_of(Index left) {
+  return left - (P - 1) * lanes<T> < lanes<T> ? left - (P - 1) * lanes<T> : lanes<T>;
+}
+
+template <class T> struct AffineTile {
+  const Affine<T>& s;
+  template <int R, int P> void at(Index row, Index column, Index left) const {
+    affine_tile<T, R, P>(s, row, column, last_of<T, P>(left));
+  }
+};
+
+template <class T> struct OuterTile {
+  const Outer<T>& s;
+  Index from, to;
+  template <int R, int P> void at(Index i, Index j, Index left) const {
+    outer_tile<T, R, P>(s, from, to, i, j, last_of<T, P>(left));
+  }
+};
+
+template <class T> void affine(const Affine<T>& s) { cover<T>(AffineTile<T>{s}, s.rows, s.columns); }
+
+// A sum over more rows than this would lose digits in float32: each block's starts from zero.
+constexpr Index rows_per_sum = 512;
+
+template <class T> void outer(const Outer<T>& s) {
+  for (Index from = 0; from < s.rows; from += rows_per_sum) {
+    const Index to = s.rows - from < rows_per_sum ? s.rows : from + rows_per_sum;
+    cover<T>(OuterTile<T>{s, from, to}, s.m, s.n);
+  }
+}
+
+template <class T> void pack(const T* b, Index k_stride, Index j_stride, Index depth, Index n, T* panels) {
+  for (Index j = 0; j < n; j += 2 * lanes<T>) {
+    const Index left = n - j, width = left > lanes<T> ? 2 * lanes<T> : lanes<T>, filled = left < width ? left : width;
+    if (j_stride == 1) {
+      for (Index k = 0; k < depth; ++k, panels += width)
+        for (Index i = 0; i < width; ++i) panels[i] = i < filled ? b[k * k_stride + j + i] : T(0);
+    } else {
+      for (Index i = 0; i < width; ++i)
+        for (Index k = 0; k < depth; ++k) panels[k * width + i] = i < filled ? b[k * k_stride + (j + i) * j_stride] : T(0);
+      panels += depth * width;
+    }
+  }
+}
+
+template <class T> void add_rows(const T* a, Index a_stride, const std::int32_t* index, Index rows, Index n, T* sums) {
+  for (Index from = 0; from < rows; from += rows_per_sum) {
+    const Index to = rows - from < rows_per_sum ? rows : from + rows_per_sum;
+    for (Index j = 0; j < n; j += lanes<T>) {
+      const Index width = n - j < lanes<T> ? n - j : lanes<T>;
+      Vector<T> total = {};
+      for (Index r = from; r < to; ++r) total += load_first(a + a_stride * (index ? Index(index[r]) : r) + j, width);
+      store_first(sums + j, load_first(sums + j, width) + total, width);
+    }
+  }
+}
+
+// ---- Output units and losses -----------------------------------------------------------------------------------------------
+
+template <class T> [[gnu::always_inline]] inline Vector<T> load_or(const T* from, Index n, T other) {
+  if (n >= lanes<T>) return load(from);
+  T lane[lanes<T>];
+  for (Index j = 0; j < lanes<T>; ++j) lane[j] = j < n ? from[j] : other;
+  return load(lane);
+}
+
+template <class T> struct Normaliser {
+  T most, total;  // log sum_j exp(o_j) = most + log(total)
+};
+
+// e_j = exp(o_j - most), their sum and the largest o_j: no exponential overflows, and the sum is at least 1.
+template <class T> [[gnu::always_inline]] inline Normaliser<T> exponentials(const T* o, Index n, T* e) {
+  constexpr T nothing = -__builtin_huge_valf();
+  Vector<T> most = broadcast(nothing);
+  for (Index j = 0; j < n; j += lanes<T>) most = larger<T>(most, load_or(o + j, n - j, nothing));
+  const T m = largest<T>(most);
+  Vector<T> total = {};
+  for (Index j = 0; j < n; j += lanes<T>) {
+    const Vector<T> e_j = exp<T>(load_or(o + j, n - j, nothing) - broadcast(m));
+    total += e_j;
+    store_first(e + j, e_j, n - j < lanes<T> ? n - j : lanes<T>);
+  }
+  return {m, sum<T>(total)};
+}
+
+template <class T> [[gnu::always_inline]] inline void scale(T* row, Index n, T factor) {
+  Index j = 0;
+  for (; j + lanes<T> <= n; j += lanes<T>) store(row + j, load(row + j) * broadcast(factor));
+  if (j < n) store_first(row + j, load_first(row + j, n - j) * broadcast(factor), n - j);
+}
+
+template <class T> [[gnu::always_inline]] inline void set_zero(T* row, Index n) {
+  for (Index j = 0; j < n; ++j) row[j] = T(0);
+}
+
+template <class T> void softmax_loss(const Loss<T>& s) {
+  constexpr Index chunk = 8;  // logarithms are taken of several rows at once
+  for (Index from = 0; from < s.rows; from += chunk) {
+    const Index to = s.rows - from < chunk ? s.rows : from + chunk;
+    double totals[chunk], others[chunk], weights[chunk];
+    for (Index i = 0; i < chunk; ++i) totals[i] = 1, others[i] = weights[i] = 0;
+    for (Index r = from; r < to; ++r) {
+      T* o = s.o + r * s.o_stride;
+      const T weight = s.weight ? s.weight[r] : T(1);
+      const std::int32_t y = s.target[r];
+      if (y < 0 || weight == T(0)) {
+        set_zero(o, s.n);
+        continue;
+      }
+      const T o_y = o[y];
+      const Normaliser<T> z = exponentials(o, s.n, o);
+      totals[r - from] = z.total;
+      others[r - from] = double(z.most) - double(o_y);
+      weights[r - from] = weight;
+      if (s.gradient) {  // w (y_hat - y)
+        scale(o, s.n, weight / z.total);
+        o[y] -= weight;
+      }
+    }
+    for (Index i = 0; i < chunk; i += lanes<double>) {
+      const Vector<double> loss = load(weights + i) * (log(load(totals + i)) + load(others + i));
+      store(totals + i, loss);
+    }
+    for (Index r = from; r < to; ++r) s.loss[r] = totals[r - from];
+  }
+}
+
+// One row of either loss whose terms are element by element: term(o, y, gradient) gives the terms and their derivatives.
+template <class T, class Term> [[gnu::always_inline]] inline void elementwise_loss(const Loss<T>& s, const Term& term) {
+  for (Index r = 0; r < s.rows; ++r) {
+    T* o = s.o + r * s.o_stride;
+    const T weight = s.weight ? s.weight[r] : T(1);
+    s.loss[r] = 0;
+    if (weight == T(0)) {
+      set_zero(o, s.n);
+      continue;
+    }
+    const T* y = s.y + r * s.y_stride;
+    Vector<double> total = {};
+    for (Index j = 0; j < s.n; j += lanes<T>) {
+      const Index width = s.n - j < lanes<T> ? s.n - j : lanes<T>;
+      Vector<T> gradient;
+      const Vector<T> loss = term(load_first(o + j, width), load_first(y + j, width), gradient);
+      T lane[lanes<T>];
+      store(lane, loss);  // lanes beyond the row are no part of the loss
+      add_in_double(total, load_first(lane, width));
+      if (s.gradient) store_first(o + j, gradient * broadcast(weight), width);
+    }
+    s.loss[r] = double(weight) * sum<double>(total);
+  }
+}
+
+template <class T> struct Sigmoid {
+  Vector<T> e, y_hat;  // e = exp(-|o|), y_hat = 1 / (1 + exp(-o))
+};
+
+template <class T> [[gnu::always_inline]] inline Sigmoid<T> sigmoid_of(Vector<T> o) {
+  const Vector<T> e = exp<T>(-absolute<T>(o));
+  const Vector<T> one = broadcast(T(1));
+  return {e, (o < Vector<T>{} ? e : one) / (one + e)};
+}
+
+// -y log sigma(o) - (1 - y) log(1 - sigma(o)) = max(o, 0) - o y + log(1 + exp(-|o|))
+template <class T> void sigmoid_loss(const Loss<T>& s) {
+  elementwise_loss<T>(s, [](Vector<T> o, Vector<T> y, Vector<T>& gradient) __attribute__((always_inline)) {
+    const Sigmoid<T> z = sigmoid_of<T>(o);
+    gradient = z.y_hat - y;
+    return larger<T>(o, Vector<T>{}) - o * y + log1p<T>(z.e);
+  });
+}
+
+template <class T> void squared_loss(const Loss<T>& s) {
+  elementwise_loss<T>(s, [](Vector<T> o, Vector<T> y, Vector<T>& gradient) __attribute__((always_inline)) {
+    gradient = o - y;
+    return broadcast(T(0.5)) * gradient * gradient;
+  });
+}
+
+template <class T> void softmax(const T* o, Index rows, Index n, T* y_hat) {
+  for (Index r = 0; r < rows; ++r, o += n, y_hat += n) {
+    const Normaliser<T> z = exponentials(o, n, y_hat);
+    scale(y_hat, n, T(1) / z.total);
+  }
+}
+
+template <class T, class Function> [[gnu::always_inline]] inline void map(const T* x, Index count, T* y, const Function& f) {
+  for (Index j = 0; j < count; j += lanes<T>) {
+    const Index width = count - j < lanes<T> ? count - j : lanes<T>;
+    store_first(y + j, f(load_first(x + j, width)), width);
+  }
+}
+
+template <class T> void sigmoid(const T* o, Index count, T* y_hat) {
+  map<T>(o, count, y_hat, [](Vector<T> v) __attribute__((always_inline)) { return sigmoid_of<T>(v).y_hat; });
+}
+
+template <class T> void tanh(const T* x, Index count, T* y) {
+  map<T>(x, count, y, [](Vector<T> v) __attribute__((always_inline)) { return tanh<T>(v); });
+}
+
+template <class T> constexpr Kernels<T> table() {
+  return {lanes<T>,        tile_rows,       pack<T>,         affine<T>,  outer<T>,   add_rows<T>,
+          softmax_loss<T>, sigmoid_loss<T>, squared_loss<T>, softmax<T>, sigmoid<T>, tanh<T>};
+}
+
+}  // namespace
+
+extern const Kernels<float> float32 = table<float>();
+extern const Kernels<double> float64 = table<double>();
+
+}  // namespace bptt::BPTT_ISA

@@ -1,0 +1,98 @@
+// What an instruction set must provide: a table of functions. Knows no networks; plain pointers only, because what includes
+// this is compiled for several processors and must share no inline function between them.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace bptt {
+
+using Index = std::ptrdiff_t;
+
+enum class Activation { identity, tanh, tanh_derivative };
+
+/// A B: `a` [rows, depth], row by row; B [depth, columns], packed in panels.
+template <class T> struct Product {
+  const T* a;
+  Index a_stride;
+  const T* panels;
+  Index depth;
+};
+
+/// out = f(start + A1 B1 + A2 B2), each element one sum in this order, whatever rows stand beside it.
+/// Row r of `start` is `start + start_stride * (start_index ? start_index[r] : r)`: a bias (stride 0), a matrix, or rows of a
+/// table. f is the identity, tanh, or (start + ...) * (1 - h^2): the derivative of tanh where its value is h.
+template <class T> struct Affine {
+  Index rows, columns;
+  const T* start;
+  Index start_stride;
+  const std::int32_t* start_index;
+  Product<T> product[2];  // depth 0: none
+  Activation activation;
+  const T* h;
+  Index h_stride;
+  T* out;
+  Index out_stride;
+};
+
+/// c += A^T B: `a` [rows, m], `b` [rows, n], `c` [m, n]. Reads up to a vector beyond the end of a row of b, and never uses it.
+template <class T> struct Outer {
+  Index rows, m, n;
+  const T* a;
+  Index a_stride;
+  const T* b;
+  Index b_stride;
+  T* c;
+  Index c_stride;
+};
+
+/// Row by row: the loss, and in place of o its gradient. A row of weight 0 or of target -1 takes no part: loss 0, gradient 0.
+template <class T> struct Loss {
+  Index rows, n;
+  T* o;  // [rows, n]: o(t) in; dL/do(t) out if `gradient`, else undefined
+  Index o_stride;
+  const std::int32_t* target;  // [rows], softmax
+  const T* y;                  // [rows, n], sigmoid and linear
+  Index y_stride;
+  const T* weight;  // [rows], or null: 1
+  double* loss;     // [rows]
+  bool gradient;
+};
+
+template <class T> struct Kernels {
+  Index lanes;      // elements of a vector; a panel is two vectors wide
+  Index tile_rows;  // rows of the largest tile
+
+  /// panels = B [depth, n], element (k, j) at b[k * k_stride + j * j_stride]; depth * n_rounded_up_to_lanes elements
+  void (*pack)(const T* b, Index k_stride, Index j_stride, Index depth, Index n, T* panels);
+  void (*affine)(const Affine<T>&);
+  void (*outer)(const Outer<T>&);
+  /// sums[j] += sum over r of a[row(r), j], with row(r) = index ? index[r] : r
+  void (*add_rows)(const T* a, Index a_stride, const std::int32_t* index, Index rows, Index n, T* sums);
+  void (*softmax_loss)(const Loss<T>&);                        // -log softmax(o)[target]                                  (10.14)
+  void (*sigmoid_loss)(const Loss<T>&);                        // -sum_j y_j log sigma(o_j) + (1 - y_j) log(1 - sigma(o_j))
+  void (*squared_loss)(const Loss<T>&);                        // 1/2 sum_j (o_j - y_j)^2
+  void (*softmax)(const T* o, Index rows, Index n, T* y_hat);  // rows without gaps; (10.11)
+  void (*sigmoid)(const T* o, Index count, T* y_hat);
+  void (*tanh)(const T* x, Index count, T* y);
+};
+
+/// The tables, a pair per instruction set, each compiled with its own flags.
+namespace baseline {
+extern const Kernels<float> float32;
+extern const Kernels<double> float64;
+}  // namespace baseline
+namespace v3 {
+extern const Kernels<float> float32;
+extern const Kernels<double> float64;
+}  // namespace v3
+namespace v4 {
+extern const Kernels<float> float32;
+extern const Kernels<double> float64;
+}  // namespace v4
+namespace neon {
+extern const Kernels<float> float32;
+extern const Kernels<double> float64;
+}  // namespace neon
+
+}  // namespace bptt

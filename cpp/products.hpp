@@ -1,0 +1,114 @@
+// The products of the chapter, in words: packed weights, f(start + A B + ...), and gradients of weights. Knows no networks.
+#pragma once
+
+#include <algorithm>
+#include <vector>
+
+#include "kernels.hpp"
+#include "matrix.hpp"
+
+namespace bptt {
+
+/// A matrix B [depth, columns] laid out for the tiles: once per call, for all its time steps.
+template <class T> struct Packed {
+  Packed() = default;
+  Packed(const Kernels<T>& k, const T* b, Index k_stride, Index j_stride, Index depth_, Index columns_)
+      : panels(depth_ * ((columns_ + k.lanes - 1) / k.lanes) * k.lanes), depth(depth_), columns(columns_) {
+    k.pack(b, k_stride, j_stride, depth, columns, panels.data());
+  }
+  Array<T> panels;
+  Index depth = 0, columns = 0;
+};
+
+template <class T> Packed<T> pack(const Kernels<T>& k, Matrix<const T> m) { return {k, m.data, m.stride, 1, m.rows, m.cols}; }
+template <class T> Packed<T> pack_transposed(const Kernels<T>& k, Matrix<const T> m) {
+  return {k, m.data, 1, m.stride, m.cols, m.rows};
+}
+
+/// out = f(start + ...): say `start` first, then what is added, then where it goes.
+template <class T> class Sum {
+ public:
+  explicit Sum(const Kernels<T>& kernels) : kernels_(kernels) {}
+
+  Sum& from(const T* same_for_all_rows) { return from({same_for_all_rows, 0, 0, 0}); }
+  Sum& from(Matrix<const T> rows) {
+    s_.start = rows.data;
+    s_.start_stride = rows.stride;
+    return *this;
+  }
+  Sum& from(Matrix<const T> table, const std::int32_t* index) {
+    s_.start_index = index;
+    return from(table);
+  }
+  Sum& plus(Matrix<const T> a, const Packed<T>& b) {
+    s_.product[products_++] = {a.data, a.stride, b.panels.data(), b.depth};
+    return *this;
+  }
+  void into(Matrix<T> out) { run(Activation::identity, out); }
+  void tanh_into(Matrix<T> out) { run(Activation::tanh, out); }
+  /// times 1 - h^2, the derivative of tanh where its value is h
+  void times_derivative_into(Matrix<const T> h, Matrix<T> out) {
+    s_.h = h.data;
+    s_.h_stride = h.stride;
+    run(Activation::tanh_derivative, out);
+  }
+
+ private:
+  void run(Activation activation, Matrix<T> out) {
+    if (out.rows == 0) return;
+    s_.rows = out.rows;
+    s_.columns = out.cols;
+    s_.activation = activation;
+    s_.out = out.data;
+    s_.out_stride = out.stride;
+    kernels_.affine(s_);
+  }
+  const Kernels<T>& kernels_;
+  Affine<T> s_{};
+  int products_ = 0;
+};
+
+/// dM += A^T B, window after window, into dM [m, n] or, where that fills the vectors better, into its transpose.
+template <class T> class WeightGradient {
+ public:
+  WeightGradient(const Kernels<T>& k, Matrix<T> gradient) : kernels_(&k), gradient_(gradient) {
+    const auto vectors = [&](Index n) { return (n + k.lanes - 1) / k.lanes; };
+    transposed_ = gradient.cols * vectors(gradient.rows) < gradient.rows * vectors(gradient.cols);
+    if (transposed_) {
+      scratch_ = Array<T>(gradient.rows * gradient.cols);
+      sums_ = scratch_.matrix(gradient.cols, gradient.rows);
+    } else {
+      sums_ = gradient;
+    }
+    std::fill_n(sums_.data, sums_.rows * sums_.cols, T(0));
+  }
+
+  /// Appends the work of dM += A^T B in pieces of which no two write the same place. A and B [rows, ...].
+  void add(Matrix<const T> a, Matrix<const T> b, std::vector<Outer<T>>& pieces) const {
+    if (transposed_) std::swap(a, b);
+    if (a.rows == 0 || a.cols == 0 || b.cols == 0) return;
+    const Index tile = kernels_->tile_rows;
+    const double operations = double(a.rows) * double(a.cols) * double(b.cols);
+    const Index tiles = (a.cols + tile - 1) / tile;
+    const Index count = std::clamp<Index>(Index(operations / operations_per_piece), 1, tiles);
+    for (Index piece = 0; piece < count; ++piece) {
+      const Index from = std::min(a.cols, tiles * piece / count * tile), to = std::min(a.cols, tiles * (piece + 1) / count * tile);
+      pieces.push_back({a.rows, to - from, b.cols, a.data + from, a.stride, b.data, b.stride, sums_.row(from), sums_.stride});
+    }
+  }
+
+  void finish() const {
+    if (!transposed_) return;
+    for (Index i = 0; i < gradient_.rows; ++i)
+      for (Index j = 0; j < gradient_.cols; ++j) gradient_(i, j) = sums_(j, i);
+  }
+
+ private:
+  static constexpr double operations_per_piece = 5e5;  // some ten microseconds
+  const Kernels<T>* kernels_;
+  Matrix<T> gradient_, sums_;
+  Array<T> scratch_;
+  bool transposed_;
+};
+
+}  // namespace bptt

@@ -1,0 +1,149 @@
+// One vector register of the instruction set being compiled, as a value. Knows nothing of networks; included by kernels.cpp alone.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#if defined(__x86_64__) || defined(_M_X64)
+#include <immintrin.h>
+#elif defined(__aarch64__)
+#include <arm_neon.h>
+#endif
+
+namespace bptt::BPTT_ISA {
+namespace {
+
+#if defined(__AVX512F__)
+constexpr int vector_bytes = 64;
+constexpr int registers = 32;
+#elif defined(__AVX2__)
+constexpr int vector_bytes = 32;
+constexpr int registers = 16;
+#elif defined(__aarch64__)
+constexpr int vector_bytes = 16;
+constexpr int registers = 32;
+#else
+constexpr int vector_bytes = 16;
+constexpr int registers = 16;
+#endif
+
+template <class T> struct Simd;
+
+template <> struct Simd<float> {
+  typedef float Vector __attribute__((vector_size(vector_bytes)));
+  typedef std::int32_t Bits __attribute__((vector_size(vector_bytes)));
+  typedef float Half __attribute__((vector_size(vector_bytes / 2)));
+};
+
+template <> struct Simd<double> {
+  typedef double Vector __attribute__((vector_size(vector_bytes)));
+  typedef std::int64_t Bits __attribute__((vector_size(vector_bytes)));
+};
+
+template <class T> using Vector = typename Simd<T>::Vector;
+template <class T> using Bits = typename Simd<T>::Bits;
+template <class T> constexpr std::ptrdiff_t lanes = vector_bytes / std::ptrdiff_t(sizeof(T));
+
+template <class T> [[gnu::always_inline]] inline Vector<T> load(const T* from) {
+  Vector<T> v;
+  __builtin_memcpy(&v, from, sizeof v);
+  return v;
+}
+
+template <class T> [[gnu::always_inline]] inline void store(T* to, Vector<T> v) { __builtin_memcpy(to, &v, sizeof v); }
+
+// The same number in every lane. (x - 0 is x to the bit, for -0 and NaN too; compilers make it one broadcast.)
+template <class T> [[gnu::always_inline]] inline Vector<T> broadcast(T x) { return x - Vector<T>{}; }
+
+template <class T> [[gnu::always_inline]] inline Bits<T> bits(Vector<T> v) { return (Bits<T>)v; }
+
+// a b + c, rounded once where the instruction set has it.
+#if defined(__AVX512F__)
+[[gnu::always_inline]] inline Vector<float> fma(Vector<float> a, Vector<float> b, Vector<float> c) {
+  return (Vector<float>)_mm512_fmadd_ps((__m512)a, (__m512)b, (__m512)c);
+}
+[[gnu::always_inline]] inline Vector<double> fma(Vector<double> a, Vector<double> b, Vector<double> c) {
+  return (Vector<double>)_mm512_fmadd_pd((__m512d)a, (__m512d)b, (__m512d)c);
+}
+#elif defined(__AVX2__)
+[[gnu::always_inline]] inline Vector<float> fma(Vector<float> a, Vector<float> b, Vector<float> c) {
+  return (Vector<float>)_mm256_fmadd_ps((__m256)a, (__m256)b, (__m256)c);
+}
+[[gnu::always_inline]] inline Vector<double> fma(Vector<double> a, Vector<double> b, Vector<double> c) {
+  return (Vector<double>)_mm256_fmadd_pd((__m256d)a, (__m256d)b, (__m256d)c);
+}
+#elif defined(__aarch64__)
+[[gnu::always_inline]] inline Vector<float> fma(Vector<float> a, Vector<float> b, Vector<float> c) {
+  return (Vector<float>)vfmaq_f32((float32x4_t)c, (float32x4_t)a, (float32x4_t)b);
+}
+[[gnu::always_inline]] inline Vector<double> fma(Vector<double> a, Vector<double> b, Vector<double> c) {
+  return (Vector<double>)vfmaq_f64((float64x2_t)c, (float64x2_t)a, (float64x2_t)b);
+}
+#else
+[[gnu::always_inline]] inline Vector<float> fma(Vector<float> a, Vector<float> b, Vector<float> c) { return a * b + c; }
+[[gnu::always_inline]] inline Vector<double> fma(Vector<double> a, Vector<double> b, Vector<double> c) { return a * b + c; }
+#endif
+
+// The first n lanes (0 <= n <= lanes): nothing beyond them is read or written; the others load as 0.
+#if defined(__AVX512F__)
+[[gnu::always_inline]] inline Vector<float> load_first(const float* from, std::ptrdiff_t n) {
+  return (Vector<float>)_mm512_maskz_loadu_ps(__mmask16((1u << n) - 1), from);
+}
+[[gnu::always_inline]] inline Vector<double> load_first(const double* from, std::ptrdiff_t n) {
+  return (Vector<double>)_mm512_maskz_loadu_pd(__mmask8((1u << n) - 1), from);
+}
+[[gnu::always_inline]] inline void store_first(float* to, Vector<float> v, std::ptrdiff_t n) {
+  _mm512_mask_storeu_ps(to, __mmask16((1u << n) - 1), (__m512)v);
+}
+[[gnu::always_inline]] inline void store_first(double* to, Vector<double> v, std::ptrdiff_t n) {
+  _mm512_mask_storeu_pd(to, __mmask8((1u << n) - 1), (__m512d)v);
+}
+#else
+template <class T> [[gnu::always_inline]] inline Vector<T> load_first(const T* from, std::ptrdiff_t n) {
+  if (n == lanes<T>) return load(from);
+  T lane[lanes<T>] = {};
+  for (std::ptrdiff_t j = 0; j < n; ++j) lane[j] = from[j];
+  return load(lane);
+}
+template <class T> [[gnu::always_inline]] inline void store_first(T* to, Vector<T> v, std::ptrdiff_t n) {
+  if (n == lanes<T>) return store(to, v);
+  T lane[lanes<T>];
+  store(lane, v);
+  for (std::ptrdiff_t j = 0; j < n; ++j) to[j] = lane[j];
+}
+#endif
+
+template <class T> [[gnu::always_inline]] inline Vector<T> absolute(Vector<T> x) {
+  constexpr auto magnitude = sizeof(T) == 4 ? std::int64_t(0x7fffffff) : std::int64_t(0x7fffffffffffffff);
+  using Bit = decltype(Bits<T>{}[0] + 0);
+  return (Vector<T>)(bits<T>(x) & Bit(magnitude));
+}
+
+template <class T> [[gnu::always_inline]] inline Vector<T> with_sign_of(Vector<T> magnitude, Vector<T> sign) {
+  return (Vector<T>)(bits<T>(magnitude) | (bits<T>(sign) ^ bits<T>(absolute<T>(sign))));
+}
+
+template <class T> [[gnu::always_inline]] inline Vector<T> larger(Vector<T> a, Vector<T> b) { return a > b ? a : b; }
+
+template <class T> [[gnu::always_inline]] inline T sum(Vector<T> v) {
+  T total = 0;
+  for (std::ptrdiff_t j = 0; j < lanes<T>; ++j) total += v[j];
+  return total;
+}
+
+template <class T> [[gnu::always_inline]] inline T largest(Vector<T> v) {
+  T most = v[0];
+  for (std::ptrdiff_t j = 1; j < lanes<T>; ++j) most = v[j] > most ? v[j] : most;
+  return most;
+}
+
+// The lanes of v in double precision, added up lane by lane into total (which holds the upper lanes' sums on the lower).
+[[gnu::always_inline]] inline void add_in_double(Vector<double>& total, Vector<double> v) { total += v; }
+[[gnu::always_inline]] inline void add_in_double(Vector<double>& total, Vector<float> v) {
+  Simd<float>::Half half[2];
+  __builtin_memcpy(half, &v, sizeof v);
+  total += __builtin_convertvector(half[0], Vector<double>) + __builtin_convertvector(half[1], Vector<double>);
+}
+
+}  // namespace
+}  // namespace bptt::BPTT_ISA

@@ -1,0 +1,59 @@
+"""bptt: recurrent networks of *Deep Learning*, section 10.2, trained and run on a CPU, exactly and fast."""
+
+from __future__ import annotations
+
+import os
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from bptt import _core, _threads
+from bptt._threads import get_num_threads, set_num_threads
+from bptt.elman import ElmanRNN
+from bptt.network import Gradients, Run, load
+
+if TYPE_CHECKING:
+    from bptt import reference
+    from bptt._gradcheck import gradcheck
+
+__version__ = "0.1.0"
+__all__ = [
+    "ElmanRNN",
+    "Gradients",
+    "Run",
+    "config",
+    "get_num_threads",
+    "gradcheck",
+    "load",
+    "reference",
+    "set_num_threads",
+]
+
+
+def config() -> dict[str, Any]:
+    """Return what this installation does here.
+
+    Returns
+    -------
+    dict
+        ``version``; ``isa``, the instruction set in use; ``isas``, those that this machine runs (choose one with the
+        environment variable ``BPTT_ISA``); ``threads``, how many a call may use.
+    """
+    return {
+        "version": __version__,
+        "isa": _core.isa(),
+        "isas": _core.supported_isas(),
+        "threads": get_num_threads(),
+    }
+
+
+def __getattr__(name: str) -> Any:  # what few need is imported when it is first asked for
+    if name == "reference":
+        return import_module("bptt.reference")
+    if name == "gradcheck":
+        return import_module("bptt._gradcheck").gradcheck
+    raise AttributeError(f"module 'bptt' has no attribute {name!r}")
+
+
+if os.environ.get("BPTT_ISA"):
+    _core.set_isa(os.environ["BPTT_ISA"])
+_threads.set_from_environment()

@@ -1,0 +1,69 @@
+from typing import Any
+
+from numpy.typing import NDArray
+
+_Array = NDArray[Any]
+_Steps = _Array | list[_Array]
+
+class Input:
+    real: Input
+    token: Input
+    def __init__(self, value: int) -> None: ...
+
+class Output:
+    softmax: Output
+    sigmoid: Output
+    linear: Output
+    def __init__(self, value: int) -> None: ...
+
+class Readout:
+    all: Readout
+    last: Readout
+    def __init__(self, value: int) -> None: ...
+
+class Network:
+    def __init__(
+        self, n_in: int, n_hidden: int, n_out: int, input: Input, output: Output, readout: Readout
+    ) -> None: ...
+    @property
+    def size(self) -> int: ...
+
+def forward(
+    network: Network,
+    parameters: _Array,
+    lengths: list[int],
+    x: _Steps,
+    h0: _Array | None,
+    h: _Steps,
+    o: _Steps,
+    h_last: _Array,
+) -> None: ...
+def loss(
+    network: Network,
+    parameters: _Array,
+    lengths: list[int],
+    x: _Steps,
+    y: _Steps,
+    h0: _Array | None,
+    weight: _Steps | None,
+) -> float: ...
+def loss_and_gradients(
+    network: Network,
+    parameters: _Array,
+    lengths: list[int],
+    x: _Steps,
+    y: _Steps,
+    h0: _Array | None,
+    weight: _Steps | None,
+    flat: _Array,
+    dh0: _Array,
+    dx: _Steps | None,
+    h_last: _Array,
+) -> float: ...
+def output_unit(network: Network, o: _Array, y_hat: _Array) -> None: ...
+def tanh(x: _Array, y: _Array) -> None: ...
+def supported_isas() -> list[str]: ...
+def isa() -> str: ...
+def set_isa(name: str) -> None: ...
+def num_threads() -> int: ...
+def set_num_threads(n: int) -> None: ...

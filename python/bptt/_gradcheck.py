@@ -1,0 +1,80 @@
+"""Gradients against central differences of the loss. Knows networks by their public face only."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from bptt.network import LETTERS, RecurrentNetwork
+
+
+def gradcheck(
+    rnn: RecurrentNetwork,
+    x: Any,
+    y: Any,
+    h0: ArrayLike | None = None,
+    lengths: ArrayLike | None = None,
+    weight: Any = None,
+    *,
+    step: float = 1e-5,
+    tolerance: float = 1e-6,
+    most: int = 200,
+    seed: int = 0,
+) -> dict[str, float]:
+    """Compare the gradients of the parameters with central differences (L(p + step) - L(p - step)) / (2 step).
+
+    The comparison runs in float64, on a copy: `rnn` is left as it is, and float32 networks are checked for their
+    mathematics, not for their rounding.
+
+    Parameters
+    ----------
+    rnn : ElmanRNN
+        The network.
+    x, y, h0, lengths, weight
+        As for ``rnn.loss``.
+    step : float
+        Of the differences.
+    tolerance : float
+        The largest deviation allowed, relative to the largest gradient of the same letter (or to 1 where all are smaller).
+    most : int
+        Check at most this many elements of each letter, chosen at random.
+    seed : int
+        Of that choice.
+
+    Returns
+    -------
+    dict of str to float
+        The largest relative deviation found for each letter.
+
+    Raises
+    ------
+    AssertionError
+        If one is beyond the tolerance; the message names the element.
+    """
+    double: Any = type(rnn)(**{**rnn._configuration(), "dtype": "float64"}, init=None)
+    double.parameters = rnn.parameters
+    random = np.random.default_rng(seed)
+    arguments = {"h0": h0, "lengths": lengths, "weight": weight}
+    _, gradients = double.loss_and_gradients(x, y, **arguments)
+    found = {}
+    for letter in LETTERS:
+        values, exact = getattr(double, letter), getattr(gradients, letter)
+        scale = max(1.0, float(np.abs(exact).max(initial=0.0)))
+        found[letter] = 0.0
+        for i in random.permutation(values.size)[:most]:
+            index = np.unravel_index(i, values.shape)
+            middle = values[index]
+            values[index] = middle + step
+            above = double.loss(x, y, **arguments)
+            values[index] = middle - step
+            below = double.loss(x, y, **arguments)
+            values[index] = middle
+            difference = (above - below) / (2 * step)
+            deviation = abs(float(exact[index]) - difference) / scale
+            found[letter] = max(found[letter], deviation)
+            if not deviation <= tolerance:
+                where = f"{letter}[{', '.join(map(str, index))}]"
+                raise AssertionError(f"dL/d{where}: {float(exact[index]):.9g}, but central differences give {difference:.9g}")
+    return found

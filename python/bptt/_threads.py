@@ -1,0 +1,59 @@
+"""How many threads a call may use. Knows no networks."""
+
+from __future__ import annotations
+
+import math
+import os
+from pathlib import Path
+
+from bptt import _core
+
+
+def _cgroup_quota(root: Path = Path("/sys/fs/cgroup")) -> float:
+    """The CPUs that the control group of this process may use (Linux, version 2 or 1); infinite where there is no limit."""
+    try:
+        quota, period = (root / "cpu.max").read_text().split()
+        return math.inf if quota == "max" else int(quota) / int(period)
+    except (OSError, ValueError):
+        pass
+    try:
+        quota_us = int((root / "cpu" / "cpu.cfs_quota_us").read_text())
+        return quota_us / int((root / "cpu" / "cpu.cfs_period_us").read_text()) if quota_us > 0 else math.inf
+    except (OSError, ValueError, ZeroDivisionError):
+        return math.inf
+
+
+def available_threads() -> int:
+    """What the process may use: its CPU affinity, and the quota of its control group rounded up."""
+    cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, min(cpus, math.ceil(min(_cgroup_quota(), cpus))))
+
+
+def set_num_threads(n: int) -> None:
+    """Set how many threads a call may use; small calls use fewer. Results have the same bits for every number.
+
+    Parameters
+    ----------
+    n : int
+        1 or more.
+    """
+    if isinstance(n, bool) or not isinstance(n, int):
+        raise TypeError(f"n: expected an int, got {type(n).__name__}")
+    if not 1 <= n <= 1024:
+        raise ValueError(f"n: expected a number of threads from 1 to 1024, got {n}")
+    _core.set_num_threads(n)
+
+
+def get_num_threads() -> int:
+    """Return how many threads a call may use: by default what the process may use, or ``BPTT_NUM_THREADS``."""
+    return _core.num_threads()
+
+
+def set_from_environment() -> None:
+    """Set the number of threads at import."""
+    wanted = os.environ.get("BPTT_NUM_THREADS")
+    if not wanted:
+        return set_num_threads(available_threads())
+    if not wanted.strip().isdecimal() or not 1 <= int(wanted) <= 1024:
+        raise ValueError(f"BPTT_NUM_THREADS: expected a number of threads from 1 to 1024, got {wanted!r}")
+    set_num_threads(int(wanted))

@@ -1,0 +1,334 @@
+"""The Elman network: hidden-to-hidden recurrence (figures 10.3 and 10.5). Checks arguments and calls the core; computes nothing."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+from numpy.typing import ArrayLike, DTypeLike
+
+from bptt import _core, network
+from bptt._inputs import Array, Sequences, sequences
+from bptt._sampling import Sampler
+from bptt.network import Gradients, RecurrentNetwork, Run
+
+_DTYPES = ("float32", "float64")
+
+
+class ElmanRNN(RecurrentNetwork):
+    """The recurrent network of *Deep Learning*, section 10.2.
+
+    For every step t = 1, ..., tau::
+
+        a(t)     = b + W h(t-1) + U x(t)         (10.8)
+        h(t)     = tanh(a(t))                    (10.9)
+        o(t)     = c + V h(t)                    (10.10)
+        y_hat(t) = output unit of o(t)           (10.11, for softmax)
+
+    Parameters
+    ----------
+    n_in, n_hidden, n_out : int
+        Numbers of inputs, hidden units and outputs; `n_in` may be 0 for real input.
+    input : {"real", "token"}
+        Whether x(t) holds numbers, or a token: an index in ``[0, n_in)`` that stands for a one-hot vector.
+    output : {"softmax", "sigmoid", "linear"}
+        The output unit, and with it the loss of a step: the negative log-likelihood of a categorical distribution, of a
+        Bernoulli distribution per output, or of a Gaussian of unit variance (half the squared error, constant dropped).
+    readout : {"all", "last"}
+        An output at every step (figure 10.3), or one at the end of the sequence (figure 10.5).
+    dtype : {"float32", "float64"}
+        Of parameters, states and gradients.
+    seed : int or numpy.random.Generator, optional
+        Of the initial weights. Both dtypes get the same numbers, rounded.
+    init : {"orthogonal", "uniform", "identity"}
+        Of the weights. ``"orthogonal"``: W is a random orthogonal matrix, U and V are uniform within
+        ``+-1/sqrt(fan-in)``, the biases 0. ``"identity"``: the same with W = I. ``"uniform"``: all uniform within
+        ``+-1/sqrt(n_hidden)``, as in PyTorch. None: all 0.
+
+    Attributes
+    ----------
+    U, W, b, V, c : ndarray
+        ``[n_hidden, n_in]``, ``[n_hidden, n_hidden]``, ``[n_hidden]``, ``[n_out, n_hidden]``, ``[n_out]``: writable views of
+        `parameters`. Assigning copies in.
+    parameters : ndarray
+        All of them in one flat vector, in this order.
+    metadata : dict
+        Yours: anything that JSON can hold; saved and loaded with the model.
+
+    Notes
+    -----
+    In all methods, `x` is one sequence ``[tau, n_in]``, a batch ``[tau, batch, n_in]`` of sequences of equal length or,
+    with `lengths`, padded ones, or a list of sequences ``[tau_i, n_in]``; tokens lack the last axis. Results come back in
+    the same form. Nothing beyond a length is read. Outer axes may have any strides. Arrays of another dtype are converted
+    where NumPy's same-kind rule allows, else `TypeError`; a wrong shape, a token or a class out of range is a `ValueError`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from bptt import ElmanRNN
+    >>> rnn = ElmanRNN(3, 8, 2, seed=0)
+    >>> x = np.ones((5, 3), np.float32)
+    >>> rnn.forward(x).y_hat.shape
+    (5, 2)
+    >>> loss, gradients = rnn.loss_and_gradients(x, [0, 1, 1, 0, -1])
+    >>> gradients.W.shape
+    (8, 8)
+    """
+
+    _KIND: ClassVar[str] = "elman"
+    _OPTIONS: ClassVar[tuple[str, ...]] = ("input", "output", "readout")
+
+    def __init__(
+        self,
+        n_in: int,
+        n_hidden: int,
+        n_out: int,
+        *,
+        input: Literal["real", "token"] = "real",
+        output: Literal["softmax", "sigmoid", "linear"] = "softmax",
+        readout: Literal["all", "last"] = "all",
+        dtype: DTypeLike = "float32",
+        seed: int | np.random.Generator | None = None,
+        init: Literal["orthogonal", "uniform", "identity"] | None = "orthogonal",
+    ) -> None:
+        self.input = network.choice("input", input, ("real", "token"))
+        self.output = network.choice("output", output, ("softmax", "sigmoid", "linear"))
+        self.readout = network.choice("readout", readout, ("all", "last"))
+        self.n_in = network.size("n_in", n_in, 0 if input == "real" else 1)
+        self.n_hidden = network.size("n_hidden", n_hidden, 1)
+        self.n_out = network.size("n_out", n_out, 1)
+        self._core = _core.Network(
+            self.n_in,
+            self.n_hidden,
+            self.n_out,
+            getattr(_core.Input, self.input),
+            getattr(_core.Output, self.output),
+            getattr(_core.Readout, self.readout),
+        )
+        try:
+            dtype_name = np.dtype(dtype).name
+        except TypeError:
+            dtype_name = str(dtype)
+        self._allocate(self.shapes(self.n_in, self.n_hidden, self.n_out), network.choice("dtype", dtype_name, _DTYPES))
+        if init is not None:
+            self._initialise(network.choice("init", init, ("orthogonal", "uniform", "identity")), seed)
+
+    @staticmethod
+    def shapes(n_in: int, n_hidden: int, n_out: int) -> dict[str, tuple[int, ...]]:
+        """Return the shape of each parameter, in the order in which `parameters` holds them."""
+        return {"U": (n_hidden, n_in), "W": (n_hidden, n_hidden), "b": (n_hidden,), "V": (n_out, n_hidden), "c": (n_out,)}
+
+    def _initialise(self, init: str, seed: int | np.random.Generator | None) -> None:
+        random = np.random.default_rng(seed)
+        if init == "uniform":
+            bound = 1 / math.sqrt(self.n_hidden)
+            self.parameters = random.uniform(-bound, bound, self.parameters.shape)
+            return
+        for letter, fan_in in (("U", max(self.n_in, 1)), ("V", self.n_hidden)):
+            bound = 1 / math.sqrt(fan_in)
+            setattr(self, letter, random.uniform(-bound, bound, getattr(self, letter).shape))
+        if init == "identity":
+            self.W = np.eye(self.n_hidden)
+            return
+        q, r = np.linalg.qr(random.standard_normal((self.n_hidden, self.n_hidden)))
+        self.W = q * np.where(np.diag(r) < 0, -1.0, 1.0)  # the signs make it uniform over all orthogonal matrices
+
+    # ---- Arguments ----
+
+    def _sequences(self, x: Any, lengths: Any) -> Sequences:
+        return sequences(x, lengths, *((self.n_in, self.dtype) if self.input == "real" else (None, np.int64)))
+
+    def _initial(self, s: Sequences, h0: ArrayLike | None) -> Array | None:
+        return None if h0 is None else s.one_row("h0", h0, self.n_hidden, self.dtype)
+
+    def _targets(self, s: Sequences, y: Any, weight: Any) -> tuple[Any, Any]:
+        per_target = s.every_step if self.readout == "all" else s.one_row
+        width, dtype = (None, np.dtype(np.int64)) if self.output == "softmax" else (self.n_out, self.dtype)
+        return (
+            per_target("y", y, width, dtype),
+            None if weight is None else per_target("weight", weight, None, self.dtype),
+        )
+
+    # ---- Computation ----
+
+    def forward(self, x: Any, h0: ArrayLike | None = None, lengths: ArrayLike | None = None) -> Run:
+        """Run the network over the sequences, left to right (equations 10.8-10.11).
+
+        Parameters
+        ----------
+        x : array_like or list of array_like
+            The inputs, ``[tau, n_in]`` or ``[tau, batch, n_in]``, or a list; tokens without the last axis.
+        h0 : array_like, optional
+            h(0), ``[batch, n_hidden]`` (``[n_hidden]`` for a single sequence); 0 by default.
+        lengths : array_like of int, optional
+            ``[batch]``: how many steps of each sequence of a padded batch count, 1 to tau.
+
+        Returns
+        -------
+        Run
+            With ``h``, ``o``, ``y_hat`` and ``h_last``.
+        """
+        s = self._sequences(x, lengths)
+        initial = self._initial(s, h0)
+        every_step = self.readout == "all"
+        h = s.empty(self.n_hidden, self.dtype)
+        o = s.empty(self.n_out, self.dtype) if every_step else np.empty((s.batch, self.n_out), self.dtype)
+        h_last = np.empty((s.batch, self.n_hidden), self.dtype)
+        _core.forward(self._core, self.parameters, s.lengths, s.data, initial, h, o, h_last)
+        return Run(
+            self._core,
+            s.give_back(h),
+            s.give_back(o) if every_step else s.give_back_one(np.asarray(o)),
+            s.give_back_one(h_last),
+            s.lengths if s.padded and every_step and s.form == "batch" else None,
+        )
+
+    def loss(
+        self,
+        x: Any,
+        y: Any,
+        h0: ArrayLike | None = None,
+        lengths: ArrayLike | None = None,
+        weight: Any = None,
+    ) -> float:
+        """Return the total loss: the sum over steps and sequences of the negative log-likelihood (10.12-10.14), in nats.
+
+        Parameters
+        ----------
+        x, h0, lengths
+            As for `forward`.
+        y : array_like, or list of array_like where x is a list
+            The targets. Softmax: classes in ``[0, n_out)``, ``[tau, batch]``, -1 where a step has none. Sigmoid (numbers in
+            ``[0, 1]``) and linear: ``[tau, batch, n_out]``. Without the tau axis for ``readout="last"``.
+        weight : array_like, or list of array_like where x is a list, optional
+            ``[tau, batch]``, a factor of each step's loss (``[batch]`` for ``readout="last"``). Where it is 0, the target is
+            not read.
+
+        Returns
+        -------
+        float
+            Summed in double precision; never a mean.
+        """
+        s = self._sequences(x, lengths)
+        targets, weights = self._targets(s, y, weight)
+        return _core.loss(self._core, self.parameters, s.lengths, s.data, targets, self._initial(s, h0), weights)
+
+    def loss_and_gradients(
+        self,
+        x: Any,
+        y: Any,
+        h0: ArrayLike | None = None,
+        lengths: ArrayLike | None = None,
+        weight: Any = None,
+        wrt_x: bool = False,
+    ) -> tuple[float, Gradients]:
+        """Return the total loss and its exact gradients, by back-propagation through time (section 10.2.2).
+
+        Time and memory grow linearly with tau; the states h(t) are all that is kept from the forward pass.
+
+        Parameters
+        ----------
+        x, y, h0, lengths, weight
+            As for `loss`.
+        wrt_x : bool
+            Whether to compute dL/dx(t) too; real input only.
+
+        Returns
+        -------
+        loss : float
+            As from `loss`.
+        gradients : Gradients
+            With ``U``, ``W``, ``b``, ``V``, ``c``, ``h0`` and, if asked for, ``x``; ``flat`` is laid out like `parameters`.
+        """
+        s = self._sequences(x, lengths)
+        targets, weights = self._targets(s, y, weight)
+        initial = self._initial(s, h0)
+        if wrt_x and self.input == "token":
+            raise ValueError("wrt_x: expected False, as a token has no gradient")
+        flat = np.empty_like(self.parameters)
+        dh0 = np.empty((s.batch, self.n_hidden), self.dtype)
+        dx = s.empty(self.n_in, self.dtype) if wrt_x else None
+        h_last = np.empty((s.batch, self.n_hidden), self.dtype)
+        loss = _core.loss_and_gradients(
+            self._core, self.parameters, s.lengths, s.data, targets, initial, weights, flat, dh0, dx, h_last
+        )
+        gradients = Gradients(
+            flat,
+            self._shapes,
+            s.give_back_one(dh0),
+            None if dx is None else s.give_back(dx),
+            s.give_back_one(h_last),
+        )
+        return loss, gradients
+
+    def generate(
+        self,
+        n_steps: int,
+        prompt: Any = None,
+        temperature: float = 1.0,
+        top_k: int | None = None,
+        seed: int | np.random.Generator | None = None,
+        h0: ArrayLike | None = None,
+    ) -> Array:
+        """Draw a continuation: at every step an output is drawn from the model's distribution and is the next input.
+
+        A token is fed back as a token or, where the input is real, as its one-hot vector; what sigmoid and linear outputs
+        draw (zeros and ones; Gaussian numbers of unit variance) is fed back as it is. So `n_in` has to equal `n_out`.
+
+        Parameters
+        ----------
+        n_steps : int
+            How many to draw, at least 1.
+        prompt : array_like, optional
+            What the network reads first, in the form of x: a single sequence, or a batch of them. Without one, the first
+            output is drawn from o = c + V h(0).
+        temperature : float
+            Softmax and sigmoid outputs are drawn from o / temperature, linear ones with this standard deviation;
+            0 takes what is most likely.
+        top_k : int, optional
+            Draw among the k most likely classes only (softmax).
+        seed : int or numpy.random.Generator, optional
+            Equal seeds draw equal outputs.
+        h0 : array_like, optional
+            The state before the prompt, ``[n_hidden]`` or ``[batch, n_hidden]``; 0 by default.
+
+        Returns
+        -------
+        ndarray
+            ``[n_steps]`` or ``[n_steps, batch]``, int64, for softmax; else ``[n_steps, n_out]`` or
+            ``[n_steps, batch, n_out]``. The prompt is not repeated.
+        """
+        n_steps = network.size("n_steps", n_steps, 1)
+        if self.readout != "all":
+            raise ValueError("readout: expected 'all' to generate, as each output is the next input, got 'last'")
+        if self.n_in != self.n_out or (self.input == "token" and self.output != "softmax"):
+            raise ValueError(f"generate: expected outputs that can be inputs, got {self!r}")
+        draw = Sampler(self.output, temperature, top_k, seed)
+        if prompt is None:
+            states = np.zeros(self.n_hidden) if h0 is None else np.asarray(h0)
+            single = states.ndim == 1
+            # A step of no input, for the checks of h0 alone
+            s = self._sequences(np.zeros((1, *states.shape[:-1], *(() if self.input == "token" else (self.n_in,))), np.int8), None)
+            h = s.one_row("h0", states, self.n_hidden, self.dtype)
+            o = self.c + h @ self.V.T
+        else:
+            if isinstance(prompt, list) and self.input == "token" and all(isinstance(token, int) for token in prompt):
+                raise ValueError("prompt: expected an array; a list is a list of sequences: pass one sequence as an array")
+            s = self._sequences(prompt, None)
+            if s.form == "list":
+                raise ValueError("prompt: expected an array, got a list of sequences")
+            single = s.form == "single"
+            run = self.forward(prompt, h0)
+            h = np.atleast_2d(run.h_last)
+            o = np.atleast_2d(run.o[-1])
+        drawn = []
+        for _ in range(n_steps):
+            y = draw(o)
+            drawn.append(y)
+            if len(drawn) < n_steps:
+                x = np.eye(self.n_in, dtype=self.dtype)[y] if self.output == "softmax" and self.input == "real" else y
+                run = self.forward(x[None], h)
+                h, o = run.h_last, run.o[-1]
+        result = np.stack(drawn)
+        return result[:, 0] if single else result

@@ -1,0 +1,305 @@
+"""The command line as a user runs it: a process, its files, its messages and its exit code."""
+
+from __future__ import annotations
+
+import math
+import os
+import random
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+import bptt
+
+ENVIRONMENT = os.environ | {"PYTHONUTF8": "1", "PYTHONWARNINGS": "error"}
+SMALL = ("--hidden", "32", "--tau", "16", "--batch", "8", "--lr", "0.01")
+
+
+class Trained(NamedTuple):
+    folder: Path
+    text: str
+    stdout: str
+    stderr: str
+
+
+def run(
+    *arguments: str | Path, cwd: Path, stdin: str | bytes | None = None, code: int = 0
+) -> subprocess.CompletedProcess[str]:
+    data = stdin.encode() if isinstance(stdin, str) else stdin
+    done = subprocess.run(
+        [sys.executable, "-m", "bptt", *map(str, arguments)],
+        cwd=cwd,
+        env=ENVIRONMENT,
+        input=b"" if data is None else data,
+        capture_output=True,
+        timeout=60,
+    )
+    result = subprocess.CompletedProcess(done.args, done.returncode, done.stdout.decode(), done.stderr.decode())
+    assert result.returncode == code, result
+    assert "Traceback" not in result.stderr
+    return result
+
+
+def error_line(*arguments: str | Path, cwd: Path, stdin: str | bytes | None = None) -> str:
+    """The one line of a refusal."""
+    result = run(*arguments, cwd=cwd, stdin=stdin, code=2)
+    assert result.stdout == ""
+    (line,) = result.stderr.splitlines()
+    assert line.startswith("bptt: ")
+    return line.removeprefix("bptt: ")
+
+
+def validation_of(stdout: str) -> float:
+    found = re.search(r"^validation: (\d+\.\d+) nats \((\d+\.\d+) bits\) per character", stdout, re.MULTILINE)
+    assert found is not None, stdout
+    assert float(found[2]) == pytest.approx(float(found[1]) / math.log(2), abs=2e-4)
+    return float(found[1])
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
+    folder = tmp_path_factory.mktemp("trained")
+    draw = random.Random(0)
+    words = ["the", "cat", "sat", "on", "a", "mat", "and", "saw", "one", "big", "dog", "é"]
+    text = "".join(draw.choice(words) + draw.choice("   \n") for _ in range(5000))
+    (folder / "text.txt").write_text(text, encoding="utf-8")
+    result = run("train", "text.txt", *SMALL, "--updates", "200", cwd=folder)
+    return Trained(folder, text, result.stdout, result.stderr)
+
+
+def test_training_learns(trained: Trained) -> None:
+    lines = trained.stderr.splitlines()
+    valid = [float(loss) for loss in re.findall(r", valid (\d+\.\d+) nats ", trained.stderr)]
+    assert len(valid) == len(lines) == 20  # a log holds a line a validation, whatever the number of updates
+    assert lines[-1].startswith("update 200/200: train ") and lines[-1].endswith(" characters/s")
+    # A model of single characters would stay near 2.5 nats; the text itself has about 1 (a word's log(12), its
+    # separator's 0.56, over 3.7 characters).
+    assert valid[0] > 2 and valid[-1] < 1.3
+    assert validation_of(trained.stdout) == pytest.approx(valid[-1], abs=0.02)
+
+
+def test_training_writes_a_model_and_a_sample(trained: Trained) -> None:
+    assert sorted(path.name for path in trained.folder.iterdir()) == ["model.safetensors", "text.txt"]
+    rnn = bptt.load(trained.folder / "model.safetensors")
+    assert isinstance(rnn, bptt.ElmanRNN)
+    assert rnn.n_hidden == 32 and rnn.metadata["vocabulary"] == "".join(sorted(set(trained.text)))
+    sample = trained.stdout.partition("a sample (temperature 0.8):\n\n")[2]
+    assert len(sample) == 501
+    known = sum(word in trained.text.split() for word in sample.split())
+    assert known > len(sample.split()) / 2
+
+
+def test_evaluation_agrees_with_training(trained: Trained) -> None:
+    found = re.search(r"the last ([\d,]+) are held out", trained.stdout)
+    assert found is not None
+    held_out = int(found[1].replace(",", ""))
+    assert held_out == len(trained.text) // 10
+    for file, stdin in [("held_out.txt", None), ("-", trained.text[-held_out:])]:
+        (trained.folder / "held_out.txt").write_text(trained.text[-held_out:], encoding="utf-8")
+        line = run("evaluate", "model.safetensors", file, cwd=trained.folder, stdin=stdin).stdout
+        (trained.folder / "held_out.txt").unlink()
+        assert line.endswith(f" per character, over {held_out - 1:,} characters\n")
+        assert validation_of(f"validation: {line}") == validation_of(trained.stdout)
+
+
+def test_sample_follows_its_seed(trained: Trained) -> None:
+    def sample(*arguments: str) -> str:
+        return run("sample", "model.safetensors", *arguments, cwd=trained.folder).stdout
+
+    first = sample("--prompt", "the cat ", "--length", "80", "--seed", "5")
+    assert first.startswith("the cat ") and len(first) == 8 + 80 + 1 and first.endswith("\n")
+    assert sample("--prompt", "the cat ", "--length", "80", "--seed", "5") == first
+    assert sample("--prompt", "the cat ", "--length", "80", "--seed", "6") != first
+    cold = sample("--length", "200", "--seed", "0", "--temperature", "0.01")
+    # Almost without chance, the model goes round in one circle of its likeliest words.
+    assert len(set(cold.split())) < len(set(sample("--length", "200", "--seed", "0", "--temperature", "1.5").split()))
+
+
+def test_training_is_reproducible(trained: Trained) -> None:
+    models = []
+    for seed, threads in [("1", "1"), ("1", "2"), ("2", "2")]:
+        more = ("--updates", "5", "--seed", seed, "--threads", threads, "--out", f"{seed}{threads}.model")
+        run("train", "text.txt", *SMALL, *more, cwd=trained.folder)
+        path = trained.folder / f"{seed}{threads}.model"
+        models.append(path.read_bytes())
+        path.unlink()
+    assert models[0] == models[1] != models[2]
+
+
+def test_standard_input_and_a_short_text(tmp_path: Path) -> None:
+    result = run("train", "-", "--hidden", "8", "--updates", "3", cwd=tmp_path, stdin="short text\r\n" * 20)
+    assert "text: standard input, 220 characters, 9 different" in result.stdout
+    assert "the text is short: 2 parallel streams instead of " in result.stdout
+    assert bptt.load(tmp_path / "model.safetensors").metadata["vocabulary"] == "\n ehorstx"
+
+
+def test_default_text(tmp_path: Path) -> None:
+    result = run("train", "--hidden", "16", "--updates", "2", "--out", "python.model", cwd=tmp_path)
+    assert result.stdout.startswith("text: Python's language reference, ")
+    assert validation_of(result.stdout) < 5
+    assert [path.name for path in tmp_path.iterdir()] == ["python.model"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a process cannot send Ctrl-C to another one there")
+def test_ctrl_c_saves(trained: Trained, tmp_path: Path) -> None:
+    # A test run in the background may ignore the signal; a child inherits that, but not a handler.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "bptt", "train", str(trained.folder / "text.txt"), *SMALL, "--updates", "60000"],
+            cwd=tmp_path,
+            env=ENVIRONMENT,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            encoding="utf-8",
+        )
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert process.stderr is not None
+    try:
+        first = process.stderr.readline()
+        assert first.startswith("update 3,000/60,000: ")
+        process.send_signal(signal.SIGINT)
+        stdout, stderr = process.communicate(timeout=30)
+    finally:
+        process.kill()
+        process.wait()
+    assert process.returncode == 130
+    assert "Traceback" not in stderr
+    found = re.search(r"^interrupted after ([\d,]+) of 60,000 updates$", stdout, re.MULTILINE)
+    assert found is not None and 3000 <= int(found[1].replace(",", "")) < 60_000
+    assert "a sample" in stdout
+    assert [path.name for path in tmp_path.iterdir()] == ["model.safetensors"]
+    run("sample", "model.safetensors", "--length", "5", cwd=tmp_path)
+
+
+@pytest.mark.parametrize("command", ["train", "evaluate"])
+@pytest.mark.parametrize(
+    ("file", "data", "message"),
+    [
+        ("text", b"", "text: the text is empty"),
+        ("-", b"", "standard input: the text is empty"),
+        ("text", b"a", "text: too short, "),
+        ("text", b"\x89PNG\r\n\x1a\n\0\0", "text: not a UTF-8 text file (byte 0x"),
+        ("-", b"\xff\xfe", "standard input: not a UTF-8 text file (byte 0xff at offset 0)"),
+        ("missing", None, "missing: "),
+        (".", None, ".: "),
+    ],
+)
+def test_bad_text(trained: Trained, tmp_path: Path, command: str, file: str, data: bytes | None, message: str) -> None:
+    if data is not None:
+        (tmp_path / "text").write_bytes(data)
+    model = [trained.folder / "model.safetensors"] if command == "evaluate" else []
+    assert error_line(command, *model, file, cwd=tmp_path, stdin=data).startswith(message)
+    assert not (tmp_path / "model.safetensors").exists()
+
+
+def test_unknown_character(trained: Trained) -> None:
+    line = error_line("evaluate", "model.safetensors", "-", cwd=trained.folder, stdin="the cat\non Mars")
+    assert line.startswith("standard input: unknown character 'M' (U+004D) at line 2, column 4: ")
+    line = error_line("sample", "model.safetensors", "--prompt", "ça", cwd=trained.folder)
+    assert line.startswith(r"--prompt: unknown character '\xe7' (U+00E7) at line 1, column 1: ")
+
+
+@pytest.mark.parametrize(
+    ("out", "message"),
+    [
+        ("missing/model", "--out missing/model: cannot write into the folder missing ("),
+        ("text.txt/model", "--out text.txt/model: "),
+        (".", "--out .: exists and is not a regular file"),
+        ("text.txt", "--out text.txt: is the text itself"),
+        pytest.param(
+            "/dev/null",
+            "--out /dev/null: exists and is not a regular file",
+            marks=pytest.mark.skipif(not Path("/dev/null").exists(), reason="there is none"),
+        ),
+    ],
+)
+def test_bad_output_is_refused_before_training(trained: Trained, out: str, message: str) -> None:
+    before = {path.name: path.read_bytes() for path in trained.folder.iterdir()}
+    assert error_line("train", "text.txt", "--out", out, cwd=trained.folder).startswith(message)
+    assert {path.name: path.read_bytes() for path in trained.folder.iterdir()} == before
+
+
+@pytest.mark.skipif(
+    sys.platform == "win32" or (hasattr(os, "geteuid") and os.geteuid() == 0), reason="this user may write anywhere"
+)
+def test_protected_output_is_refused_before_training(trained: Trained, tmp_path: Path) -> None:
+    protected = tmp_path / "protected"
+    protected.write_bytes(b"kept")
+    protected.chmod(0o444)
+    assert "not writable" in error_line("train", "text.txt", "--out", protected, cwd=trained.folder)
+    tmp_path.chmod(0o555)
+    try:
+        line = error_line("train", "text.txt", "--out", tmp_path / "new", cwd=trained.folder)
+    finally:
+        tmp_path.chmod(0o755)
+    assert "cannot write into the folder" in line
+
+
+@pytest.mark.parametrize("command", ["sample", "evaluate"])
+def test_bad_model(trained: Trained, command: str, tmp_path: Path) -> None:
+    more = [trained.folder / "text.txt"] if command == "evaluate" else []
+    for name in ["missing", "."]:
+        assert error_line(command, name, *more, cwd=tmp_path).startswith(f"{name}: ")
+    (tmp_path / "text").write_text("This is no model. " * 10)
+    (tmp_path / "empty").write_bytes(b"")
+    whole = (trained.folder / "model.safetensors").read_bytes()
+    (tmp_path / "cut").write_bytes(whole[: len(whole) // 2])
+    bptt.ElmanRNN(3, 4, 3, input="token").save(tmp_path / "bare")
+    bptt.ElmanRNN(3, 4, 2).save(tmp_path / "other")
+    for name in ["text", "empty", "cut", "bare", "other"]:
+        line = error_line(command, name, *more, cwd=tmp_path)
+        assert name in line
+        assert ("not a character model" in line) == (name in ("bare", "other"))
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "expected"),
+    [
+        ("--hidden", "0", "a whole number, at least 1"),
+        ("--tau", "-3", "a whole number, at least 1"),
+        ("--batch", "1.5", "a whole number, at least 1"),
+        ("--updates", "many", "a whole number, at least 1"),
+        ("--threads", "0", "a whole number, at least 1"),
+        ("--seed", "-1", "a whole number, at least 0"),
+        ("--lr", "0", "a positive number"),
+        ("--lr", "nan", "a positive number"),
+    ],
+)
+def test_bad_options(tmp_path: Path, option: str, value: str, expected: str) -> None:
+    result = run("train", option, value, cwd=tmp_path, code=2)
+    assert result.stderr.splitlines()[-1].endswith(f"argument {option}: expected {expected}, got '{value}'")
+
+
+def test_help(tmp_path: Path) -> None:
+    assert run("--version", cwd=tmp_path).stdout == f"bptt {bptt.__version__}\n"
+    assert "bptt train" in run("--help", cwd=tmp_path).stdout
+    for command in ["train", "sample", "evaluate"]:
+        assert f"usage: bptt {command} " in run(command, "--help", cwd=tmp_path).stdout
+    run(cwd=tmp_path, code=2)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a closed pipe is another error there")
+def test_closed_pipe(trained: Trained) -> None:
+    command = [sys.executable, "-m", "bptt", "sample", "model.safetensors", "--length", "100000"]
+    with subprocess.Popen(
+        command, cwd=trained.folder, env=ENVIRONMENT, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        assert process.stdout is not None and process.stderr is not None
+        process.stdout.read(10)
+        process.stdout.close()
+        assert process.stderr.read() == b""
+
+
+def test_import_stays_light(tmp_path: Path) -> None:
+    heavy = {"bptt.cli", "bptt.language_model", "tqdm", "safetensors"}
+    script = f"import sys, bptt; print(sorted({heavy} & set(sys.modules)))"
+    result = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert result.stdout == "[]\n"
