@@ -103,21 +103,21 @@ template <class T> void scatter(const T* window, const Window& w, Index width, I
   }
 }
 
-/// A step whose value is not in [low, high): an index into the caller's rows.
-struct Outside {
-  Index sequence = -1, step = 0;
-  std::int64_t value = 0;
+/// Where a value of the caller's is not what it may be; sequence -1 for nowhere.
+struct Place {
+  Index sequence = -1, step = 0, column = 0;
 };
 
-/// The first such step, if there is one. Steps whose weight is 0 are not read.
-template <class T>
-Outside first_outside(const Rows<const std::int64_t>& rows, const std::vector<Index>& lengths, std::int64_t low, std::int64_t high,
-                      const Rows<const T>& weight) {
+/// The first value that is below `low` or above `high`. Steps whose weight is 0 are not read.
+template <class V, class T>
+Place first_outside(const Rows<const V>& rows, Index width, const std::vector<Index>& lengths, V low, V high,
+                    const Rows<const T>& weight) {
   for (Index i = 0; i < Index(rows.base.size()); ++i)
     for (Index t = 0; t < lengths[std::size_t(i)]; ++t) {
       if (weight.given() && *weight(t, i) == T(0)) continue;
-      const std::int64_t value = *rows(t, i);
-      if (value < low || value >= high) return {i, t, value};
+      const V* const row = rows(t, i);
+      for (Index j = 0; j < width; ++j)
+        if (row[j] < low || row[j] > high) return {i, t, j};
     }
   return {};
 }

@@ -4,7 +4,7 @@
 #include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
 
-#include <stdexcept>
+#include <sstream>
 #include <string>
 
 #include "bptt.hpp"
@@ -57,8 +57,17 @@ template <class T> Rows<T> rows(const py::object& object, bool time) {
   return result;
 }
 
-std::string place(const Outside& found, bool time) {
-  return (time ? " at step " + std::to_string(found.step) + " of sequence " : " for sequence ") + std::to_string(found.sequence);
+// "x: expected tokens in [0, 65), got 70 at step 3 of sequence 1"
+template <class V, class T>
+void check_range(const std::string& expected, const Rows<const V>& rows, Index width, const std::vector<Index>& lengths, V low,
+                 V high, const Rows<const T>& weight, bool time) {
+  const Place found = first_outside(rows, width, lengths, low, high, weight);
+  if (found.sequence < 0) return;
+  std::ostringstream message;
+  message << expected << ", got " << rows(found.step, found.sequence)[found.column];
+  if (time) message << " at step " << found.step << " of";
+  message << (time ? "" : " for") << " sequence " << found.sequence;
+  throw py::value_error(message.str());
 }
 
 template <class T>
@@ -66,6 +75,7 @@ Batch<T> batch_of(const Network& network, const std::vector<Index>& lengths, con
                   const py::object& y = py::none(), const py::object& weight = py::none()) {
   Batch<T> batch;
   const bool every_step = network.readout == Readout::all;
+  const std::vector<Index> outputs = every_step ? lengths : std::vector<Index>(lengths.size(), 1);
   batch.lengths = lengths;
   batch.h0 = rows<const T>(h0, false);
   batch.weight = rows<const T>(weight, every_step);
@@ -73,21 +83,18 @@ Batch<T> batch_of(const Network& network, const std::vector<Index>& lengths, con
     batch.x = rows<const T>(x, true);
   } else {
     batch.tokens = rows<const std::int64_t>(x, true);
-    const Outside found = first_outside<T>(batch.tokens, lengths, 0, network.n_in, {});
-    if (found.sequence >= 0)
-      throw py::value_error("x: expected tokens in [0, " + std::to_string(network.n_in) + "), got " + std::to_string(found.value) +
-                            place(found, true));
+    check_range<std::int64_t, T>("x: expected tokens in [0, " + std::to_string(network.n_in) + ")", batch.tokens, 1, lengths, 0,
+                                 network.n_in - 1, {}, true);
   }
   if (y.is_none()) return batch;
-  if (network.output != Output::softmax) {
-    batch.y = rows<const T>(y, every_step);
-  } else {
+  if (network.output == Output::softmax) {
     batch.targets = rows<const std::int64_t>(y, every_step);
-    const std::vector<Index> targets_of_each(lengths.size(), 1);
-    const Outside found = first_outside<T>(batch.targets, every_step ? lengths : targets_of_each, -1, network.n_out, batch.weight);
-    if (found.sequence >= 0)
-      throw py::value_error("y: expected classes in [0, " + std::to_string(network.n_out) + "), or -1 for none, got " +
-                            std::to_string(found.value) + place(found, every_step));
+    check_range<std::int64_t, T>("y: expected classes in [0, " + std::to_string(network.n_out) + "), or -1 for none", batch.targets,
+                                 1, outputs, -1, network.n_out - 1, batch.weight, every_step);
+  } else {
+    batch.y = rows<const T>(y, every_step);
+    if (network.output == Output::sigmoid)
+      check_range<T, T>("y: expected probabilities in [0, 1]", batch.y, network.n_out, outputs, 0, 1, batch.weight, every_step);
   }
   return batch;
 }

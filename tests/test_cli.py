@@ -76,10 +76,12 @@ def test_training_learns(trained: Trained) -> None:
     lines = trained.stderr.splitlines()
     valid = [float(loss) for loss in re.findall(r", valid (\d+\.\d+) nats ", trained.stderr)]
     assert len(valid) == len(lines) == 20  # a log holds a line a validation, whatever the number of updates
-    assert lines[-1].startswith("update 200/200: train ") and lines[-1].endswith(" characters/s")
+    assert lines[-1].startswith("update 200/200: train ")
+    assert lines[-1].endswith(" characters/s")
     # A model of single characters would stay near 2.5 nats; the text itself has about 1 (a word's log(12), its
     # separator's 0.56, over 3.7 characters).
-    assert valid[0] > 2 and valid[-1] < 1.3
+    assert valid[0] > 2
+    assert valid[-1] < 1.3
     assert validation_of(trained.stdout) == pytest.approx(valid[-1], abs=0.02)
 
 
@@ -87,7 +89,8 @@ def test_training_writes_a_model_and_a_sample(trained: Trained) -> None:
     assert sorted(path.name for path in trained.folder.iterdir()) == ["model.safetensors", "text.txt"]
     rnn = bptt.load(trained.folder / "model.safetensors")
     assert isinstance(rnn, bptt.ElmanRNN)
-    assert rnn.n_hidden == 32 and rnn.metadata["vocabulary"] == "".join(sorted(set(trained.text)))
+    assert rnn.n_hidden == 32
+    assert rnn.metadata["vocabulary"] == "".join(sorted(set(trained.text)))
     sample = trained.stdout.partition("a sample (temperature 0.8):\n\n")[2]
     assert len(sample) == 501
     known = sum(word in trained.text.split() for word in sample.split())
@@ -112,7 +115,9 @@ def test_sample_follows_its_seed(trained: Trained) -> None:
         return run("sample", "model.safetensors", *arguments, cwd=trained.folder).stdout
 
     first = sample("--prompt", "the cat ", "--length", "80", "--seed", "5")
-    assert first.startswith("the cat ") and len(first) == 8 + 80 + 1 and first.endswith("\n")
+    assert first.startswith("the cat ")
+    assert len(first) == 8 + 80 + 1
+    assert first.endswith("\n")
     assert sample("--prompt", "the cat ", "--length", "80", "--seed", "5") == first
     assert sample("--prompt", "the cat ", "--length", "80", "--seed", "6") != first
     cold = sample("--length", "200", "--seed", "0", "--temperature", "0.01")
@@ -173,7 +178,8 @@ def test_ctrl_c_saves(trained: Trained, tmp_path: Path) -> None:
     assert process.returncode == 130
     assert "Traceback" not in stderr
     found = re.search(r"^interrupted after ([\d,]+) of 60,000 updates$", stdout, re.MULTILINE)
-    assert found is not None and 3000 <= int(found[1].replace(",", "")) < 60_000
+    assert found is not None
+    assert 3000 <= int(found[1].replace(",", "")) < 60_000
     assert "a sample" in stdout
     assert [path.name for path in tmp_path.iterdir()] == ["model.safetensors"]
     run("sample", "model.safetensors", "--length", "5", cwd=tmp_path)
@@ -292,7 +298,8 @@ def test_closed_pipe(trained: Trained) -> None:
     with subprocess.Popen(
         command, cwd=trained.folder, env=ENVIRONMENT, stdout=subprocess.PIPE, stderr=subprocess.PIPE
     ) as process:
-        assert process.stdout is not None and process.stderr is not None
+        assert process.stdout is not None
+        assert process.stderr is not None
         process.stdout.read(10)
         process.stdout.close()
         assert process.stderr.read() == b""

@@ -14,7 +14,7 @@ from bptt._adam import Adam, clip_norm
 from bptt.language_model import Streams, Trainer, nats_per_character, new_model, split, vocabulary_of
 from bptt.text import UserError, Vocabulary, default_text, read_text
 
-TEXTS = ["a", "hello world", "line\nline\n\ttab", "naïve façade – “quoted” …", "日本語 text 🙂🙃", "\U0010ffff\x01é"]
+TEXTS = ["a", "hello world", "line\nline\n\ttab", "naïve façade “quoted” …", "日本語 text 🙂🙃", "\U0010ffff\x01é"]
 
 
 @pytest.mark.parametrize("text", TEXTS)
@@ -58,7 +58,8 @@ def test_unknown_character(text: str, code: str, line: int, column: int) -> None
     message = str(caught.value)
     assert message.startswith("book.txt: unknown character ")
     assert f"({code}) at line {line}, column {column}:" in message
-    assert message.isascii() and "\n" not in message
+    assert message.isascii()
+    assert "\n" not in message
 
 
 def test_read_text(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -103,7 +104,7 @@ def test_split() -> None:
     assert [len(part) for part in split(tokens, 150)] == [849, 151]
     assert [len(part) for part in split(np.zeros(3_000_000, np.int64), 64)] == [2_800_000, 200_000]
     assert [len(part) for part in split(tokens[:42], 20)] == [21, 21]
-    with pytest.raises(UserError, match="book.txt: too short, 41 characters; windows of 20 need at least 42"):
+    with pytest.raises(UserError, match=r"book\.txt: too short, 41 characters; windows of 20 need at least 42"):
         split(tokens[:41], 20, "book.txt")
 
 
@@ -122,7 +123,8 @@ def test_streams_carry_on(n: int, batch: int, tau: int) -> None:
         if begins:
             assert 0 <= x[0, 0] <= length % tau
         else:
-            assert after is not None and np.array_equal(x[0], after)
+            assert after is not None
+            assert np.array_equal(x[0], after)
         after = y[-1]
     assert passes == 5
 
@@ -181,12 +183,14 @@ def test_trainer_keeps_the_best() -> None:
     for _ in range(40):
         trainer.update()
     best = trainer.validate(None)
-    assert best < math.log(8) / 2 and trainer.best_update == 40
+    assert best < math.log(8) / 2
+    assert trainer.best_update == 40
     kept = rnn.parameters.copy()
     rnn.parameters[:] = 0
     assert trainer.validate(None) == pytest.approx(math.log(8))
     trainer.keep_best()
-    assert np.array_equal(rnn.parameters, kept) and trainer.best == best
+    assert np.array_equal(rnn.parameters, kept)
+    assert trainer.best == best
     rnn.parameters[:] = np.nan
     with pytest.raises(UserError, match="the loss is nan after 40 updates: try a smaller --lr"):
         trainer.update()

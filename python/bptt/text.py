@@ -148,7 +148,7 @@ class Vocabulary:
             place = int(unknown.argmax())
             line, column = text.count("\n", 0, place) + 1, place - text.rfind("\n", 0, place)
             raise UserError(
-                f"{name}: unknown character {ascii(text[place])} (U+{ord(text[place]):04X}) at line {line}, "
+                f"{name}: unknown character {text[place]!a} (U+{ord(text[place]):04X}) at line {line}, "
                 f"column {column}: it is not among the {len(self)} characters of the model's training text"
             )
         return tokens
