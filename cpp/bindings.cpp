@@ -104,6 +104,26 @@ template <class F> auto with_dtype(const py::array& parameters, const F& f) {
   return py::isinstance<py::array_t<float>>(parameters) ? f(float()) : f(double());
 }
 
+// The place of a name in the order of its enumeration.
+template <class Enum> Enum named(const std::string& name, std::initializer_list<const char*> names) {
+  int value = 0;
+  for (const char* const one : names) {
+    if (name == one) return Enum(value);
+    ++value;
+  }
+  throw py::value_error("unknown option " + name);
+}
+
+Network network_of(Index n_in, Index n_hidden, Index n_out, const std::string& input, const std::string& output,
+                   const std::string& readout) {
+  return {n_in,
+          n_hidden,
+          n_out,
+          named<Input>(input, {"real", "token"}),
+          named<Output>(output, {"softmax", "sigmoid", "linear"}),
+          named<Readout>(readout, {"all", "last"})};
+}
+
 void py_forward(const Network& network, const py::array& parameters, const std::vector<Index>& lengths, const py::object& x,
                 const py::object& h0, const py::object& h, const py::object& o, const py::object& h_last) {
   with_dtype(parameters, [&](auto number) {
@@ -162,17 +182,9 @@ void py_tanh(const py::array& x, const py::array& y) {
 
 PYBIND11_MODULE(_core, m, py::mod_gil_not_used()) {
   using namespace bptt;
-  py::enum_<Input>(m, "Input").value("real", Input::real).value("token", Input::token);
-  py::enum_<Output>(m, "Output")
-      .value("softmax", Output::softmax)
-      .value("sigmoid", Output::sigmoid)
-      .value("linear", Output::linear);
-  py::enum_<Readout>(m, "Readout").value("all", Readout::all).value("last", Readout::last);
   py::class_<Network>(m, "Network")
-      .def(py::init([](Index n_in, Index n_hidden, Index n_out, Input input, Output output, Readout readout) {
-             return Network{n_in, n_hidden, n_out, input, output, readout};
-           }),
-           py::arg("n_in"), py::arg("n_hidden"), py::arg("n_out"), py::arg("input"), py::arg("output"), py::arg("readout"))
+      .def(py::init(&network_of), py::arg("n_in"), py::arg("n_hidden"), py::arg("n_out"), py::arg("input"), py::arg("output"),
+           py::arg("readout"))
       .def_property_readonly("size", &Network::size);
   m.def("forward", &py_forward, py::arg("network"), py::arg("parameters"), py::arg("lengths"), py::arg("x"), py::arg("h0"),
         py::arg("h"), py::arg("o"), py::arg("h_last"));

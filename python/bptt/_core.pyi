@@ -5,25 +5,9 @@ from numpy.typing import NDArray
 _Array = NDArray[Any]
 _Steps = _Array | list[_Array]
 
-class Input:
-    real: Input
-    token: Input
-    def __init__(self, value: int) -> None: ...
-
-class Output:
-    softmax: Output
-    sigmoid: Output
-    linear: Output
-    def __init__(self, value: int) -> None: ...
-
-class Readout:
-    all: Readout
-    last: Readout
-    def __init__(self, value: int) -> None: ...
-
 class Network:
     def __init__(
-        self, n_in: int, n_hidden: int, n_out: int, input: Input, output: Output, readout: Readout
+        self, n_in: int, n_hidden: int, n_out: int, input: str, output: str, readout: str
     ) -> None: ...
     @property
     def size(self) -> int: ...

@@ -37,7 +37,8 @@ def gradcheck(
     step : float
         Of the differences.
     tolerance : float
-        The largest deviation allowed, relative to the largest gradient of the same letter (or to 1 where all are smaller).
+        The largest deviation allowed, relative to the largest gradient of the same letter (or to 1 where all are
+        smaller).
     most : int
         Check at most this many elements of each letter, chosen at random.
     seed : int
@@ -53,7 +54,8 @@ def gradcheck(
     AssertionError
         If one is beyond the tolerance; the message names the element.
     """
-    double: Any = type(rnn)(**{**rnn._configuration(), "dtype": "float64"}, init=None)
+    kind: Any = type(rnn)
+    double = kind(**{**rnn._configuration(), "dtype": "float64"}, init=None)
     double.parameters = rnn.parameters
     random = np.random.default_rng(seed)
     arguments = {"h0": h0, "lengths": lengths, "weight": weight}
@@ -76,5 +78,7 @@ def gradcheck(
             found[letter] = max(found[letter], deviation)
             if not deviation <= tolerance:
                 where = f"{letter}[{', '.join(map(str, index))}]"
-                raise AssertionError(f"dL/d{where}: {float(exact[index]):.9g}, but central differences give {difference:.9g}")
+                raise AssertionError(
+                    f"dL/d{where}: {float(exact[index]):.9g}, but central differences give {difference:.9g}"
+                )
     return found

@@ -13,7 +13,7 @@ Form = Literal["single", "batch", "list"]
 
 
 def as_array(name: str, value: ArrayLike, dtype: DTypeLike) -> Array:
-    """`value` as an array of `dtype`, where NumPy's same-kind rule converts it; a view where nothing needs to change."""
+    """`value` as an array of `dtype` (NumPy's same-kind rule); a view where nothing needs to change."""
     try:
         array = np.asarray(value)
     except ValueError as error:
@@ -43,8 +43,8 @@ def shape_text(shape: tuple[int | str, ...]) -> str:
 
 def check_shape(name: str, array: Array, expected: tuple[int | str, ...]) -> None:
     """Raise unless the shape is the expected one, in which a str stands for any size."""
-    fits = array.ndim == len(expected) and all(isinstance(e, str) or e == n for e, n in zip(expected, array.shape, strict=True))
-    if not fits:
+    fits = len(expected) == array.ndim
+    if not fits or not all(isinstance(e, str) or e == n for e, n in zip(expected, array.shape, strict=True)):
         raise ValueError(f"{name}: expected {shape_text(expected)}, got {array.shape}")
 
 

@@ -10,7 +10,7 @@ from bptt import _core
 
 
 def _cgroup_quota(root: Path = Path("/sys/fs/cgroup")) -> float:
-    """The CPUs that the control group of this process may use (Linux, version 2 or 1); infinite where there is no limit."""
+    """The CPUs that this process's control group may use (Linux, version 2 or 1); infinite without a limit."""
     try:
         quota, period = (root / "cpu.max").read_text().split()
         return math.inf if quota == "max" else int(quota) / int(period)

@@ -1,4 +1,4 @@
-"""The Elman network: hidden-to-hidden recurrence (figures 10.3 and 10.5). Checks arguments and calls the core; computes nothing."""
+"""The Elman network (figures 10.3 and 10.5). Checks arguments and calls the core; computes nothing itself."""
 
 from __future__ import annotations
 
@@ -49,8 +49,8 @@ class ElmanRNN(RecurrentNetwork):
     Attributes
     ----------
     U, W, b, V, c : ndarray
-        ``[n_hidden, n_in]``, ``[n_hidden, n_hidden]``, ``[n_hidden]``, ``[n_out, n_hidden]``, ``[n_out]``: writable views of
-        `parameters`. Assigning copies in.
+        ``[n_hidden, n_in]``, ``[n_hidden, n_hidden]``, ``[n_hidden]``, ``[n_out, n_hidden]``, ``[n_out]``: writable
+        views of `parameters`. Assigning copies in.
     parameters : ndarray
         All of them in one flat vector, in this order.
     metadata : dict
@@ -59,9 +59,10 @@ class ElmanRNN(RecurrentNetwork):
     Notes
     -----
     In all methods, `x` is one sequence ``[tau, n_in]``, a batch ``[tau, batch, n_in]`` of sequences of equal length or,
-    with `lengths`, padded ones, or a list of sequences ``[tau_i, n_in]``; tokens lack the last axis. Results come back in
-    the same form. Nothing beyond a length is read. Outer axes may have any strides. Arrays of another dtype are converted
-    where NumPy's same-kind rule allows, else `TypeError`; a wrong shape, a token or a class out of range is a `ValueError`.
+    with `lengths`, padded ones, or a list of sequences ``[tau_i, n_in]``; tokens lack the last axis. Results come back
+    in the same form. Nothing beyond a length is read. Outer axes may have any strides. Arrays of another dtype are
+    converted where NumPy's same-kind rule allows, else `TypeError`; a wrong shape, a token or a class out of range is
+    a `ValueError`.
 
     Examples
     --------
@@ -98,14 +99,7 @@ class ElmanRNN(RecurrentNetwork):
         self.n_in = network.size("n_in", n_in, 0 if input == "real" else 1)
         self.n_hidden = network.size("n_hidden", n_hidden, 1)
         self.n_out = network.size("n_out", n_out, 1)
-        self._core = _core.Network(
-            self.n_in,
-            self.n_hidden,
-            self.n_out,
-            getattr(_core.Input, self.input),
-            getattr(_core.Output, self.output),
-            getattr(_core.Readout, self.readout),
-        )
+        self._core = _core.Network(self.n_in, self.n_hidden, self.n_out, self.input, self.output, self.readout)
         try:
             dtype_name = np.dtype(dtype).name
         except TypeError:
@@ -117,7 +111,13 @@ class ElmanRNN(RecurrentNetwork):
     @staticmethod
     def shapes(n_in: int, n_hidden: int, n_out: int) -> dict[str, tuple[int, ...]]:
         """Return the shape of each parameter, in the order in which `parameters` holds them."""
-        return {"U": (n_hidden, n_in), "W": (n_hidden, n_hidden), "b": (n_hidden,), "V": (n_out, n_hidden), "c": (n_out,)}
+        return {
+            "U": (n_hidden, n_in),
+            "W": (n_hidden, n_hidden),
+            "b": (n_hidden,),
+            "V": (n_out, n_hidden),
+            "c": (n_out,),
+        }
 
     def _initialise(self, init: str, seed: int | np.random.Generator | None) -> None:
         random = np.random.default_rng(seed)
@@ -192,18 +192,19 @@ class ElmanRNN(RecurrentNetwork):
         lengths: ArrayLike | None = None,
         weight: Any = None,
     ) -> float:
-        """Return the total loss: the sum over steps and sequences of the negative log-likelihood (10.12-10.14), in nats.
+        """Return the total loss: the sum over steps and sequences of the negative log-likelihood (10.12-10.14), in
+        nats.
 
         Parameters
         ----------
         x, h0, lengths
             As for `forward`.
         y : array_like, or list of array_like where x is a list
-            The targets. Softmax: classes in ``[0, n_out)``, ``[tau, batch]``, -1 where a step has none. Sigmoid (numbers in
-            ``[0, 1]``) and linear: ``[tau, batch, n_out]``. Without the tau axis for ``readout="last"``.
+            The targets. Softmax: classes in ``[0, n_out)``, ``[tau, batch]``, -1 where a step has none. Sigmoid
+            (numbers in ``[0, 1]``) and linear: ``[tau, batch, n_out]``. Without the tau axis for ``readout="last"``.
         weight : array_like, or list of array_like where x is a list, optional
-            ``[tau, batch]``, a factor of each step's loss (``[batch]`` for ``readout="last"``). Where it is 0, the target is
-            not read.
+            ``[tau, batch]``, a factor of each step's loss (``[batch]`` for ``readout="last"``). Where it is 0, the target
+            is not read.
 
         Returns
         -------
@@ -239,7 +240,8 @@ class ElmanRNN(RecurrentNetwork):
         loss : float
             As from `loss`.
         gradients : Gradients
-            With ``U``, ``W``, ``b``, ``V``, ``c``, ``h0`` and, if asked for, ``x``; ``flat`` is laid out like `parameters`.
+            With ``U``, ``W``, ``b``, ``V``, ``c``, ``h0`` and, if asked for, ``x``; ``flat`` is laid out like
+            `parameters`.
         """
         s = self._sequences(x, lengths)
         targets, weights = self._targets(s, y, weight)
@@ -273,16 +275,17 @@ class ElmanRNN(RecurrentNetwork):
     ) -> Array:
         """Draw a continuation: at every step an output is drawn from the model's distribution and is the next input.
 
-        A token is fed back as a token or, where the input is real, as its one-hot vector; what sigmoid and linear outputs
-        draw (zeros and ones; Gaussian numbers of unit variance) is fed back as it is. So `n_in` has to equal `n_out`.
+        A token is fed back as a token or, where the input is real, as its one-hot vector; what sigmoid and linear
+        outputs draw (zeros and ones; Gaussian numbers of unit variance) is fed back as it is. So `n_in` has to equal
+        `n_out`.
 
         Parameters
         ----------
         n_steps : int
             How many to draw, at least 1.
         prompt : array_like, optional
-            What the network reads first, in the form of x: a single sequence, or a batch of them. Without one, the first
-            output is drawn from o = c + V h(0).
+            What the network reads first, in the form of x: a single sequence, or a batch of them. Without one, the
+            first output is drawn from o = c + V h(0).
         temperature : float
             Softmax and sigmoid outputs are drawn from o / temperature, linear ones with this standard deviation;
             0 takes what is most likely.
@@ -308,13 +311,15 @@ class ElmanRNN(RecurrentNetwork):
         if prompt is None:
             states = np.zeros(self.n_hidden) if h0 is None else np.asarray(h0)
             single = states.ndim == 1
-            # A step of no input, for the checks of h0 alone
-            s = self._sequences(np.zeros((1, *states.shape[:-1], *(() if self.input == "token" else (self.n_in,))), np.int8), None)
+            nothing = np.zeros((1, *states.shape[:-1]), np.int8)  # as many sequences as h0 has states
+            s = self._sequences(nothing if self.input == "token" else nothing[..., None].repeat(self.n_in, -1), None)
             h = s.one_row("h0", states, self.n_hidden, self.dtype)
             o = self.c + h @ self.V.T
         else:
             if isinstance(prompt, list) and self.input == "token" and all(isinstance(token, int) for token in prompt):
-                raise ValueError("prompt: expected an array; a list is a list of sequences: pass one sequence as an array")
+                raise ValueError(
+                    "prompt: expected an array; a list is a list of sequences: pass one sequence as an array"
+                )
             s = self._sequences(prompt, None)
             if s.form == "list":
                 raise ValueError("prompt: expected an array, got a list of sequences")

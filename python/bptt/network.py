@@ -101,7 +101,8 @@ class Gradients(Letters):
     x : ndarray, list of ndarray, or None
         dL/dx(t) in the form of x, 0 beyond a length; None unless ``wrt_x=True``.
     h_last : ndarray
-        No gradient: the last state of each sequence, ``[batch, n_hidden]``, from which the next window of a stream goes on.
+        No gradient: the last state of each sequence, ``[batch, n_hidden]``, from which the next window of a stream
+        goes on.
     """
 
     __slots__ = ("h0", "h_last", "x")
@@ -113,11 +114,13 @@ class Gradients(Letters):
         self.h_last = h_last
 
     def __repr__(self) -> str:
-        return f"Gradients({', '.join(LETTERS)}, h0{'' if self.x is None else ', x'}: norm {np.linalg.norm(self.flat):.6g})"
+        letters = ", ".join((*LETTERS, "h0", *(() if self.x is None else ("x",))))
+        return f"Gradients({letters}: norm {np.linalg.norm(self.flat):.6g})"
 
 
 class Run:
-    """What a forward pass computed. All arrays have the form of x: no batch axis for a single sequence, a list for a list.
+    """What a forward pass computed. All arrays have the form of x: no batch axis for a single sequence, a list for a
+    list.
 
     Attributes
     ----------
@@ -253,7 +256,8 @@ class RecurrentNetwork:
         return sizes | {name: getattr(self, name) for name in self._OPTIONS} | {"dtype": self.dtype.name}
 
     def __repr__(self) -> str:
-        options = ", ".join(f"{name}={value!r}" for name, value in self._configuration().items() if not name.startswith("n_"))
+        sizes = ("n_in", "n_hidden", "n_out")
+        options = ", ".join(f"{name}={value!r}" for name, value in self._configuration().items() if name not in sizes)
         return f"{type(self).__name__}({self.n_in}, {self.n_hidden}, {self.n_out}, {options})"
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -296,7 +300,7 @@ class RecurrentNetwork:
 def _rebuild(
     kind: type[Self], configuration: dict[str, Any], parameters: NDArray[Any], metadata: dict[str, Any]
 ) -> Self:
-    network = kind(**configuration, init=None)
+    network = kind(**configuration, init=None)  # type: ignore[call-arg]
     network.parameters = parameters
     network.metadata = metadata
     return network
@@ -332,8 +336,8 @@ def load(path: str | os.PathLike[str]) -> Any:
     Raises
     ------
     ValueError
-        If the file is no model of this package, or is damaged: a truncated file, a missing tensor, a wrong shape or dtype,
-        a configuration that makes no network. The message says what.
+        If the file is no model of this package, or is damaged: a truncated file, a missing tensor, a wrong shape or
+        dtype, a configuration that makes no network. The message says what.
     OSError
         What the system says (no such file, no permission).
     """
@@ -341,10 +345,10 @@ def load(path: str | os.PathLike[str]) -> Any:
 
     data = Path(path).read_bytes()
     try:
-        tensors = dict(deserialize(data))
+        tensors = dict(deserialize(data))  # type: ignore[no-untyped-call]
         header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
     except (SafetensorError, ValueError) as error:
-        raise ValueError(f"{os.fspath(path)}: expected a safetensors file, got one that cannot be read: {error}") from None
+        raise ValueError(f"{os.fspath(path)}: expected a safetensors file: {error}") from None
     try:
         return _network_from(tensors, header.get("__metadata__", {}))
     except (TypeError, ValueError) as error:
