@@ -43,8 +43,8 @@ class ElmanRNN(RecurrentNetwork):
         Of the initial weights. Both dtypes get the same numbers, rounded.
     init : {"orthogonal", "uniform", "identity"}
         Of the weights. ``"orthogonal"``: W is a random orthogonal matrix, U and V are uniform within
-        ``+-1/sqrt(fan-in)``, the biases 0. ``"identity"``: the same with W = I. ``"uniform"``: all uniform within
-        ``+-1/sqrt(n_hidden)``, as in PyTorch. None: all 0.
+        ``+-1/sqrt(fan-in)`` (1 for a token: one input is on), the biases 0. ``"identity"``: the same with W = I.
+        ``"uniform"``: all uniform within ``+-1/sqrt(n_hidden)``, as in PyTorch. None: all 0.
 
     Attributes
     ----------
@@ -125,7 +125,8 @@ class ElmanRNN(RecurrentNetwork):
             bound = 1 / math.sqrt(self.n_hidden)
             self.parameters = random.uniform(-bound, bound, self.parameters.shape)
             return
-        for letter, fan_in in (("U", max(self.n_in, 1)), ("V", self.n_hidden)):
+        active_inputs = 1 if self.input == "token" else max(self.n_in, 1)
+        for letter, fan_in in (("U", active_inputs), ("V", self.n_hidden)):
             bound = 1 / math.sqrt(fan_in)
             setattr(self, letter, random.uniform(-bound, bound, getattr(self, letter).shape))
         if init == "identity":
@@ -203,8 +204,8 @@ class ElmanRNN(RecurrentNetwork):
             The targets. Softmax: classes in ``[0, n_out)``, ``[tau, batch]``, -1 where a step has none. Sigmoid
             (numbers in ``[0, 1]``) and linear: ``[tau, batch, n_out]``. Without the tau axis for ``readout="last"``.
         weight : array_like, or list of array_like where x is a list, optional
-            ``[tau, batch]``, a factor of each step's loss (``[batch]`` for ``readout="last"``). Where it is 0, the target
-            is not read.
+            ``[tau, batch]``, a factor of each step's loss (``[batch]`` for ``readout="last"``). Where it is 0,
+            the target is not read.
 
         Returns
         -------
@@ -316,13 +317,9 @@ class ElmanRNN(RecurrentNetwork):
             h = s.one_row("h0", states, self.n_hidden, self.dtype)
             o = self.c + h @ self.V.T
         else:
-            if isinstance(prompt, list) and self.input == "token" and all(isinstance(token, int) for token in prompt):
-                raise ValueError(
-                    "prompt: expected an array; a list is a list of sequences: pass one sequence as an array"
-                )
+            if isinstance(prompt, list | tuple):
+                raise TypeError("prompt: expected an array, got a list, which is a list of sequences")
             s = self._sequences(prompt, None)
-            if s.form == "list":
-                raise ValueError("prompt: expected an array, got a list of sequences")
             single = s.form == "single"
             run = self.forward(prompt, h0)
             h = np.atleast_2d(run.h_last)
