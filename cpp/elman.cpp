@@ -193,7 +193,12 @@ template <class T> class Elman {
   void run(std::vector<Outer<T>>& products) const {
     double operations = 0;
     for (const Outer<T>& s : products) operations += double(s.rows) * double(s.m) * double(s.n);
-    parallel(Index(products.size()), threads_for(operations), [&](Index i) { k.outer(products[std::size_t(i)]); });
+    parallel(Index(products.size()), threads_for(operations), [&](Index i) {
+      static thread_local const Array<T> scratch(k.outer_scratch);
+      Outer<T>& product = products[std::size_t(i)];
+      product.scratch = scratch.data();
+      k.outer(product);
+    });
     products.clear();
   }
 
@@ -226,20 +231,22 @@ template <class T> class Elman {
       });
     blocks(w, [&](Index from, Index to) {
       const Index rows = to - from;
-      for (Index t = 0; t < w.steps; ++t) {
+      const auto steps = [&](Index t, Index count, Matrix<const T> h_before) {
         const Index first = t * w.rows + from;
+        if (!start_in_place)
+          for (Index i = 0; i < count; ++i) fetch(first + i * w.rows, first + i * w.rows + rows);
         const Matrix<T> h_t = h.middle_rows(first, rows);
-        if (!start_in_place) fetch(first, first + rows);
         Sum<T> a(k);
         if (start_in_place)
-          a.from(h_t);
+          a.from(h_t, w.rows * n);
         else if (real)
-          a.from(p.b).plus(x_w.middle_rows(first, rows), U_transposed);
+          a.from(p.b).plus(x_w.middle_rows(first, rows), U_transposed, w.rows * net.n_in);
         else
-          a.from({token_table.data(), net.n_in, n}, token_window.data() + first);
-        a.plus(t == 0 ? before.middle_rows(from, rows) : Matrix<const T>(h.middle_rows(first - w.rows, rows)), W_transposed);
-        a.tanh_into(h_t);
-      }
+          a.from({token_table.data(), net.n_in, n}, token_window.data() + first, w.rows);
+        a.plus(h_before, W_transposed, w.rows * n).repeat(count).tanh_into(h_t, w.rows * n);
+      };
+      steps(0, 1, before.middle_rows(from, rows));
+      steps(1, w.steps - 1, h.middle_rows(from, rows));
     });
   }
 
@@ -277,27 +284,24 @@ template <class T> class Elman {
 
   // da(t) = (V^T do(t) + W^T da(t+1)) * (1 - h(t)^2), for the sequences [from, to), from the last step of the window to its first.
   void back_through_time(const Window& w, Index from, Index to, Matrix<const T> h, Matrix<const T> d_o, Matrix<T> da) const {
-    for (Index t = w.steps - 1; t >= 0; --t) {
-      const bool last_step = t == w.steps - 1;
-      const Index goes_on = std::clamp(last_step ? w.continue_ : w.rows, from, to);  // beyond: no step t + 1
-      const auto rows_of_step = [&](Index begin, Index end, bool recurrent) {
-        const Index first = t * w.rows + begin, rows = end - begin;
-        Sum<T> dh(k);
-        if (net.readout == Readout::last)
-          recurrent ? dh.from(zero.data()) : dh.from(Matrix<const T>(dh_last.data() + begin * n, rows, n));
-        else if (few(w))
-          dh.from(da.middle_rows(first, rows));
-        else
-          dh.from(zero.data()).plus(d_o.middle_rows(first, rows), V_packed);
-        if (recurrent)
-          dh.plus(last_step ? Matrix<const T>(da_next.data() + begin * n, rows, n)
-                            : Matrix<const T>(da.middle_rows(first + w.rows, rows)),
-                  W_packed);
-        dh.times_derivative_into(h.middle_rows(first, rows), da.middle_rows(first, rows));
-      };
-      rows_of_step(from, goes_on, true);
-      rows_of_step(goes_on, to, false);
-    }
+    const Index step = -w.rows * n;
+    const auto steps = [&](Index t, Index count, Index begin, Index end, Matrix<const T> da_after) {
+      const Index first = t * w.rows + begin, rows = end - begin;
+      if (count == 0 || rows == 0) return;
+      Sum<T> dh(k);
+      if (net.readout == Readout::last)
+        da_after.data != nullptr ? dh.from(zero.data()) : dh.from(Matrix<const T>(dh_last.data() + begin * n, rows, n));
+      else if (few(w))
+        dh.from(da.middle_rows(first, rows), step);
+      else
+        dh.from(zero.data()).plus(d_o.middle_rows(first, rows), V_packed, -w.rows * net.n_out);
+      if (da_after.data != nullptr) dh.plus(da_after, W_packed, step);
+      dh.repeat(count).times_derivative_into(h.middle_rows(first, rows), da.middle_rows(first, rows), step);
+    };
+    const Index last = w.steps - 1, goes_on = std::clamp(w.continue_, from, to);  // beyond: sequences that end here
+    steps(last, 1, from, goes_on, {da_next.data() + from * n, goes_on - from, n});
+    steps(last, 1, goes_on, to, {});
+    steps(last - 1, last, from, to, da.middle_rows(last * w.rows + from, to - from));
   }
 
   // dU: a product with x(t); for tokens the sum of da(t) over the steps of each token, in that token's column.

@@ -7,33 +7,57 @@ namespace bptt::BPTT_ISA {
 namespace {
 
 // A tile is R rows by P vectors of sums, all in registers. Enough sums must be in flight to hide the latency of a multiply-add,
-// so few rows take many vectors.
+// so few rows take many vectors, and where there are not as many columns, C sums share the work of one.
 constexpr int tile_rows = registers == 32 ? 8 : 6;
+constexpr int narrow_rows = registers == 32 ? 4 : 3;  // where C > 1
 template <int R> constexpr int wide = R == 1 ? 8 : R == 2 ? (registers == 32 ? 8 : 4) : R == 3 ? 4 : 2;
+
+template <class T> constexpr Index vectors(Index columns) { return (columns + lanes<T> - 1) / lanes<T>; }
 
 // ---- start + A1 B1 + A2 B2 -------------------------------------------------------------------------------------------------
 
-template <class T, int R, int P>
+// sums += A B. With C > 1, terms k, k + C, k + 2 C, ... are summed by themselves and added at the end.
+template <class T, int R, int P, int C>
 [[gnu::always_inline]] inline void accumulate(Vector<T> (&sums)[R][P], const Product<T>& product, Index row, Index column) {
   constexpr Index width = (P == 1 ? 1 : 2) * lanes<T>;  // only the last panel is one vector wide
   const Index panel = width * product.depth;
   const T* a = product.a + row * product.a_stride;
   const T* b = product.panels + column * product.depth;
-  for (Index k = 0; k < product.depth; ++k, b += width) {
+  Vector<T> apart[C][R][P] = {};  // apart[0] stays unused
+  const auto term = [&](Index k, int c) __attribute__((always_inline)) {
     Vector<T> row_of_b[P];
 #pragma GCC unroll 8
-    for (int p = 0; p < P; ++p) row_of_b[p] = load(b + (p / 2) * panel + (p % 2) * lanes<T>);
+    for (int p = 0; p < P; ++p) row_of_b[p] = load(b + k * width + (p / 2) * panel + (p % 2) * lanes<T>);
 #pragma GCC unroll 8
     for (int r = 0; r < R; ++r) {
       const Vector<T> x = broadcast(a[r * product.a_stride + k]);
 #pragma GCC unroll 8
-      for (int p = 0; p < P; ++p) sums[r][p] = fma(x, row_of_b[p], sums[r][p]);
+      for (int p = 0; p < P; ++p) {
+        Vector<T>& sum = c == 0 ? sums[r][p] : apart[c][r][p];
+        sum = fma(x, row_of_b[p], sum);
+      }
     }
+  };
+  Index k = 0;
+  for (; k + C <= product.depth; k += C) {
+#pragma GCC unroll 4
+    for (int c = 0; c < C; ++c) term(k + c, c);
+  }
+  if constexpr (C > 1) {
+#pragma GCC unroll 4
+    for (int c = 0; c < C - 1; ++c)
+      if (k + c < product.depth) term(k + c, c);
+#pragma GCC unroll 8
+    for (int r = 0; r < R; ++r)
+#pragma GCC unroll 8
+      for (int p = 0; p < P; ++p)
+        sums[r][p] =
+            C == 2 ? sums[r][p] + apart[1][r][p] : (sums[r][p] + apart[1][r][p]) + (apart[C - 2][r][p] + apart[C - 1][r][p]);
   }
 }
 
 // Columns [column, column + P vectors) of rows [row, row + R); `last` columns of the last vector exist.
-template <class T, int R, int P> void affine_tile(const Affine<T>& s, Index row, Index column, Index last) {
+template <class T, int R, int P, int C> void affine_tile(const Affine<T>& s, Index row, Index column, Index last) {
   Vector<T> sums[R][P];
 #pragma GCC unroll 8
   for (int r = 0; r < R; ++r) {
@@ -42,8 +66,8 @@ template <class T, int R, int P> void affine_tile(const Affine<T>& s, Index row,
     for (int p = 0; p < P - 1; ++p) sums[r][p] = load(start + p * lanes<T>);
     sums[r][P - 1] = load_first(start + (P - 1) * lanes<T>, last);
   }
-  if (s.product[0].depth > 0) accumulate<T, R, P>(sums, s.product[0], row, column);
-  if (s.product[1].depth > 0) accumulate<T, R, P>(sums, s.product[1], row, column);
+  if (s.product[0].depth > 0) accumulate<T, R, P, C>(sums, s.product[0], row, column);
+  if (s.product[1].depth > 0) accumulate<T, R, P, C>(sums, s.product[1], row, column);
 
   Vector<T> values[R * P];  // a copy that may live in memory, so that the sums need not
 #pragma GCC unroll 8
@@ -130,11 +154,12 @@ template <class T, int P, class Tile> [[gnu::always_inline]] inline void rows_of
   }
 }
 
-template <class T, class Tile> void cover(const Tile& tile, Index rows, Index columns) {
+template <class T, class Tile> [[gnu::always_inline]] inline void cover(const Tile& tile, Index most_rows, Index rows,
+                                                                        Index columns) {
   if (rows == 1) return columns_of<T, 1>(tile, 0, columns);
   if (rows == 2) return columns_of<T, 2>(tile, 0, columns);
   if (rows == 3) return columns_of<T, 3>(tile, 0, columns);
-  const Index tiles = (rows + tile_rows - 1) / tile_rows;
+  const Index tiles = (rows + most_rows - 1) / most_rows;
   const Index tall = rows / tiles, one_taller = rows % tiles;
   for (Index j = 0; j < columns; j += 2 * lanes<T>) {
     const Index left = columns - j;
@@ -153,30 +178,87 @@ template <class T, int P> constexpr Index last_of(Index left) {
   return left - (P - 1) * lanes<T> < lanes<T> ? left - (P - 1) * lanes<T> : lanes<T>;
 }
 
-template <class T> struct AffineTile {
+template <class T, int C> struct AffineTile {
   const Affine<T>& s;
-  template <int R, int P> void at(Index row, Index column, Index left) const {
-    affine_tile<T, R, P>(s, row, column, last_of<T, P>(left));
+  template <int R, int P> [[gnu::always_inline]] void at(Index row, Index column, Index left) const {
+    if constexpr (C == 1 || (R <= narrow_rows && P <= 2)) affine_tile<T, R, P, C>(s, row, column, last_of<T, P>(left));
   }
 };
+
+template <class T> void affine(const Affine<T>& first) {
+  Affine<T> s = first;
+  const Index wide_enough = vectors<T>(s.columns);
+  for (Index t = 0; t < s.steps; ++t) {
+    if (wide_enough > 2)
+      cover<T>(AffineTile<T, 1>{s}, tile_rows, s.rows, s.columns);
+    else if (wide_enough == 2)
+      cover<T>(AffineTile<T, 2>{s}, narrow_rows, s.rows, s.columns);
+    else
+      cover<T>(AffineTile<T, 4>{s}, narrow_rows, s.rows, s.columns);
+    s.start += s.start_step;
+    if (s.start_index) s.start_index += s.start_index_step;
+    for (Product<T>& product : s.product) product.a += product.a_step;
+    s.h += s.h_step;
+    s.out += s.out_step;
+  }
+}
 
 template <class T> struct OuterTile {
   const Outer<T>& s;
   Index from, to;
-  template <int R, int P> void at(Index i, Index j, Index left) const {
+  template <int R, int P> [[gnu::always_inline]] void at(Index i, Index j, Index left) const {
     outer_tile<T, R, P>(s, from, to, i, j, last_of<T, P>(left));
   }
 };
 
-template <class T> void affine(const Affine<T>& s) { cover<T>(AffineTile<T>{s}, s.rows, s.columns); }
-
 // A sum over more rows than this would lose digits in float32: each block's starts from zero.
 constexpr Index rows_per_sum = 512;
 
+// Where the rows of a and b are long, a tile's columns lie in as many cache lines as there are rows, and they push each other out.
+// Then blocks of columns are copied so that a tile reads straight on.
+constexpr Index columns_per_block = 64;
+constexpr Index long_row = 1024;  // bytes
+
+template <class T> constexpr Index outer_scratch = rows_per_sum * (columns_per_block + 2 * lanes<T>);
+
+template <class T> void copy_columns(const T* from, Index stride, Index rows, Index columns, Index width, T* to) {
+  for (Index r = 0; r < rows; ++r, from += stride, to += width)
+    for (Index j = 0; j < columns; j += lanes<T>) {
+      const Index n = columns - j < lanes<T> ? columns - j : lanes<T>;
+      store_first(to + j, load_first(from + j, n), n);
+    }
+}
+
+template <class T> void outer_by_blocks(const Outer<T>& s, Index from, Index rows) {
+  T* const a = s.scratch;
+  T* const b = a + rows_per_sum * columns_per_block;
+  for (Index i = 0; i < s.m; i += columns_per_block) {
+    const Index m = s.m - i < columns_per_block ? s.m - i : columns_per_block;
+    for (Index k = 0; k < m; k += tile_rows) {
+      const Index width = m - k < tile_rows ? m - k : tile_rows;
+      copy_columns(s.a + from * s.a_stride + i + k, s.a_stride, rows, width, width, a + k * rows);
+    }
+    for (Index j = 0; j < s.n; j += 2 * lanes<T>) {
+      const Index n = s.n - j < 2 * lanes<T> ? s.n - j : 2 * lanes<T>;
+      copy_columns(s.b + from * s.b_stride + j, s.b_stride, rows, n, 2 * lanes<T>, b);
+      for (Index k = 0; k < m; k += tile_rows) {
+        const Index width = m - k < tile_rows ? m - k : tile_rows;
+        const Outer<T> block{rows,       width,  n, a + k * rows, width, b, 2 * lanes<T>, s.c + (i + k) * s.c_stride + j,
+                             s.c_stride, nullptr};
+        cover<T>(OuterTile<T>{block, 0, rows}, tile_rows, width, n);
+      }
+    }
+  }
+}
+
 template <class T> void outer(const Outer<T>& s) {
+  const bool by_blocks = s.m >= columns_per_block && s.b_stride * Index(sizeof(T)) > long_row;
   for (Index from = 0; from < s.rows; from += rows_per_sum) {
     const Index to = s.rows - from < rows_per_sum ? s.rows : from + rows_per_sum;
-    cover<T>(OuterTile<T>{s, from, to}, s.m, s.n);
+    if (by_blocks)
+      outer_by_blocks(s, from, to - from);
+    else
+      cover<T>(OuterTile<T>{s, from, to}, tile_rows, s.m, s.n);
   }
 }
 
@@ -350,8 +432,8 @@ template <class T> void tanh(const T* x, Index count, T* y) {
 }
 
 template <class T> constexpr Kernels<T> table() {
-  return {lanes<T>,        tile_rows,       pack<T>,         affine<T>,  outer<T>,   add_rows<T>,
-          softmax_loss<T>, sigmoid_loss<T>, squared_loss<T>, softmax<T>, sigmoid<T>, tanh<T>};
+  return {lanes<T>,        tile_rows,       outer_scratch<T>, pack<T>,    affine<T>,  outer<T>, add_rows<T>,
+          softmax_loss<T>, sigmoid_loss<T>, squared_loss<T>,  softmax<T>, sigmoid<T>, tanh<T>};
 }
 
 }  // namespace

@@ -11,31 +11,34 @@ using Index = std::ptrdiff_t;
 
 enum class Activation { identity, tanh, tanh_derivative };
 
-/// A B: `a` [rows, depth], row by row; B [depth, columns], packed in panels.
+/// A B: `a` [rows, depth], row by row; B [depth, columns], packed in panels. From one step to the next, `a` moves by a_step.
 template <class T> struct Product {
   const T* a;
-  Index a_stride;
+  Index a_stride, a_step;
   const T* panels;
   Index depth;
 };
 
-/// out = f(start + A1 B1 + A2 B2), each element one sum in this order, whatever rows stand beside it.
-/// Row r of `start` is `start + start_stride * (start_index ? start_index[r] : r)`: a bias (stride 0), a matrix, or rows of a
-/// table. f is the identity, tanh, or (start + ...) * (1 - h^2): the derivative of tanh where its value is h.
+/// out = f(start + A1 B1 + A2 B2), each element one sum in an order that follows from depths and columns alone, whatever rows stand
+/// beside it; then the same for the next step, all pointers moved by their `_step` (the output of one may be the input of the
+/// next). Row r of `start` is `start + start_stride * (start_index ? start_index[r] : r)`: a bias (stride 0), a matrix, or rows of
+/// a table. f is the identity, tanh, or (start + ...) * (1 - h^2): the derivative of tanh where its value is h.
 template <class T> struct Affine {
-  Index rows, columns;
+  Index steps, rows, columns;
   const T* start;
-  Index start_stride;
+  Index start_stride, start_step;
   const std::int32_t* start_index;
+  Index start_index_step;
   Product<T> product[2];  // depth 0: none
   Activation activation;
   const T* h;
-  Index h_stride;
+  Index h_stride, h_step;
   T* out;
-  Index out_stride;
+  Index out_stride, out_step;
 };
 
 /// c += A^T B: `a` [rows, m], `b` [rows, n], `c` [m, n]. Reads up to a vector beyond the end of a row of b, and never uses it.
+/// `scratch` has room for outer_scratch numbers.
 template <class T> struct Outer {
   Index rows, m, n;
   const T* a;
@@ -44,6 +47,7 @@ template <class T> struct Outer {
   Index b_stride;
   T* c;
   Index c_stride;
+  T* scratch;
 };
 
 /// Row by row: the loss, and in place of o its gradient. A row of weight 0 or of target -1 takes no part: loss 0, gradient 0.
@@ -62,6 +66,7 @@ template <class T> struct Loss {
 template <class T> struct Kernels {
   Index lanes;      // elements of a vector; a panel is two vectors wide
   Index tile_rows;  // rows of the largest tile
+  Index outer_scratch;
 
   /// panels = B [depth, n], element (k, j) at b[k * k_stride + j * j_stride]; depth * n_rounded_up_to_lanes elements
   void (*pack)(const T* b, Index k_stride, Index j_stride, Index depth, Index n, T* panels);

@@ -25,42 +25,51 @@ template <class T> Packed<T> pack_transposed(const Kernels<T>& k, Matrix<const T
   return {k, m.data, 1, m.stride, m.cols, m.rows};
 }
 
-/// out = f(start + ...): say `start` first, then what is added, then where it goes.
+/// out = f(start + ...): say `start` first, then what is added, then where it goes. With `repeat`, the same for several steps, each
+/// pointer moved by its `step` from one to the next.
 template <class T> class Sum {
  public:
-  explicit Sum(const Kernels<T>& kernels) : kernels_(kernels) {}
+  explicit Sum(const Kernels<T>& kernels) : kernels_(kernels) { s_.steps = 1; }
 
-  Sum& from(const T* same_for_all_rows) { return from({same_for_all_rows, 0, 0, 0}); }
-  Sum& from(Matrix<const T> rows) {
+  Sum& from(const T* same_for_all_rows) { return from({same_for_all_rows, 0, 0, 0}, 0); }
+  Sum& from(Matrix<const T> rows, Index step = 0) {
     s_.start = rows.data;
     s_.start_stride = rows.stride;
+    s_.start_step = step;
     return *this;
   }
-  Sum& from(Matrix<const T> table, const std::int32_t* index) {
+  Sum& from(Matrix<const T> table, const std::int32_t* index, Index step) {
     s_.start_index = index;
+    s_.start_index_step = step;
     return from(table);
   }
-  Sum& plus(Matrix<const T> a, const Packed<T>& b) {
-    s_.product[products_++] = {a.data, a.stride, b.panels.data(), b.depth};
+  Sum& plus(Matrix<const T> a, const Packed<T>& b, Index step = 0) {
+    s_.product[products_++] = {a.data, a.stride, step, b.panels.data(), b.depth};
     return *this;
   }
-  void into(Matrix<T> out) { run(Activation::identity, out); }
-  void tanh_into(Matrix<T> out) { run(Activation::tanh, out); }
+  Sum& repeat(Index steps) {
+    s_.steps = steps;
+    return *this;
+  }
+  void into(Matrix<T> out) { run(Activation::identity, out, 0); }
+  void tanh_into(Matrix<T> out, Index step = 0) { run(Activation::tanh, out, step); }
   /// times 1 - h^2, the derivative of tanh where its value is h
-  void times_derivative_into(Matrix<const T> h, Matrix<T> out) {
+  void times_derivative_into(Matrix<const T> h, Matrix<T> out, Index step = 0) {
     s_.h = h.data;
     s_.h_stride = h.stride;
-    run(Activation::tanh_derivative, out);
+    s_.h_step = step;
+    run(Activation::tanh_derivative, out, step);
   }
 
  private:
-  void run(Activation activation, Matrix<T> out) {
-    if (out.rows == 0) return;
+  void run(Activation activation, Matrix<T> out, Index step) {
+    if (out.rows == 0 || s_.steps == 0) return;
     s_.rows = out.rows;
     s_.columns = out.cols;
     s_.activation = activation;
     s_.out = out.data;
     s_.out_stride = out.stride;
+    s_.out_step = step;
     kernels_.affine(s_);
   }
   const Kernels<T>& kernels_;
@@ -93,7 +102,8 @@ template <class T> class WeightGradient {
     const Index count = std::clamp<Index>(Index(operations / operations_per_piece), 1, tiles);
     for (Index piece = 0; piece < count; ++piece) {
       const Index from = std::min(a.cols, tiles * piece / count * tile), to = std::min(a.cols, tiles * (piece + 1) / count * tile);
-      pieces.push_back({a.rows, to - from, b.cols, a.data + from, a.stride, b.data, b.stride, sums_.row(from), sums_.stride});
+      pieces.push_back(
+          {a.rows, to - from, b.cols, a.data + from, a.stride, b.data, b.stride, sums_.row(from), sums_.stride, nullptr});
     }
   }
 

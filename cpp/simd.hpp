@@ -84,7 +84,8 @@ template <class T> [[gnu::always_inline]] inline Bits<T> bits(Vector<T> v) { ret
 [[gnu::always_inline]] inline Vector<double> fma(Vector<double> a, Vector<double> b, Vector<double> c) { return a * b + c; }
 #endif
 
-// The first n lanes (0 <= n <= lanes): nothing beyond them is read or written; the others load as 0.
+// The first n lanes (0 <= n <= lanes): nothing beyond them is read or written; the others load as 0. A whole vector is stored
+// without a mask: processors do not forward masked stores to the loads that follow.
 #if defined(__AVX512F__)
 [[gnu::always_inline]] inline Vector<float> load_first(const float* from, std::ptrdiff_t n) {
   return (Vector<float>)_mm512_maskz_loadu_ps(__mmask16((1u << n) - 1), from);
@@ -93,9 +94,11 @@ template <class T> [[gnu::always_inline]] inline Bits<T> bits(Vector<T> v) { ret
   return (Vector<double>)_mm512_maskz_loadu_pd(__mmask8((1u << n) - 1), from);
 }
 [[gnu::always_inline]] inline void store_first(float* to, Vector<float> v, std::ptrdiff_t n) {
+  if (n == lanes<float>) return store(to, v);
   _mm512_mask_storeu_ps(to, __mmask16((1u << n) - 1), (__m512)v);
 }
 [[gnu::always_inline]] inline void store_first(double* to, Vector<double> v, std::ptrdiff_t n) {
+  if (n == lanes<double>) return store(to, v);
   _mm512_mask_storeu_pd(to, __mmask8((1u << n) - 1), (__m512d)v);
 }
 #else
