@@ -30,9 +30,12 @@ def as_array(name: str, value: ArrayLike, dtype: DTypeLike) -> Array:
 
 def rows_in_place(array: Array, axes: int) -> Array:
     """The array itself, if its last axis beyond the first `axes` has no gaps, else a copy."""
+    flags = array.flags
+    if flags.c_contiguous and flags.aligned:
+        return array
     itemsize = array.itemsize
     contiguous = array.ndim == axes or array.shape[-1] <= 1 or array.strides[-1] == itemsize
-    if contiguous and array.flags.aligned and all(stride % itemsize == 0 for stride in array.strides[:axes]):
+    if contiguous and flags.aligned and all(stride % itemsize == 0 for stride in array.strides[:axes]):
         return array
     return np.ascontiguousarray(array)
 
@@ -43,8 +46,11 @@ def shape_text(shape: tuple[int | str, ...]) -> str:
 
 def check_shape(name: str, array: Array, expected: tuple[int | str, ...]) -> None:
     """Raise unless the shape is the expected one, in which a str stands for any size."""
-    fits = len(expected) == array.ndim
-    if not fits or not all(isinstance(e, str) or e == n for e, n in zip(expected, array.shape, strict=True)):
+    if array.shape == expected:
+        return
+    if len(expected) != array.ndim or not all(
+        isinstance(e, str) or e == n for e, n in zip(expected, array.shape, strict=True)
+    ):
         raise ValueError(f"{name}: expected {shape_text(expected)}, got {array.shape}")
 
 

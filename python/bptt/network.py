@@ -51,40 +51,45 @@ def aligned(count: int, dtype: DTypeLike) -> Array:
 class Letters:
     """Views of one flat vector under the book's letters: U, W, b, V, c in this order, each in C order, without gaps."""
 
-    __slots__ = ("_views", "flat")
+    __slots__ = ("_shapes", "_views", "flat")
 
     def __init__(self, flat: Array, shapes: dict[str, tuple[int, ...]]) -> None:
         self.flat = flat
-        self._views = {}
-        end = 0
-        for letter, shape in shapes.items():
-            begin, end = end, end + math.prod(shape)
-            self._views[letter] = flat[begin:end].reshape(shape)
+        self._shapes = shapes
+        self._views: dict[str, Array] = {}  # made when first asked for: a training loop needs `flat` alone
+
+    def _view(self, letter: str) -> Array:
+        if not self._views:
+            end = 0
+            for name, shape in self._shapes.items():
+                begin, end = end, end + math.prod(shape)
+                self._views[name] = self.flat[begin:end].reshape(shape)
+        return self._views[letter]
 
     @property
     def U(self) -> Array:
         """Input to hidden, ``[n_hidden, n_in]``."""
-        return self._views["U"]
+        return self._view("U")
 
     @property
     def W(self) -> Array:
         """The recurrence, ``[n_hidden, n_hidden]``."""
-        return self._views["W"]
+        return self._view("W")
 
     @property
     def b(self) -> Array:
         """Bias of the hidden units, ``[n_hidden]``."""
-        return self._views["b"]
+        return self._view("b")
 
     @property
     def V(self) -> Array:
         """Hidden to output, ``[n_out, n_hidden]``."""
-        return self._views["V"]
+        return self._view("V")
 
     @property
     def c(self) -> Array:
         """Bias of the outputs, ``[n_out]``."""
-        return self._views["c"]
+        return self._view("c")
 
 
 class Gradients(Letters):
@@ -181,6 +186,7 @@ class RecurrentNetwork:
     def _allocate(self, shapes: dict[str, tuple[int, ...]], dtype: DTypeLike) -> None:
         self._shapes = shapes
         self._letters = Letters(aligned(sum(map(math.prod, shapes.values())), dtype), shapes)
+        self._dtype = self._letters.flat.dtype
         self.metadata = {}
 
     # ---- Parameters ----
@@ -188,7 +194,7 @@ class RecurrentNetwork:
     @property
     def dtype(self) -> np.dtype[Any]:
         """float32 or float64."""
-        return self.parameters.dtype
+        return self._dtype
 
     @property
     def parameters(self) -> Array:
