@@ -15,6 +15,7 @@ namespace {
 
 constexpr Index rows_per_window = 400;         // a window of h, o and their gradients stays in near memory
 constexpr Index rows_per_piece = 48;           // of a product over a window: a multiple of every tile's rows
+constexpr double near_memory = 1 << 20;        // bytes that a core has at hand
 constexpr double operations_per_thread = 2e5;  // what is less than this a thread is not woken for
 
 template <class T> class Elman {
@@ -112,6 +113,7 @@ template <class T> class Elman {
     }
     Losses<T> losses(net, k, sorted, std::max(timeline.largest, timeline.batch));
     std::vector<Outer<T>> products;
+    Blocks<T> h_blocks, da_blocks, do_blocks;
     double total = 0;
 
     if (net.readout == Readout::last) {
@@ -142,9 +144,28 @@ template <class T> class Elman {
       blocks(*w, [&](Index from, Index to) { back_through_time(*w, from, to, h, d_o, da); });
 
       // Products over all steps of the window.
-      if (every_step) dV.add(d_o, h, products);
-      dW.add(da.middle_rows(0, w->rows), before, products);
-      dW.add(da.middle_rows(w->rows, w->size() - w->rows), h.middle_rows(0, w->size() - w->rows), products);
+      const bool copies = double(w->size()) * double(n + std::max({n, net.n_in, net.n_out})) * sizeof(T) > near_memory;
+      if (copies) {
+        if (h_blocks.row(0) == nullptr) {
+          h_blocks = Blocks<T>(timeline.largest + timeline.batch, n, k.panel);
+          da_blocks = Blocks<T>(timeline.largest, n, k.tile_rows);
+          do_blocks = Blocks<T>(timeline.largest, net.n_out, k.tile_rows);
+        }
+        pieces(*w, [&](Index from, Index to) {
+          if (from == 0) h_blocks.copy(k, before, 0);
+          h_blocks.copy(k, h.middle_rows(from, to - from), w->rows + from);
+          da_blocks.copy(k, da.middle_rows(from, to - from), from);
+          if (every_step && !dV.transposed()) do_blocks.copy(k, d_o.middle_rows(from, to - from), from);
+        });
+        dW.add(da_blocks, h_blocks, 0, w->size(), products);
+      } else {
+        dW.add(da.middle_rows(0, w->rows), before, products);
+        dW.add(da.middle_rows(w->rows, w->size() - w->rows), h.middle_rows(0, w->size() - w->rows), products);
+      }
+      if (every_step && copies && !dV.transposed())
+        dV.add(do_blocks, h_blocks, w->rows, w->size(), products);
+      else if (every_step)
+        dV.add(d_o, h, products);
       dU.add(*w, da, products);
       run(products);
       if (net.input == Input::token) dU.add_tokens(*w, da);
@@ -193,12 +214,7 @@ template <class T> class Elman {
   void run(std::vector<Outer<T>>& products) const {
     double operations = 0;
     for (const Outer<T>& s : products) operations += double(s.rows) * double(s.m) * double(s.n);
-    parallel(Index(products.size()), threads_for(operations), [&](Index i) {
-      static thread_local const Array<T> scratch(k.outer_scratch);
-      Outer<T>& product = products[std::size_t(i)];
-      product.scratch = scratch.data();
-      k.outer(product);
-    });
+    parallel(Index(products.size()), threads_for(operations), [&](Index i) { k.outer(products[std::size_t(i)]); });
     products.clear();
   }
 

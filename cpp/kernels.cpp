@@ -95,8 +95,9 @@ template <class T, int R, int P, int C> void affine_tile(const Affine<T>& s, Ind
 // Columns [j, j + P vectors) of rows [i, i + R) of c, over the steps [from, to).
 template <class T, int R, int P> void outer_tile(const Outer<T>& s, Index from, Index to, Index i, Index j, Index last) {
   Vector<T> sums[R][P] = {};
-  const T* a = s.a + from * s.a_stride + i;
-  const T* b = s.b + from * s.b_stride + j;
+  constexpr Index panel = 2 * lanes<T>;
+  const T* a = s.a + (i / tile_rows) * s.a_block + i % tile_rows + from * s.a_stride;
+  const T* b = s.b + (j / panel) * s.b_block + j % panel + from * s.b_stride;
   for (Index row = from; row < to; ++row, a += s.a_stride, b += s.b_stride) {
     Vector<T> row_of_b[P];
 #pragma GCC unroll 8
@@ -214,52 +215,35 @@ template <class T> struct OuterTile {
 // A sum over more rows than this would lose digits in float32: each block's starts from zero.
 constexpr Index rows_per_sum = 512;
 
-// Where the rows of a and b are long, a tile's columns lie in as many cache lines as there are rows, and they push each other out.
-// Then blocks of columns are copied so that a tile reads straight on.
-constexpr Index columns_per_block = 64;
-constexpr Index long_row = 1024;  // bytes
-
-template <class T> constexpr Index outer_scratch = rows_per_sum * (columns_per_block + 2 * lanes<T>);
-
-template <class T> void copy_columns(const T* from, Index stride, Index rows, Index columns, Index width, T* to) {
-  for (Index r = 0; r < rows; ++r, from += stride, to += width)
-    for (Index j = 0; j < columns; j += lanes<T>) {
-      const Index n = columns - j < lanes<T> ? columns - j : lanes<T>;
-      store_first(to + j, load_first(from + j, n), n);
-    }
-}
-
-template <class T> void outer_by_blocks(const Outer<T>& s, Index from, Index rows) {
-  T* const a = s.scratch;
-  T* const b = a + rows_per_sum * columns_per_block;
-  for (Index i = 0; i < s.m; i += columns_per_block) {
-    const Index m = s.m - i < columns_per_block ? s.m - i : columns_per_block;
-    for (Index k = 0; k < m; k += tile_rows) {
-      const Index width = m - k < tile_rows ? m - k : tile_rows;
-      copy_columns(s.a + from * s.a_stride + i + k, s.a_stride, rows, width, width, a + k * rows);
-    }
-    for (Index j = 0; j < s.n; j += 2 * lanes<T>) {
-      const Index n = s.n - j < 2 * lanes<T> ? s.n - j : 2 * lanes<T>;
-      copy_columns(s.b + from * s.b_stride + j, s.b_stride, rows, n, 2 * lanes<T>, b);
-      for (Index k = 0; k < m; k += tile_rows) {
-        const Index width = m - k < tile_rows ? m - k : tile_rows;
-        const Outer<T> block{rows,       width,  n, a + k * rows, width, b, 2 * lanes<T>, s.c + (i + k) * s.c_stride + j,
-                             s.c_stride, nullptr};
-        cover<T>(OuterTile<T>{block, 0, rows}, tile_rows, width, n);
-      }
-    }
-  }
-}
-
 template <class T> void outer(const Outer<T>& s) {
-  const bool by_blocks = s.m >= columns_per_block && s.b_stride * Index(sizeof(T)) > long_row;
+  const bool plain = s.a_block == tile_rows && s.b_block == 2 * lanes<T>;
   for (Index from = 0; from < s.rows; from += rows_per_sum) {
     const Index to = s.rows - from < rows_per_sum ? s.rows : from + rows_per_sum;
-    if (by_blocks)
-      outer_by_blocks(s, from, to - from);
-    else
-      cover<T>(OuterTile<T>{s, from, to}, tile_rows, s.m, s.n);
+    const OuterTile<T> tile{s, from, to};
+    if (plain) {
+      cover<T>(tile, tile_rows, s.m, s.n);
+      continue;
+    }
+    for (Index j = 0; j < s.n; j += 2 * lanes<T>)
+      for (Index i = 0; i < s.m; i += tile_rows) {
+        const Index R = s.m - i < tile_rows ? s.m - i : tile_rows, left = s.n - j;
+        if (left > lanes<T>)
+          R == 1 ? tile.template at<1, 2>(i, j, left) : rows_of<T, 2>(tile, R, i, j, left);
+        else
+          R == 1 ? tile.template at<1, 1>(i, j, left) : rows_of<T, 1>(tile, R, i, j, left);
+      }
   }
+}
+
+template <class T> void copy_blocks(const T* from, Index stride, Index rows, Index columns, Index width, T* to, Index block) {
+  for (Index r = 0; r < rows; ++r, from += stride, to += width)
+    for (Index i = 0; i < columns; i += width) {
+      const Index n = columns - i < width ? columns - i : width;
+      T* const row = to + i / width * block;
+      Index j = 0;
+      for (; j + lanes<T> <= n; j += lanes<T>) store(row + j, load(from + i + j));
+      if (j < n) store_first(row + j, load_first(from + i + j, n - j), n - j);
+    }
 }
 
 template <class T> void pack(const T* b, Index k_stride, Index j_stride, Index depth, Index n, T* panels) {
@@ -432,8 +416,8 @@ template <class T> void tanh(const T* x, Index count, T* y) {
 }
 
 template <class T> constexpr Kernels<T> table() {
-  return {lanes<T>,        tile_rows,       outer_scratch<T>, pack<T>,    affine<T>,  outer<T>, add_rows<T>,
-          softmax_loss<T>, sigmoid_loss<T>, squared_loss<T>,  softmax<T>, sigmoid<T>, tanh<T>};
+  return {lanes<T>,    2 * lanes<T>,    tile_rows,       pack<T>,         copy_blocks<T>, affine<T>,  outer<T>,
+          add_rows<T>, softmax_loss<T>, sigmoid_loss<T>, squared_loss<T>, softmax<T>,     sigmoid<T>, tanh<T>};
 }
 
 }  // namespace

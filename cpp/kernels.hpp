@@ -37,17 +37,17 @@ template <class T> struct Affine {
   Index out_stride, out_step;
 };
 
-/// c += A^T B: `a` [rows, m], `b` [rows, n], `c` [m, n]. Reads up to a vector beyond the end of a row of b, and never uses it.
-/// `scratch` has room for outer_scratch numbers.
+/// c += A^T B: A [rows, m], B [rows, n], `c` [m, n]. Row r of A's columns [i tile_rows, (i + 1) tile_rows) is at
+/// a + i * a_block + r * a_stride, of B's columns [j panel, (j + 1) panel) at b + j * b_block + r * b_stride: plain matrices, or
+/// copies in which a tile reads straight on. Reads up to a vector beyond the end of a row of b, and never uses it.
 template <class T> struct Outer {
   Index rows, m, n;
   const T* a;
-  Index a_stride;
+  Index a_stride, a_block;
   const T* b;
-  Index b_stride;
+  Index b_stride, b_block;
   T* c;
   Index c_stride;
-  T* scratch;
 };
 
 /// Row by row: the loss, and in place of o its gradient. A row of weight 0 or of target -1 takes no part: loss 0, gradient 0.
@@ -64,12 +64,14 @@ template <class T> struct Loss {
 };
 
 template <class T> struct Kernels {
-  Index lanes;      // elements of a vector; a panel is two vectors wide
+  Index lanes;      // elements of a vector
+  Index panel;      // columns of a panel: two vectors
   Index tile_rows;  // rows of the largest tile
-  Index outer_scratch;
 
   /// panels = B [depth, n], element (k, j) at b[k * k_stride + j * j_stride]; depth * n_rounded_up_to_lanes elements
   void (*pack)(const T* b, Index k_stride, Index j_stride, Index depth, Index n, T* panels);
+  /// Columns [i width, (i + 1) width) of `from` [rows, columns] to `to + i * block`, without gaps between rows
+  void (*copy_blocks)(const T* from, Index stride, Index rows, Index columns, Index width, T* to, Index block);
   void (*affine)(const Affine<T>&);
   void (*outer)(const Outer<T>&);
   /// sums[j] += sum over r of a[row(r), j], with row(r) = index ? index[r] : r

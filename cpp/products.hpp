@@ -77,6 +77,25 @@ template <class T> class Sum {
   int products_ = 0;
 };
 
+/// The rows of a window, copied block of columns by block of columns. Where rows are long, the columns of a tile lie in as many
+/// cache lines as there are rows, and push each other out of near memory.
+template <class T> class Blocks {
+ public:
+  Blocks() = default;
+  Blocks(Index rows, Index columns, Index width)
+      : rows_(rows), width_(width), data_(rows * ((columns + width - 1) / width) * width) {}
+  void copy(const Kernels<T>& k, Matrix<const T> part, Index first_row) const {
+    k.copy_blocks(part.data, part.stride, part.rows, part.cols, width_, data_.data() + first_row * width_, rows_ * width_);
+  }
+  const T* row(Index first) const { return data_.data() + first * width_; }
+  Index stride() const { return width_; }
+  Index block() const { return rows_ * width_; }
+
+ private:
+  Index rows_ = 0, width_ = 0;
+  Array<T> data_;
+};
+
 /// dM += A^T B, window after window, into dM [m, n] or, where that fills the vectors better, into its transpose.
 template <class T> class WeightGradient {
  public:
@@ -92,19 +111,21 @@ template <class T> class WeightGradient {
     std::fill_n(sums_.data, sums_.rows * sums_.cols, T(0));
   }
 
+  bool transposed() const { return transposed_; }
+
   /// Appends the work of dM += A^T B in pieces of which no two write the same place. A and B [rows, ...].
   void add(Matrix<const T> a, Matrix<const T> b, std::vector<Outer<T>>& pieces) const {
     if (transposed_) std::swap(a, b);
-    if (a.rows == 0 || a.cols == 0 || b.cols == 0) return;
-    const Index tile = kernels_->tile_rows;
-    const double operations = double(a.rows) * double(a.cols) * double(b.cols);
-    const Index tiles = (a.cols + tile - 1) / tile;
-    const Index count = std::clamp<Index>(Index(operations / operations_per_piece), 1, tiles);
-    for (Index piece = 0; piece < count; ++piece) {
-      const Index from = std::min(a.cols, tiles * piece / count * tile), to = std::min(a.cols, tiles * (piece + 1) / count * tile);
-      pieces.push_back(
-          {a.rows, to - from, b.cols, a.data + from, a.stride, b.data, b.stride, sums_.row(from), sums_.stride, nullptr});
-    }
+    cut({a.rows, a.cols, b.cols, a.data, a.stride, kernels_->tile_rows, b.data, b.stride, kernels_->panel, sums_.data,
+         sums_.stride},
+        pieces);
+  }
+
+  /// The same for copies: `rows` rows of B from `b_first` on. Not for a transposed one.
+  void add(const Blocks<T>& a, const Blocks<T>& b, Index b_first, Index rows, std::vector<Outer<T>>& pieces) const {
+    cut({rows, sums_.rows, sums_.cols, a.row(0), a.stride(), a.block(), b.row(b_first), b.stride(), b.block(), sums_.data,
+         sums_.stride},
+        pieces);
   }
 
   void finish() const {
@@ -114,7 +135,22 @@ template <class T> class WeightGradient {
   }
 
  private:
-  static constexpr double operations_per_piece = 5e5;  // some ten microseconds
+  void cut(const Outer<T>& whole, std::vector<Outer<T>>& pieces) const {
+    if (whole.rows == 0 || whole.m == 0 || whole.n == 0) return;
+    const Index tile = kernels_->tile_rows, tiles = (whole.m + tile - 1) / tile;
+    const double operations = double(whole.rows) * double(whole.m) * double(whole.n);
+    const Index count = std::clamp<Index>(Index(operations / operations_per_piece), 1, tiles);
+    for (Index i = 0; i < count; ++i) {
+      const Index from = tiles * i / count, to = tiles * (i + 1) / count;
+      Outer<T> piece = whole;
+      piece.m = std::min(whole.m, to * tile) - from * tile;
+      piece.a += from * whole.a_block;
+      piece.c += from * tile * whole.c_stride;
+      pieces.push_back(piece);
+    }
+  }
+
+  static constexpr double operations_per_piece = 1e6;  // some twenty microseconds
   const Kernels<T>* kernels_;
   Matrix<T> gradient_, sums_;
   Array<T> scratch_;
