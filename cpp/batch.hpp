@@ -78,6 +78,42 @@ struct Timeline {
   std::vector<Window> windows;
 };
 
+/// Consecutive windows whose states are in memory at the same time; what comes before the first step is kept from the first pass.
+struct Segment {
+  Index from, to;  // windows
+};
+
+struct Segments {
+  std::vector<Segment> list;  // empty where there is no way
+  Index kept = 0;             // rows of h before the segments, together
+  Index longest = 0;          // rows of h of the longest segment
+  Index smallest;  // rows of h, kept and longest together, with which there is a way: they grow with the square root of tau
+};
+
+/// The longest segments that hold at most `most_rows` rows of h; one of all windows, where that is possible, computes nothing
+/// twice.
+inline Segments cut_into_segments(const Timeline& timeline, Index most_rows) {
+  const std::vector<Window>& w = timeline.windows;
+  Segments result;
+  result.smallest = timeline.stored;
+  for (Index length = Index(w.size()); length > 0; --length) {
+    result.kept = result.longest = 0;
+    result.list.clear();
+    for (Index to = Index(w.size()); to > 0; to -= length) {  // the last is whole: it is not computed twice
+      const Index from = std::max<Index>(0, to - length);
+      const Window &first = w[std::size_t(from)], &last = w[std::size_t(to - 1)];
+      result.list.push_back({from, to});
+      result.kept += first.rows;
+      result.longest = std::max(result.longest, last.first + last.size() - first.first);
+    }
+    std::reverse(result.list.begin(), result.list.end());
+    if (result.kept + result.longest <= most_rows) return result;
+    result.smallest = std::min(result.smallest, result.kept + result.longest);
+  }
+  result.list.clear();
+  return result;
+}
+
 /// Where all rows lie one after the other as in compact storage (h(0) excepted), nothing needs to be copied.
 template <class T> bool is_dense(const Rows<T>& rows, const Timeline& timeline, Index width) {
   if (!timeline.uniform()) return false;

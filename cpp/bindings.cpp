@@ -149,14 +149,15 @@ double py_loss(const Network& network, const py::array& parameters, const std::v
 
 double py_loss_and_gradients(const Network& network, const py::array& parameters, const std::vector<Index>& lengths,
                              const py::object& x, const py::object& y, const py::object& h0, const py::object& weight,
-                             const py::array& flat, const py::object& dh0, const py::object& dx, const py::object& h_last) {
+                             const py::array& flat, const py::object& dh0, const py::object& dx, const py::object& h_last,
+                             Index memory_limit) {
   return with_dtype(parameters, [&](auto number) {
     using T = decltype(number);
     const auto batch = batch_of<T>(network, lengths, x, h0, y, weight);
     const Gradients<T> gradients{all_memory<T>(flat), rows<T>(dh0, false), rows<T>(dx, true), rows<T>(h_last, false)};
     const T* const p = all_memory<const T>(parameters);
     const py::gil_scoped_release release;
-    return loss_and_gradients<T>(network, p, batch, gradients);
+    return loss_and_gradients<T>(network, p, batch, gradients, memory_limit);
   });
 }
 
@@ -191,7 +192,8 @@ PYBIND11_MODULE(_core, m, py::mod_gil_not_used()) {
   m.def("loss", &py_loss, py::arg("network"), py::arg("parameters"), py::arg("lengths"), py::arg("x"), py::arg("y"), py::arg("h0"),
         py::arg("weight"));
   m.def("loss_and_gradients", &py_loss_and_gradients, py::arg("network"), py::arg("parameters"), py::arg("lengths"), py::arg("x"),
-        py::arg("y"), py::arg("h0"), py::arg("weight"), py::arg("flat"), py::arg("dh0"), py::arg("dx"), py::arg("h_last"));
+        py::arg("y"), py::arg("h0"), py::arg("weight"), py::arg("flat"), py::arg("dh0"), py::arg("dx"), py::arg("h_last"),
+        py::arg("memory_limit"));
   m.def("output_unit", &py_output_unit, py::arg("network"), py::arg("o"), py::arg("y_hat"));
   m.def("tanh", &py_tanh, py::arg("x"), py::arg("y"));
   m.def("supported_isas", &supported_isas);

@@ -73,8 +73,10 @@ template <class T> void forward(const Network&, const T* parameters, const Batch
 /// Equations 10.12-10.14: the sum over sequences and steps, in double precision.
 template <class T> double loss(const Network&, const T* parameters, const Batch<T>&);
 
-/// The loss and, by back-propagation through time (section 10.2.2), its gradients.
-template <class T> double loss_and_gradients(const Network&, const T* parameters, const Batch<T>&, const Gradients<T>& results);
+/// The loss and, by back-propagation through time (section 10.2.2), its gradients, with at most `memory_limit` bytes (-1: as many
+/// as it takes) of hidden states in memory; the others are computed twice. std::invalid_argument if that is too little.
+template <class T>
+double loss_and_gradients(const Network&, const T* parameters, const Batch<T>&, const Gradients<T>& results, Index memory_limit);
 
 /// y_hat = output unit of o, for `rows` rows without gaps.
 template <class T> void output_unit(Output, const T* o, Index rows, Index n_out, T* y_hat);

@@ -1,7 +1,8 @@
 // The network whose recurrence runs from hidden to hidden units (figure 10.3; figure 10.5 where only the last step is read out):
 // forward left to right, back-propagation through time right to left. Knows no instruction set.
 #include <algorithm>
-#include <type_traits>
+#include <stdexcept>
+#include <string>
 #include <vector>
 
 #include "bptt.hpp"
@@ -84,14 +85,34 @@ template <class T> class Elman {
     return net.readout == Readout::last ? last_loss(losses, false) : total;
   }
 
-  double loss_and_gradients(const Gradients<T>& results) {
-    // Left to right: all states are stored.
-    const Array<T> store(timeline.stored * n);
-    const auto stored = [&](Index first, Index rows) { return Matrix<T>(store.data() + first * n, rows, n); };
-    std::copy_n(h0.data(), timeline.batch * n, store.data());
-    for (const Window& w : timeline.windows) {
-      states(w, stored(w.before, w.rows), stored(w.first, w.size()));
-      keep_last(w, stored(w.first, w.size()));
+  double loss_and_gradients(const Gradients<T>& results, Index memory_limit) {
+    // Left to right: the states are stored, all of them or, to save memory, those before each segment and those of the last.
+    const Index bytes_per_row = n * Index(sizeof(T));
+    const Segments segments = cut_into_segments(timeline, memory_limit < 0 ? timeline.stored : memory_limit / bytes_per_row);
+    if (segments.list.empty())
+      throw std::invalid_argument("memory_limit: expected at least " + std::to_string(segments.smallest * bytes_per_row) +
+                                  " bytes for these sequences, got " + std::to_string(memory_limit));
+    const Array<T> kept(segments.kept * n), store(segments.longest * n);
+    const auto run_through = [&](const Segment& segment, const T* before_first) {
+      const Window& first = timeline.windows[std::size_t(segment.from)];
+      Matrix<const T> before(before_first, first.rows, n);
+      for (Index i = segment.from; i < segment.to; ++i) {
+        const Window& w = timeline.windows[std::size_t(i)];
+        const Matrix<T> h(store.data() + (w.first - first.first) * n, w.size(), n);
+        states(w, before, h);
+        keep_last(w, h);
+        before = h.middle_rows(w.size() - w.rows, w.continue_);
+      }
+      return before;  // the next segment's
+    };
+    std::vector<const T*> before_segment;
+    Matrix<const T> before_next(h0.data(), timeline.batch, n);
+    T* place = kept.data();
+    for (const Segment& segment : segments.list) {
+      std::copy_n(before_next.data, before_next.rows * n, place);
+      before_segment.push_back(place);
+      place += before_next.rows * n;
+      before_next = run_through(segment, before_segment.back());
     }
     scatter(h_last.data(), single_step(timeline.batch), n, 0, timeline.batch, timeline.sort(results.h_last));
 
@@ -126,8 +147,7 @@ template <class T> class Elman {
       k.add_rows(d_o.data, net.n_out, nullptr, d_o.rows, net.n_out, d.c);
     }
 
-    for (auto w = timeline.windows.rbegin(); w != timeline.windows.rend(); ++w) {
-      const Matrix<T> h = stored(w->first, w->size()), before = stored(w->before, w->rows);
+    const auto back_through = [&](const Window* w, Matrix<const T> before, Matrix<const T> h) {
       const Matrix<T> d_o = o_window.matrix(w->size(), net.n_out), da = da_window.matrix(w->size(), n);
       const bool every_step = net.readout == Readout::all;
 
@@ -178,6 +198,16 @@ template <class T> class Elman {
           scatter(dx_window.data(), *w, net.n_in, from, to, dx);
         });
       std::copy_n(da.data, w->rows * n, da_next.data());
+    };
+    for (std::size_t s = segments.list.size(); s-- > 0;) {
+      const Segment& segment = segments.list[s];
+      if (s + 1 < segments.list.size()) run_through(segment, before_segment[s]);
+      const Window* const w = timeline.windows.data();
+      const Index first = w[segment.from].first;
+      for (Index i = segment.to; i-- > segment.from;) {
+        const T* const before = i == segment.from ? before_segment[s] : store.data() + (w[i].before - first) * n;
+        back_through(w + i, {before, w[i].rows, n}, {store.data() + (w[i].first - first) * n, w[i].size(), n});
+      }
     }
 
     dW.finish();
@@ -407,16 +437,17 @@ template <class T> double loss(const Network& network, const T* parameters, cons
 }
 
 template <class T>
-double loss_and_gradients(const Network& network, const T* parameters, const Batch<T>& batch, const Gradients<T>& results) {
+double loss_and_gradients(const Network& network, const T* parameters, const Batch<T>& batch, const Gradients<T>& results,
+                          Index memory_limit) {
   const FlushDenormals flush;
-  return Elman<T>(network, parameters, batch).loss_and_gradients(results);
+  return Elman<T>(network, parameters, batch).loss_and_gradients(results, memory_limit);
 }
 
 template void forward(const Network&, const float*, const Batch<float>&, const States<float>&);
 template void forward(const Network&, const double*, const Batch<double>&, const States<double>&);
 template double loss(const Network&, const float*, const Batch<float>&);
 template double loss(const Network&, const double*, const Batch<double>&);
-template double loss_and_gradients(const Network&, const float*, const Batch<float>&, const Gradients<float>&);
-template double loss_and_gradients(const Network&, const double*, const Batch<double>&, const Gradients<double>&);
+template double loss_and_gradients(const Network&, const float*, const Batch<float>&, const Gradients<float>&, Index);
+template double loss_and_gradients(const Network&, const double*, const Batch<double>&, const Gradients<double>&, Index);
 
 }  // namespace bptt

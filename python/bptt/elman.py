@@ -224,10 +224,12 @@ class ElmanRNN(RecurrentNetwork):
         lengths: ArrayLike | None = None,
         weight: Any = None,
         wrt_x: bool = False,
+        memory_limit: int | None = None,
     ) -> tuple[float, Gradients]:
         """Return the total loss and its exact gradients, by back-propagation through time (section 10.2.2).
 
-        Time and memory grow linearly with tau; the states h(t) are all that is kept from the forward pass.
+        Time and memory grow linearly with tau; the states h(t) are all that is kept from the forward pass. With a
+        `memory_limit` fewer are kept and the others are computed twice, which takes less than 1.4 times as long.
 
         Parameters
         ----------
@@ -235,6 +237,9 @@ class ElmanRNN(RecurrentNetwork):
             As for `loss`.
         wrt_x : bool
             Whether to compute dL/dx(t) too; real input only.
+        memory_limit : int, optional
+            Bytes that the hidden states may take, kept and recomputed ones together. The least that is possible grows
+            with the square root of tau; a `ValueError` tells it where it is more. The results have the same bits.
 
         Returns
         -------
@@ -249,12 +254,13 @@ class ElmanRNN(RecurrentNetwork):
         initial = self._initial(s, h0)
         if wrt_x and self.input == "token":
             raise ValueError("wrt_x: expected False, as a token has no gradient")
+        limit = -1 if memory_limit is None else network.size("memory_limit", memory_limit, 0)
         flat = np.empty_like(self.parameters)
         dh0 = np.empty((s.batch, self.n_hidden), self.dtype)
         dx = s.empty(self.n_in, self.dtype) if wrt_x else None
         h_last = np.empty((s.batch, self.n_hidden), self.dtype)
         loss = _core.loss_and_gradients(
-            self._core, self.parameters, s.lengths, s.data, targets, initial, weights, flat, dh0, dx, h_last
+            self._core, self.parameters, s.lengths, s.data, targets, initial, weights, flat, dh0, dx, h_last, limit
         )
         gradients = Gradients(
             flat,
