@@ -1,0 +1,153 @@
+// Every kernel of every instruction set that runs here, beside plain loops in double precision: a program of its own, for
+// processors on which Python does not run (an emulated one). Prints what it compared; exit code 1 if anything is off.
+#include <algorithm>
+#include <cmath>
+#include <cstdio>
+#include <random>
+#include <vector>
+
+#include "../cpp/isa.hpp"
+#include "../cpp/products.hpp"
+
+using namespace bptt;
+
+namespace {
+
+std::mt19937 random_bits(0);
+int failures = 0;
+long compared = 0;
+
+template <class T> std::vector<T> numbers(Index count) {
+  std::uniform_real_distribution<double> uniform(-1, 1);
+  std::vector<T> v(std::size_t(count) + 64);  // the slack that kernels may read
+  for (T& x : v) x = T(uniform(random_bits));
+  return v;
+}
+
+// A sum of `terms` products of numbers up to 1, plus the roundings of a function or two.
+template <class T> void expect(const char* what, double got, double wanted, Index terms) {
+  ++compared;
+  const double tolerance = (double(terms) + 8) * double(std::is_same_v<T, float> ? 0x1p-23 : 0x1p-52);
+  if (std::abs(got - wanted) <= tolerance) return;
+  ++failures;
+  std::printf("%s: %s is %.17g, expected %.17g within %g\n", isa().c_str(), what, got, wanted, tolerance);
+}
+
+template <class T> void check_affine(Index steps, Index rows, Index columns, Index depth) {
+  const Kernels<T>& k = kernels<T>();
+  const auto start = numbers<T>(columns), x = numbers<T>(steps * rows * depth), m = numbers<T>(columns * depth);
+  const auto h = numbers<T>(steps * rows * columns);
+  const Packed<T> packed = pack_transposed<T>(k, {m.data(), columns, depth});
+  auto plain = numbers<T>(steps * rows * columns), tanh = plain, derivative = plain;
+  const T guard = plain[std::size_t(steps * rows * columns)];
+  const auto sum = [&] { return Sum<T>(k).from(start.data()).plus({x.data(), rows, depth}, packed, rows * depth).repeat(steps); };
+  const Index step = rows * columns;
+  for (Index t = 0; t < steps; ++t)
+    Sum<T>(k)
+        .from(start.data())
+        .plus({x.data() + t * rows * depth, rows, depth}, packed)
+        .into({plain.data() + t * step, rows, columns});
+  sum().tanh_into({tanh.data(), rows, columns}, step);
+  sum().times_derivative_into({h.data(), rows, columns}, {derivative.data(), rows, columns}, step);
+  for (Index r = 0; r < steps * rows; ++r)
+    for (Index j = 0; j < columns; ++j) {
+      double a = start[std::size_t(j)];
+      for (Index i = 0; i < depth; ++i) a += double(x[std::size_t(r * depth + i)]) * double(m[std::size_t(j * depth + i)]);
+      const std::size_t at = std::size_t(r * columns + j);
+      expect<T>("start + A B", plain[at], a, depth);
+      expect<T>("tanh(start + A B)", tanh[at], std::tanh(a), depth);
+      expect<T>("(start + A B) (1 - h^2)", derivative[at], a * (1 - double(h[at]) * double(h[at])), depth);
+    }
+  if (!(plain[std::size_t(steps * step)] == guard && tanh[std::size_t(steps * step)] == guard)) {
+    ++failures;
+    std::printf("%s: wrote beyond the end\n", isa().c_str());
+  }
+}
+
+template <class T> void check_outer(Index rows, Index m, Index n) {
+  const Kernels<T>& k = kernels<T>();
+  const auto a = numbers<T>(rows * m), b = numbers<T>(rows * n);
+  std::vector<T> c(std::size_t(m * n)), from_blocks = c;
+  k.outer({rows, m, n, a.data(), m, k.tile_rows, b.data(), n, k.panel, c.data(), n});
+  const Blocks<T> a_blocks(rows, m, k.tile_rows), b_blocks(rows, n, k.panel);
+  a_blocks.copy(k, {a.data(), rows, m}, 0);
+  b_blocks.copy(k, {b.data(), rows, n}, 0);
+  k.outer({rows, m, n, a_blocks.row(0), a_blocks.stride(), a_blocks.block(), b_blocks.row(0), b_blocks.stride(), b_blocks.block(),
+           from_blocks.data(), n});
+  std::vector<T> sums(std::size_t(n), T(1));
+  k.add_rows(b.data(), n, nullptr, rows, n, sums.data());
+  for (Index j = 0; j < n; ++j) {
+    double column = 1;
+    for (Index r = 0; r < rows; ++r) column += double(b[std::size_t(r * n + j)]);
+    expect<T>("sum of rows", sums[std::size_t(j)], column, rows);
+    for (Index i = 0; i < m; ++i) {
+      double product = 0;
+      for (Index r = 0; r < rows; ++r) product += double(a[std::size_t(r * m + i)]) * double(b[std::size_t(r * n + j)]);
+      expect<T>("A^T B", c[std::size_t(i * n + j)], product, rows);
+      expect<T>("A^T B from copies", from_blocks[std::size_t(i * n + j)], double(c[std::size_t(i * n + j)]), 0);
+    }
+  }
+}
+
+template <class T> void check_losses(Index rows, Index n) {
+  const Kernels<T>& k = kernels<T>();
+  const auto o = numbers<T>(rows * n);
+  auto y = numbers<T>(rows * n);
+  for (T& p : y) p = std::abs(p);
+  std::vector<std::int32_t> target(static_cast<std::size_t>(rows));
+  std::vector<double> loss(static_cast<std::size_t>(rows));
+  std::vector<T> y_hat(o.size());
+  k.softmax(o.data(), rows, n, y_hat.data());
+  for (Index r = 0; r < rows; ++r) target[std::size_t(r)] = std::int32_t(r % (n + 1)) - 1;
+  auto gradient = o;
+  k.softmax_loss({rows, n, gradient.data(), n, target.data(), nullptr, 0, nullptr, loss.data(), true});
+  for (Index r = 0; r < rows; ++r) {
+    double z = 0;
+    const Index class_ = target[std::size_t(r)];
+    for (Index j = 0; j < n; ++j) z += std::exp(double(o[std::size_t(r * n + j)]));
+    expect<T>("softmax loss", loss[std::size_t(r)], class_ < 0 ? 0 : std::log(z) - double(o[std::size_t(r * n + class_)]), n);
+    for (Index j = 0; j < n; ++j) {
+      const std::size_t at = std::size_t(r * n + j);
+      const double p = std::exp(double(o[at])) / z;
+      expect<T>("softmax", y_hat[at], p, n);
+      expect<T>("gradient of the softmax loss", gradient[at], class_ < 0 ? 0 : p - (j == class_), n);
+    }
+  }
+  for (const bool sigmoid : {true, false}) {
+    gradient = o;
+    (sigmoid ? k.sigmoid_loss : k.squared_loss)({rows, n, gradient.data(), n, nullptr, y.data(), n, nullptr, loss.data(), true});
+    for (Index r = 0; r < rows; ++r) {
+      double total = 0;
+      for (Index j = 0; j < n; ++j) {
+        const std::size_t at = std::size_t(r * n + j);
+        const double v = o[at], t = y[at], p = sigmoid ? 1 / (1 + std::exp(-v)) : v;
+        total += sigmoid ? -t * std::log(p) - (1 - t) * std::log(1 - p) : 0.5 * (v - t) * (v - t);
+        expect<T>("gradient of an elementwise loss", gradient[at], p - t, 4);
+      }
+      expect<T>("elementwise loss", loss[std::size_t(r)], total, 4 * n);
+    }
+  }
+}
+
+template <class T> void check_all() {
+  for (const Index columns : {1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 31, 32, 33, 63, 65})
+    for (const Index rows : {1, 2, 3, 4, 5, 7, 8, 9, 12, 13, 17}) {
+      for (const Index depth : {0, 1, 2, 3, 5, 17}) check_affine<T>(2, rows, columns, depth);
+      check_outer<T>(rows, columns, 33);
+      check_outer<T>(17, rows, columns);
+      check_losses<T>(rows, columns);
+    }
+  check_outer<T>(1030, 9, 5);  // more than one block of rows
+}
+
+}  // namespace
+
+int main() {
+  for (const std::string& name : supported_isas()) {
+    set_isa(name);
+    check_all<float>();
+    check_all<double>();
+    std::printf("%s: %ld numbers compared, %d failures in all\n", name.c_str(), compared, failures);
+  }
+  return failures == 0 ? 0 : 1;
+}
