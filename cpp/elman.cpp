@@ -17,12 +17,17 @@ namespace {
 constexpr Index rows_per_window = 400;         // a window of h, o and their gradients stays in near memory
 constexpr Index rows_per_piece = 48;           // of a product over a window: a multiple of every tile's rows
 constexpr double near_memory = 1 << 20;        // bytes that a core has at hand
-constexpr double operations_per_thread = 2e5;  // what is less than this a thread is not woken for
+constexpr double operations_per_thread = 1e5;  // what is less than this is not worth a meeting of threads
 
 template <class T> class Elman {
  public:
   Elman(const Network& network, const T* parameters, const Batch<T>& batch)
-      : net(network), k(kernels<T>()), p(network, parameters), timeline(batch.lengths, rows_per_window), n(network.n_hidden) {
+      : net(network),
+        k(kernels<T>()),
+        p(network, parameters),
+        timeline(batch.lengths, rows_per_window),
+        n(network.n_hidden),
+        call(double(timeline.stored) * double((net.n_in + n + net.n_out) * n)) {
     x = timeline.sort(batch.x);
     tokens = timeline.sort(batch.tokens);
     sorted.targets = timeline.sort(batch.targets);
@@ -225,7 +230,7 @@ template <class T> class Elman {
   bool few(const Window& w) const { return w.rows < k.tile_rows; }
 
   int threads_for(double operations) const {
-    return int(std::clamp(operations / operations_per_thread, 1.0, double(num_threads())));
+    return int(std::clamp(operations / operations_per_thread, 1.0, double(call.threads())));
   }
 
   // Cuts the rows of a window: all its steps are one long list, for what does not depend on the step before.
@@ -415,6 +420,7 @@ template <class T> class Elman {
   const Parameters<const T> p;
   const Timeline timeline;
   const Index n;  // n_hidden
+  const Call call;
 
   Rows<const T> x;
   Rows<const std::int64_t> tokens;

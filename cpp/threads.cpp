@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <memory>
 #include <mutex>
+#include <system_error>
 #include <thread>
 
 #if !defined(_WIN32)
@@ -20,6 +21,8 @@ namespace {
 
 std::atomic<int> allowed{1};
 
+constexpr double operations_worth_a_thread = 1.5e6;  // multiply-adds: waking a thread takes as long as they do
+
 void pause() {
 #if defined(__x86_64__) || defined(_M_X64)
   __builtin_ia32_pause();
@@ -28,7 +31,8 @@ void pause() {
 #endif
 }
 
-constexpr int spins_before_sleep = 400;  // of a pause each: about 10 microseconds
+constexpr int pauses_before_sleep = 400;  // about 10 microseconds
+constexpr int pauses_in_call = 10'000;    // where the caller is known to come back with more
 
 class Pool {
  public:
@@ -43,31 +47,48 @@ class Pool {
     context_ = context;
     count_ = count;
     next_.store(0, std::memory_order_relaxed);
-    working_.store(helpers, std::memory_order_relaxed);
-    const std::uint64_t job = (job_.load(std::memory_order_relaxed) / most_helpers + 1) * most_helpers + std::uint64_t(helpers);
-    job_.store(job);
+    serial_ += 1;
+    gate_.store(Gate{serial_, helpers, 0}.packed());
     if (asleep_.load() > 0) {
       {
-        std::lock_guard<std::mutex> lock(sleep_);
+        const std::lock_guard<std::mutex> lock(sleep_);
       }
       wake_.notify_all();
     }
     work();
-    for (int spins = 0; working_.load(std::memory_order_acquire) > 0; ++spins) {
-      if (spins < 20 * spins_before_sleep)
+    // Closed: who has not come in by now is not waited for.
+    Gate gate = Gate::of(gate_.fetch_and(~Gate::places_mask));
+    for (int pauses = 0; gate.inside > 0; ++pauses) {
+      if (pauses < pauses_in_call)
         pause();
       else
         std::this_thread::yield();
+      gate = Gate::of(gate_.load(std::memory_order_acquire));
     }
   }
 
+  std::atomic<int> calls{0};
+
  private:
-  static constexpr std::uint64_t most_helpers = 1 << 12;
+  // Which job is on, how many helpers may still come in, and how many are inside: one number, so that they change together and a
+  // helper can never enter a job that is over.
+  struct Gate {
+    static constexpr std::uint64_t inside_one = 1, place_one = 1 << 12, serial_one = 1 << 24;
+    static constexpr std::uint64_t places_mask = serial_one - place_one;
+    std::uint64_t serial;
+    int places, inside;
+    std::uint64_t packed() const {
+      return serial * serial_one + std::uint64_t(places) * place_one + std::uint64_t(inside) * inside_one;
+    }
+    static Gate of(std::uint64_t packed) {
+      return {packed / serial_one, int(packed / place_one % place_one), int(packed % place_one)};
+    }
+  };
 
   // False if the system gives no more threads.
   bool grow(int helpers) {
     try {
-      for (; workers_ < std::min<int>(helpers, most_helpers - 1); ++workers_) std::thread(&Pool::serve, this, workers_).detach();
+      for (; workers_ < helpers; ++workers_) std::thread(&Pool::serve, this).detach();
     } catch (const std::system_error&) {
     }
     return workers_ >= helpers;
@@ -77,43 +98,45 @@ class Pool {
     for (Index i; (i = next_.fetch_add(1, std::memory_order_relaxed)) < count_;) task_(context_, i);
   }
 
-  void serve(int me) {
+  bool enter() {
+    std::uint64_t packed = gate_.load(std::memory_order_acquire);
+    while (Gate::of(packed).places > 0)
+      if (gate_.compare_exchange_weak(packed, packed - Gate::place_one + Gate::inside_one, std::memory_order_acquire)) return true;
+    return false;
+  }
+
+  void serve() {
     const FlushDenormals flush;
-    std::uint64_t seen = 0;
-    for (;;) {
-      std::uint64_t job = job_.load(std::memory_order_acquire);
-      for (int spins = 0; job == seen && spins < spins_before_sleep; ++spins) {
+    for (int pauses = 0;;) {
+      if (enter()) {
+        work();
+        gate_.fetch_sub(Gate::inside_one, std::memory_order_release);
+        pauses = 0;
+      } else if (pauses < (calls.load(std::memory_order_relaxed) > 0 ? pauses_in_call : pauses_before_sleep)) {
         pause();
-        job = job_.load(std::memory_order_acquire);
-      }
-      if (job == seen) {
+        ++pauses;
+      } else {
         std::unique_lock<std::mutex> lock(sleep_);
         asleep_.fetch_add(1);
-        wake_.wait(lock, [&] { return job_.load() != seen; });
+        wake_.wait(lock, [&] { return Gate::of(gate_.load()).places > 0; });
         asleep_.fetch_sub(1);
-        continue;
-      }
-      seen = job;
-      if (me < int(job % most_helpers)) {
-        work();
-        working_.fetch_sub(1, std::memory_order_release);
+        pauses = 0;
       }
     }
   }
 
   std::mutex caller_;
   int workers_ = 0;
+  std::uint64_t serial_ = 0;
 
-  // One job: written by the caller before job_, read by the helpers after it. job_ is a serial number and, in its low digits, how
-  // many helpers take part: read in one piece, so that who sits out a job can never take the next one's number for it.
+  // The job: written by the caller before it opens the gate, read by the helpers that came in.
   void (*task_)(void*, Index) = nullptr;
   void* context_ = nullptr;
   Index count_ = 0;
-  alignas(64) std::atomic<std::uint64_t> job_{0};
+  alignas(64) std::atomic<std::uint64_t> gate_{0};
   alignas(64) std::atomic<Index> next_{0};
-  alignas(64) std::atomic<int> working_{0};
 
-  std::mutex sleep_;
+  alignas(64) std::mutex sleep_;
   std::condition_variable wake_;
   std::atomic<int> asleep_{0};
 };
@@ -142,6 +165,14 @@ Pool& the_pool() {
 
 int num_threads() { return allowed.load(std::memory_order_relaxed); }
 void set_num_threads(int n) { allowed.store(n); }
+
+Call::Call(double operations) : threads_(int(std::clamp(operations / operations_worth_a_thread, 1.0, double(num_threads())))) {
+  if (threads_ > 1) the_pool().calls.fetch_add(1, std::memory_order_relaxed);
+}
+
+Call::~Call() {
+  if (threads_ > 1) the_pool().calls.fetch_sub(1, std::memory_order_relaxed);
+}
 
 void run_tasks(Index count, int threads, void (*task)(void*, Index), void* context) {
   if (threads > 1 && count > 1) return the_pool().run(count, threads, task, context);

@@ -9,6 +9,19 @@ namespace bptt {
 int num_threads();
 void set_num_threads(int n);
 
+/// A call from outside, of about so many multiply-adds: how many threads they repay, which until its end wait for tasks awake.
+class Call {
+ public:
+  explicit Call(double operations);
+  ~Call();
+  Call(const Call&) = delete;
+  Call& operator=(const Call&) = delete;
+  int threads() const { return threads_; }
+
+ private:
+  int threads_;
+};
+
 /// task(context, i) for every i in [0, count), on at most `threads` threads, this one among them; returns when all are done.
 /// Which thread takes which task is open, so a task's result must depend on i alone. Tasks must not throw.
 void run_tasks(Index count, int threads, void (*task)(void* context, Index i), void* context);
