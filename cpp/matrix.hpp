@@ -3,11 +3,16 @@
 
 #include <cstddef>
 #include <memory>
-#include <new>
 
 #include "kernels.hpp"
 
 namespace bptt {
+
+constexpr std::size_t alignment = 64;  // a cache line, and the widest vector
+
+/// Memory aligned to a cache line. What small calls give back is kept, per thread, for the next call.
+void* take_memory(std::size_t bytes);
+void give_back_memory(void* memory);
 
 /// rows x cols numbers, row i beginning at data + i * stride.
 template <class T> struct Matrix {
@@ -28,20 +33,16 @@ template <class T> struct Matrix {
 template <class T> class Array {
  public:
   Array() = default;
-  explicit Array(Index size) : data_(allocate(size)) {}
+  explicit Array(Index size) : data_(static_cast<T*>(take_memory(std::size_t(size) * sizeof(T) + alignment))) {}
   T* data() const { return data_.get(); }
   T& operator[](Index i) const { return data_.get()[i]; }
   Matrix<T> matrix(Index rows, Index cols) const { return {data_.get(), rows, cols}; }
 
  private:
-  static constexpr std::size_t alignment = 64;
-  struct Free {
-    void operator()(T* p) const { ::operator delete(p, std::align_val_t(alignment)); }
+  struct GiveBack {
+    void operator()(T* memory) const { give_back_memory(memory); }
   };
-  static T* allocate(Index size) {
-    return static_cast<T*>(::operator new(std::size_t(size) * sizeof(T) + alignment, std::align_val_t(alignment)));
-  }
-  std::unique_ptr<T, Free> data_;
+  std::unique_ptr<T, GiveBack> data_;
 };
 
 }  // namespace bptt

@@ -128,17 +128,24 @@ template <class T> [[gnu::always_inline]] inline Vector<T> with_sign_of(Vector<T
 
 template <class T> [[gnu::always_inline]] inline Vector<T> larger(Vector<T> a, Vector<T> b) { return a > b ? a : b; }
 
-template <class T> [[gnu::always_inline]] inline T sum(Vector<T> v) {
-  T total = 0;
-  for (std::ptrdiff_t j = 0; j < lanes<T>; ++j) total += v[j];
+#if defined(__AVX512F__)
+[[gnu::always_inline]] inline float sum(Vector<float> v) { return _mm512_reduce_add_ps((__m512)v); }
+[[gnu::always_inline]] inline double sum(Vector<double> v) { return _mm512_reduce_add_pd((__m512d)v); }
+[[gnu::always_inline]] inline float largest(Vector<float> v) { return _mm512_reduce_max_ps((__m512)v); }
+[[gnu::always_inline]] inline double largest(Vector<double> v) { return _mm512_reduce_max_pd((__m512d)v); }
+#else
+template <class V> [[gnu::always_inline]] inline auto sum(V v) {
+  auto total = v[0];
+  for (std::size_t j = 1; j < sizeof v / sizeof v[0]; ++j) total += v[j];
   return total;
 }
 
-template <class T> [[gnu::always_inline]] inline T largest(Vector<T> v) {
-  T most = v[0];
-  for (std::ptrdiff_t j = 1; j < lanes<T>; ++j) most = v[j] > most ? v[j] : most;
+template <class V> [[gnu::always_inline]] inline auto largest(V v) {
+  auto most = v[0];
+  for (std::size_t j = 1; j < sizeof v / sizeof v[0]; ++j) most = v[j] > most ? v[j] : most;
   return most;
 }
+#endif
 
 // The lanes of v in double precision, added up lane by lane into total (which holds the upper lanes' sums on the lower).
 [[gnu::always_inline]] inline void add_in_double(Vector<double>& total, Vector<double> v) { total += v; }
