@@ -184,8 +184,7 @@ template <class T> class Elman {
         });
         dW.add(da_blocks, h_blocks, 0, w->size(), products);
       } else {
-        dW.add(da.middle_rows(0, w->rows), before, products);
-        dW.add(da.middle_rows(w->rows, w->size() - w->rows), h.middle_rows(0, w->size() - w->rows), products);
+        dW.add(da, before, h, products);
       }
       if (every_step && copies && !dV.transposed())
         dV.add(do_blocks, h_blocks, w->rows, w->size(), products);

@@ -96,17 +96,23 @@ template <class T, int R, int P, int C> void affine_tile(const Affine<T>& s, Ind
 template <class T, int R, int P> void outer_tile(const Outer<T>& s, Index from, Index to, Index i, Index j, Index last) {
   Vector<T> sums[R][P] = {};
   constexpr Index panel = 2 * lanes<T>;
+  const Index column = (j / panel) * s.b_block + j % panel;
   const T* a = s.a + (i / tile_rows) * s.a_block + i % tile_rows + from * s.a_stride;
-  const T* b = s.b + (j / panel) * s.b_block + j % panel + from * s.b_stride;
-  for (Index row = from; row < to; ++row, a += s.a_stride, b += s.b_stride) {
-    Vector<T> row_of_b[P];
+  for (int part = 0; part < 2; ++part) {
+    const bool first = part == 0;
+    const T* b = (first ? s.b_first + from * s.b_stride : s.b + (from - s.first_rows) * s.b_stride) + column;
+    const Index end = first && s.first_rows < to ? s.first_rows : to;
+    if (first && s.first_rows == 0) continue;
+    for (; from < end; ++from, a += s.a_stride, b += s.b_stride) {
+      Vector<T> row_of_b[P];
 #pragma GCC unroll 8
-    for (int p = 0; p < P; ++p) row_of_b[p] = load(b + p * lanes<T>);
+      for (int p = 0; p < P; ++p) row_of_b[p] = load(b + p * lanes<T>);
 #pragma GCC unroll 8
-    for (int r = 0; r < R; ++r) {
-      const Vector<T> x = broadcast(a[r]);
+      for (int r = 0; r < R; ++r) {
+        const Vector<T> x = broadcast(a[r]);
 #pragma GCC unroll 8
-      for (int p = 0; p < P; ++p) sums[r][p] = fma(x, row_of_b[p], sums[r][p]);
+        for (int p = 0; p < P; ++p) sums[r][p] = fma(x, row_of_b[p], sums[r][p]);
+      }
     }
   }
 #pragma GCC unroll 8

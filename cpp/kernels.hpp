@@ -39,13 +39,16 @@ template <class T> struct Affine {
 
 /// c += A^T B: A [rows, m], B [rows, n], `c` [m, n]. Row r of A's columns [i tile_rows, (i + 1) tile_rows) is at
 /// a + i * a_block + r * a_stride, of B's columns [j panel, (j + 1) panel) at b + j * b_block + r * b_stride: plain matrices, or
-/// copies in which a tile reads straight on. Reads up to a vector beyond the end of a row of b, and never uses it.
+/// copies in which a tile reads straight on. The first rows of B may lie elsewhere, at `b_first`. Reads up to a vector beyond the
+/// end of a row of b, and never uses it.
 template <class T> struct Outer {
   Index rows, m, n;
   const T* a;
   Index a_stride, a_block;
   const T* b;
   Index b_stride, b_block;
+  const T* b_first;
+  Index first_rows;
   T* c;
   Index c_stride;
 };

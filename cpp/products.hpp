@@ -114,17 +114,21 @@ template <class T> class WeightGradient {
   bool transposed() const { return transposed_; }
 
   /// Appends the work of dM += A^T B in pieces of which no two write the same place. A and B [rows, ...].
-  void add(Matrix<const T> a, Matrix<const T> b, std::vector<Outer<T>>& pieces) const {
+  void add(Matrix<const T> a, Matrix<const T> b, std::vector<Outer<T>>& pieces) const { add(a, {}, b, pieces); }
+
+  /// The same, B's first rows lying elsewhere; not for a transposed one. Only one call for each run of the pieces: two would write
+  /// the same place.
+  void add(Matrix<const T> a, Matrix<const T> b_first, Matrix<const T> b, std::vector<Outer<T>>& pieces) const {
     if (transposed_) std::swap(a, b);
-    cut({a.rows, a.cols, b.cols, a.data, a.stride, kernels_->tile_rows, b.data, b.stride, kernels_->panel, sums_.data,
-         sums_.stride},
+    cut({a.rows, a.cols, b.cols, a.data, a.stride, kernels_->tile_rows, b.data, b.stride, kernels_->panel, b_first.data,
+         b_first.rows, sums_.data, sums_.stride},
         pieces);
   }
 
   /// The same for copies: `rows` rows of B from `b_first` on. Not for a transposed one.
   void add(const Blocks<T>& a, const Blocks<T>& b, Index b_first, Index rows, std::vector<Outer<T>>& pieces) const {
-    cut({rows, sums_.rows, sums_.cols, a.row(0), a.stride(), a.block(), b.row(b_first), b.stride(), b.block(), sums_.data,
-         sums_.stride},
+    cut({rows, sums_.rows, sums_.cols, a.row(0), a.stride(), a.block(), b.row(b_first), b.stride(), b.block(), nullptr, 0,
+         sums_.data, sums_.stride},
         pieces);
   }
 

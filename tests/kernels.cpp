@@ -65,15 +65,16 @@ template <class T> void check_affine(Index steps, Index rows, Index columns, Ind
 }
 
 template <class T> void check_outer(Index rows, Index m, Index n) {
+  const Index first = rows / 3;
   const Kernels<T>& k = kernels<T>();
   const auto a = numbers<T>(rows * m), b = numbers<T>(rows * n);
   std::vector<T> c(std::size_t(m * n)), from_blocks = c;
-  k.outer({rows, m, n, a.data(), m, k.tile_rows, b.data(), n, k.panel, c.data(), n});
+  k.outer({rows, m, n, a.data(), m, k.tile_rows, b.data() + first * n, n, k.panel, b.data(), first, c.data(), n});
   const Blocks<T> a_blocks(rows, m, k.tile_rows), b_blocks(rows, n, k.panel);
   a_blocks.copy(k, {a.data(), rows, m}, 0);
   b_blocks.copy(k, {b.data(), rows, n}, 0);
   k.outer({rows, m, n, a_blocks.row(0), a_blocks.stride(), a_blocks.block(), b_blocks.row(0), b_blocks.stride(), b_blocks.block(),
-           from_blocks.data(), n});
+           nullptr, 0, from_blocks.data(), n});
   std::vector<T> sums(std::size_t(n), T(1));
   k.add_rows(b.data(), n, nullptr, rows, n, sums.data());
   for (Index j = 0; j < n; ++j) {
