@@ -1,0 +1,302 @@
+"""Model files: what is written is read back to the bit, a damaged file is refused, a failed save leaves the old one."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from safetensors import safe_open
+from safetensors.numpy import load_file, save_file
+
+import bptt
+from bptt import ElmanRNN
+from conftest import LETTERS, same_bits
+
+
+def model(**options: Any) -> ElmanRNN:
+    rnn = ElmanRNN(3, 5, 2, **{"seed": 0, **options})
+    rnn.metadata = {"name": "a model", "numbers": [1, 2.5, None, True], "text": 'é"\n'}
+    return rnn
+
+
+def files(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+# ---- Round trip ----
+
+
+@pytest.mark.parametrize("readout", ["all", "last"])
+@pytest.mark.parametrize("output", ["softmax", "sigmoid", "linear"])
+@pytest.mark.parametrize("input", ["real", "token"])
+def test_round_trip(input: Any, output: Any, readout: Any, dtype: Any, tmp_path: Path) -> None:
+    rnn = model(input=input, output=output, readout=readout, dtype=dtype)
+    rnn.U[0, :3] = [np.nan, -0.0, np.finfo(dtype).smallest_subnormal]
+    rnn.save(tmp_path / "model.safetensors")
+    other = bptt.load(tmp_path / "model.safetensors")
+    assert type(other) is ElmanRNN
+    assert repr(other) == repr(rnn)
+    assert same_bits(other.parameters, rnn.parameters)
+    assert other.metadata == rnn.metadata
+    assert other.parameters.flags.writeable
+    assert other.parameters.ctypes.data % 64 == 0
+    other.parameters += 1
+    x = np.zeros((4, 3), dtype) if input == "real" else np.zeros(4, int)
+    assert other.forward(x).h.shape == (4, 5)
+
+
+@pytest.mark.parametrize("sizes", [(0, 1, 1), (1, 1, 1), (2, 17, 40)])
+def test_round_trip_of_sizes(sizes: tuple[int, int, int], tmp_path: Path) -> None:
+    rnn = ElmanRNN(*sizes, seed=0, init="uniform")
+    rnn.save(tmp_path / "m")
+    assert same_bits(bptt.load(tmp_path / "m").parameters, rnn.parameters)
+
+
+def test_equal_models_are_equal_bytes(tmp_path: Path) -> None:
+    first, second = model(), model()
+    second.metadata = dict(reversed(second.metadata.items()))
+    first.save(tmp_path / "first")
+    second.save(tmp_path / "second")
+    bptt.load(tmp_path / "first").save(tmp_path / "third")
+    data = (tmp_path / "first").read_bytes()
+    assert data == (tmp_path / "second").read_bytes() == (tmp_path / "third").read_bytes()
+    second.c[0] = 1
+    second.save(tmp_path / "second")
+    assert data != (tmp_path / "second").read_bytes()
+
+
+def test_others_can_read_the_file(dtype: Any, tmp_path: Path) -> None:
+    rnn = model(dtype=dtype)
+    path = tmp_path / "model.safetensors"
+    rnn.save(path)
+    tensors = load_file(path)
+    assert sorted(tensors) == sorted(LETTERS)
+    assert all(same_bits(tensors[letter], getattr(rnn, letter).copy()) for letter in LETTERS)
+    with safe_open(path, "numpy") as file:
+        metadata = file.metadata()
+    assert list(metadata) == ["bptt"]
+    assert json.loads(metadata["bptt"]) == {
+        "network": "elman",
+        "n_in": 3,
+        "n_hidden": 5,
+        "n_out": 2,
+        "input": "real",
+        "output": "softmax",
+        "readout": "all",
+        "dtype": dtype,
+        "metadata": rnn.metadata,
+    }
+
+
+def test_paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for path in ("plain", tmp_path / "é λ.safetensors", str(tmp_path / "text"), ".hidden"):
+        model().save(path)
+        assert repr(bptt.load(path)) == repr(model())
+    model(output="linear").save("plain")  # what stands there is replaced
+    assert bptt.load("plain").output == "linear"
+    assert files(tmp_path) == [".hidden", "plain", "text", "é λ.safetensors"]
+
+
+# ---- A damaged or foreign file ----
+
+
+def refused(path: Path, message: str) -> None:
+    """Loading is a ValueError that names the file and says what is wrong; `message` is a regular expression."""
+    with pytest.raises(ValueError, match=f"^{re.escape(os.fspath(path))}: {message}") as raised:
+        bptt.load(path)
+    assert raised.type is ValueError
+
+
+UNREADABLE = "expected a safetensors file"
+
+
+def test_every_truncated_file_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "model"
+    model().save(path)
+    data = path.read_bytes()
+    lengths = [*range(40), *range(40, len(data), 17), *range(len(data) - 20, len(data))]
+    for length in lengths:
+        path.write_bytes(data[:length])
+        refused(path, UNREADABLE)
+    for longer in (data + b"\0", data + data):
+        path.write_bytes(longer)
+        refused(path, UNREADABLE)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"\0" * 8,
+        b"\0" * 100,
+        b"\xff" * 100,
+        b"Some text, which is no model.\n",
+        b"PK\x03\x04" + b"\0" * 60,
+        (2).to_bytes(8, "little") + b"[]",
+        (4).to_bytes(8, "little") + b"null",
+        (9).to_bytes(8, "little") + b'{"a": NaN',
+        (2**40).to_bytes(8, "little") + b"{}",
+    ],
+    ids=["empty", "8 zeros", "zeros", "ones", "text", "archive", "list", "null", "no JSON", "long header"],
+)
+def test_no_safetensors_file(data: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "model"
+    path.write_bytes(data)
+    refused(path, UNREADABLE)
+
+
+def test_every_spoilt_header_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "model"
+    rnn = model()
+    rnn.metadata = {}  # in which any text is right
+    rnn.save(path)
+    data = path.read_bytes()
+    for i in range(8 + int.from_bytes(data[:8], "little")):
+        path.write_bytes(data[:i] + bytes([data[i] ^ 1]) + data[i + 1 :])
+        refused(path, "")
+
+
+def write(path: Path, change: Callable[[dict[str, Any], dict[str, Any]], Any]) -> None:
+    """A model's file after `change` of its tensors and its configuration."""
+    rnn = model()
+    rnn.save(path)
+    tensors: dict[str, Any] = load_file(path)
+    with safe_open(path, "numpy") as file:
+        configuration = json.loads(file.metadata()["bptt"])
+    change(tensors, configuration)
+    save_file(tensors, path, {"bptt": json.dumps(configuration)})
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda t, c: t.pop("W"), "expected the tensors U, W, b, V, c, got U, V, b, c$"),
+        (lambda t, c: t.clear(), "expected the tensors U, W, b, V, c, got none$"),
+        (lambda t, c: t.update(X=np.zeros(1)), "expected the tensors U, W, b, V, c, got U, V, W, X, b, c$"),
+        (lambda t, c: t.update(W=np.zeros((5, 4), np.float32)), r"W: expected the shape \[5, 5\], got \[5, 4\]$"),
+        (lambda t, c: t.update(b=np.zeros((5, 1), np.float32)), r"b: expected the shape \[5\], got \[5, 1\]$"),
+        (lambda t, c: t.update(U=t["U"].T.copy()), r"U: expected the shape \[5, 3\], got \[3, 5\]$"),
+        (lambda t, c: t.update(V=t["V"].astype(np.float64)), "V: expected the dtype F32, got F64$"),
+        (lambda t, c: t.update(c=np.zeros(2, np.int32)), "c: expected the dtype F32, got I32$"),
+        (lambda t, c: c.update(dtype="float64"), "U: expected the dtype F64, got F32$"),
+        (lambda t, c: c.update(n_hidden=6), r"U: expected the shape \[6, 3\], got \[5, 3\]$"),
+        (lambda t, c: c.update(n_hidden=10**12), r"U: expected the shape \[1000000000000, 3\], got \[5, 3\]$"),
+        (lambda t, c: c.update(n_in=-1), "n_in: expected at least 0, got -1$"),
+        (lambda t, c: c.update(n_out="2"), "n_out: expected an int, got str$"),
+        (lambda t, c: c.update(n_out=2.0), "n_out: expected an int, got float$"),
+        (lambda t, c: c.update(n_out=None), "n_out: expected an int, got NoneType$"),
+        (lambda t, c: c.update(input="onehot"), "bad configuration: input: expected one of .* got 'onehot'$"),
+        (
+            lambda t, c: c.update(output=["softmax"]),
+            r"bad configuration: output: expected one of .* got \['softmax'\]$",
+        ),
+        (lambda t, c: c.update(readout=None), "bad configuration: readout: expected one of .* got None$"),
+        (lambda t, c: c.update(dtype="int32"), "bad configuration: dtype: expected one of .* got 'int32'$"),
+        (lambda t, c: c.update(dtype={}), "bad configuration: "),
+        (lambda t, c: c.update(network="lstm"), "bad configuration: expected the network 'elman', got 'lstm'$"),
+        (lambda t, c: c.pop("network"), "bad configuration: expected the network 'elman', got None$"),
+        (lambda t, c: c.pop("readout"), r"bad configuration: expected the keys \[.*\], got \[.*\]$"),
+        (lambda t, c: c.update(layers=2), r"bad configuration: expected the keys \[.*\], got \[.*'layers'.*\]$"),
+        (lambda t, c: c.update(init="identity"), r"bad configuration: expected the keys \[.*\], got \[.*'init'.*\]$"),
+        (lambda t, c: c.update(metadata=[1]), "bad configuration: expected an object as metadata, got list$"),
+    ],
+)
+def test_an_inconsistent_model(change: Any, message: str, tmp_path: Path) -> None:
+    path = tmp_path / "model.safetensors"
+    write(path, change)
+    refused(path, message)
+
+
+def test_a_model_without_metadata_of_its_own(tmp_path: Path) -> None:
+    write(tmp_path / "model", lambda t, c: c.pop("metadata"))
+    assert bptt.load(tmp_path / "model").metadata == {}
+
+
+@pytest.mark.parametrize(
+    ("metadata", "message"),
+    [
+        (None, "expected a model of bptt, got a file without the metadata key 'bptt'$"),
+        ({"format": "pt"}, "expected a model of bptt, got a file without the metadata key 'bptt'$"),
+        ({"bptt": "no JSON"}, "bad configuration: "),
+        ({"bptt": ""}, "bad configuration: "),
+        ({"bptt": "[1, 2]"}, "bad configuration: expected an object, got list$"),
+        ({"bptt": "{}"}, "bad configuration: expected the network 'elman', got None$"),
+    ],
+)
+def test_a_foreign_safetensors_file(metadata: dict[str, str] | None, message: str, tmp_path: Path) -> None:
+    path = tmp_path / "foreign.safetensors"
+    save_file({letter: np.zeros(1, np.float32) for letter in LETTERS}, path, metadata)
+    refused(path, message)
+
+
+def test_a_missing_file_and_a_folder(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match="nothing"):
+        bptt.load(tmp_path / "nothing")
+    with pytest.raises(OSError, match=re.escape(tmp_path.name)):  # a folder: IsADirectoryError, but not on Windows
+        bptt.load(tmp_path)
+
+
+# ---- A failed save ----
+
+
+def test_metadata_that_json_cannot_hold(tmp_path: Path) -> None:
+    path = tmp_path / "model"
+    rnn = model()
+    rnn.save(path)
+    before = path.read_bytes()
+    circle: list[Any] = []
+    circle.append(circle)
+    unfit: list[tuple[Any, type[Exception]]] = [
+        ({"a": {1, 2}}, TypeError),
+        ({"a": np.float32(1)}, TypeError),
+        ({"a": float("nan")}, ValueError),
+        ({"a": circle}, ValueError),
+        ({(1, 2): 3}, TypeError),
+    ]
+    for wrong, error in unfit:
+        rnn.metadata = wrong
+        with pytest.raises(error, match=r"^metadata: expected what JSON can hold: "):
+            rnn.save(path)
+        assert path.read_bytes() == before
+        assert files(tmp_path) == ["model"]
+
+
+@pytest.mark.parametrize("function", ["replace", "fsync"])
+@pytest.mark.parametrize("error", [OSError("no space left"), KeyboardInterrupt()])
+def test_a_failed_save_leaves_the_old_file(
+    function: str, error: BaseException, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "model"
+    model().save(path)
+    before = path.read_bytes()
+
+    def fail(*_: object) -> None:
+        assert path.read_bytes() == before, "the old file is whole while the new one is written"
+        assert len(files(tmp_path)) == 2
+        raise error
+
+    monkeypatch.setattr(os, function, fail)
+    with pytest.raises(type(error)):
+        model(output="linear").save(path)
+    assert path.read_bytes() == before
+    assert files(tmp_path) == ["model"]
+
+
+def test_where_nothing_can_be_written(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("no folder")
+    with pytest.raises(NotADirectoryError):
+        model().save(tmp_path / "file" / "model")
+    with pytest.raises(FileNotFoundError):
+        model().save(tmp_path / "no such folder" / "model")
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(OSError, match="folder"):
+        model().save(tmp_path / "folder")
+    assert files(tmp_path) == ["file", "folder"]
+    assert (tmp_path / "file").read_text() == "no folder"
