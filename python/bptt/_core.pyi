@@ -6,9 +6,7 @@ _Array = NDArray[Any]
 _Steps = _Array | list[_Array]
 
 class Network:
-    def __init__(
-        self, n_in: int, n_hidden: int, n_out: int, input: str, output: str, readout: str
-    ) -> None: ...
+    def __init__(self, n_in: int, n_hidden: int, n_out: int, input: str, output: str, readout: str) -> None: ...
     @property
     def size(self) -> int: ...
 
