@@ -15,7 +15,7 @@ namespace bptt {
 namespace {
 
 constexpr Index rows_per_window = 400;         // a window of h, o and their gradients stays in near memory
-constexpr Index rows_per_piece = 48;           // of a product over a window: a multiple of every tile's rows
+constexpr Index rows_per_piece = 24;           // of a product over a window: a multiple of every tile's rows
 constexpr double near_memory = 1 << 20;        // bytes that a core has at hand
 constexpr double operations_per_thread = 1e5;  // what is less than this is not worth a meeting of threads
 
