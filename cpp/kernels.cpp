@@ -304,14 +304,14 @@ template <class T> [[gnu::always_inline]] inline Normaliser<T> exponentials(cons
   constexpr T nothing = -__builtin_huge_valf();
   Vector<T> most = broadcast(nothing);
   for (Index j = 0; j < n; j += lanes<T>) most = larger<T>(most, load_or(o + j, n - j, nothing));
-  const T m = largest(most);
+  const T m = largest<T>(most);
   Vector<T> total = {};
   for (Index j = 0; j < n; j += lanes<T>) {
     const Vector<T> e_j = exp<T>(load_or(o + j, n - j, nothing) - broadcast(m));
     total += e_j;
     store_first(e + j, e_j, n - j < lanes<T> ? n - j : lanes<T>);
   }
-  return {m, sum(total)};
+  return {m, sum<T>(total)};
 }
 
 template <class T> [[gnu::always_inline]] inline void scale(T* row, Index n, T factor) {
@@ -377,7 +377,7 @@ template <class T, class Term> [[gnu::always_inline]] inline void elementwise_lo
       add_in_double(total, load_first(lane, width));
       if (s.gradient) store_first(o + j, gradient * broadcast(weight), width);
     }
-    s.loss[r] = double(weight) * sum(total);
+    s.loss[r] = double(weight) * sum<double>(total);
   }
 }
 

@@ -33,11 +33,13 @@ template <> struct Simd<float> {
   typedef float Vector __attribute__((vector_size(vector_bytes)));
   typedef std::int32_t Bits __attribute__((vector_size(vector_bytes)));
   typedef float Half __attribute__((vector_size(vector_bytes / 2)));
+  typedef float Small __attribute__((vector_size(16)));
 };
 
 template <> struct Simd<double> {
   typedef double Vector __attribute__((vector_size(vector_bytes)));
   typedef std::int64_t Bits __attribute__((vector_size(vector_bytes)));
+  typedef double Small __attribute__((vector_size(16)));
 };
 
 template <class T> using Vector = typename Simd<T>::Vector;
@@ -128,24 +130,25 @@ template <class T> [[gnu::always_inline]] inline Vector<T> with_sign_of(Vector<T
 
 template <class T> [[gnu::always_inline]] inline Vector<T> larger(Vector<T> a, Vector<T> b) { return a > b ? a : b; }
 
-#if defined(__AVX512F__)
-[[gnu::always_inline]] inline float sum(Vector<float> v) { return _mm512_reduce_add_ps((__m512)v); }
-[[gnu::always_inline]] inline double sum(Vector<double> v) { return _mm512_reduce_add_pd((__m512d)v); }
-[[gnu::always_inline]] inline float largest(Vector<float> v) { return _mm512_reduce_max_ps((__m512)v); }
-[[gnu::always_inline]] inline double largest(Vector<double> v) { return _mm512_reduce_max_pd((__m512d)v); }
-#else
-template <class V> [[gnu::always_inline]] inline auto sum(V v) {
-  auto total = v[0];
-  for (std::size_t j = 1; j < sizeof v / sizeof v[0]; ++j) total += v[j];
-  return total;
+// All lanes into one: quarter by quarter, then what is left of a small register.
+template <class T, class Operation> [[gnu::always_inline]] inline T fold(Vector<T> v, const Operation& operation) {
+  using Small = typename Simd<T>::Small;
+  Small part[sizeof v / sizeof(Small)];
+  __builtin_memcpy(part, &v, sizeof v);
+  Small all = part[0];
+  for (std::size_t i = 1; i < sizeof v / sizeof(Small); ++i) all = operation(all, part[i]);
+  T one = all[0];
+  for (std::size_t j = 1; j < sizeof all / sizeof one; ++j) one = operation(one, T(all[j]));
+  return one;
 }
 
-template <class V> [[gnu::always_inline]] inline auto largest(V v) {
-  auto most = v[0];
-  for (std::size_t j = 1; j < sizeof v / sizeof v[0]; ++j) most = v[j] > most ? v[j] : most;
-  return most;
+template <class T> [[gnu::always_inline]] inline T sum(Vector<T> v) {
+  return fold<T>(v, [](auto a, auto b) { return a + b; });
 }
-#endif
+
+template <class T> [[gnu::always_inline]] inline T largest(Vector<T> v) {
+  return fold<T>(v, [](auto a, auto b) { return a > b ? a : b; });
+}
 
 // The lanes of v in double precision, added up lane by lane into total (which holds the upper lanes' sums on the lower).
 [[gnu::always_inline]] inline void add_in_double(Vector<double>& total, Vector<double> v) { total += v; }
