@@ -221,6 +221,7 @@ def new_model(vocabulary: Vocabulary, n_hidden: int, seed: int) -> ElmanRNN:
     """Return an untrained model of a vocabulary, which it carries in its metadata."""
     n = len(vocabulary)
     rnn = ElmanRNN(n, n_hidden, n, input="token", output="softmax", readout="all", dtype="float32", seed=seed)
+    rnn.U = 2 * rnn.U  # characters that move the state more are told apart sooner: training starts faster
     rnn.metadata["vocabulary"] = vocabulary.characters
     return rnn
 
