@@ -293,7 +293,7 @@ template <class T> class Elman {
           a.from(p.b).plus(x_w.middle_rows(first, rows), U_transposed, w.rows * net.n_in);
         else
           a.from({token_table.data(), net.n_in, n}, token_window.data() + first, w.rows);
-        a.plus_recurrent(h_before, W_transposed, w.rows * n).repeat(w.begin + t, 1, count).tanh_into(h_t, w.rows * n);
+        a.plus(h_before, W_transposed, w.rows * n).repeat(count).tanh_into(h_t, w.rows * n);
       };
       steps(0, 1, before.middle_rows(from, rows));
       steps(1, w.steps - 1, h.middle_rows(from, rows));
@@ -345,8 +345,8 @@ template <class T> class Elman {
         dh.from(da.middle_rows(first, rows), step);
       else
         dh.from(zero.data()).plus(d_o.middle_rows(first, rows), V_packed, -w.rows * net.n_out);
-      if (da_after.data != nullptr) dh.plus_recurrent(da_after, W_packed, step);
-      dh.repeat(w.begin + t, -1, count).times_derivative_into(h.middle_rows(first, rows), da.middle_rows(first, rows), step);
+      if (da_after.data != nullptr) dh.plus(da_after, W_packed, step);
+      dh.repeat(count).times_derivative_into(h.middle_rows(first, rows), da.middle_rows(first, rows), step);
     };
     const Index last = w.steps - 1, goes_on = std::clamp(w.continue_, from, to);  // beyond: sequences that end here
     steps(last, 1, from, goes_on, {da_next.data() + from * n, goes_on - from, n});

@@ -16,15 +16,13 @@ template <class T> constexpr Index vectors(Index columns) { return (columns + la
 
 // ---- start + A1 B1 + A2 B2 -------------------------------------------------------------------------------------------------
 
-// sums += A B. With C > 1, terms k, k + C, k + 2 C, ... are summed by themselves and added at the end (and never backwards: there
-// are few of them).
+// sums += A B. With C > 1, terms k, k + C, k + 2 C, ... are summed by themselves and added at the end.
 template <class T, int R, int P, int C>
-[[gnu::always_inline]] inline void accumulate(Vector<T> (&sums)[R][P], const Product<T>& product, bool backwards, Index row,
-                                              Index column) {
+[[gnu::always_inline]] inline void accumulate(Vector<T> (&sums)[R][P], const Product<T>& product, Index row, Index column) {
   constexpr Index width = (P == 1 ? 1 : 2) * lanes<T>;  // only the last panel is one vector wide
-  const Index depth = product.depth, panel = width * depth;
+  const Index panel = width * product.depth;
   const T* a = product.a + row * product.a_stride;
-  const T* b = product.panels + column * depth;
+  const T* b = product.panels + column * product.depth;
   Vector<T> apart[C][R][P] = {};  // apart[0] stays unused
   const auto term = [&](Index k, int c) __attribute__((always_inline)) {
     Vector<T> row_of_b[P];
@@ -40,19 +38,15 @@ template <class T, int R, int P, int C>
       }
     }
   };
-  if constexpr (C == 1) {
-    const Index step = backwards ? -1 : 1;
-    Index k = backwards ? depth - 1 : 0;
-    for (Index i = 0; i < depth; ++i, k += step) term(k, 0);
-  } else {
-    Index k = 0;
-    for (; k + C <= depth; k += C) {
+  Index k = 0;
+  for (; k + C <= product.depth; k += C) {
 #pragma GCC unroll 4
-      for (int c = 0; c < C; ++c) term(k + c, c);
-    }
+    for (int c = 0; c < C; ++c) term(k + c, c);
+  }
+  if constexpr (C > 1) {
 #pragma GCC unroll 4
     for (int c = 0; c < C - 1; ++c)
-      if (k + c < depth) term(k + c, c);
+      if (k + c < product.depth) term(k + c, c);
 #pragma GCC unroll 8
     for (int r = 0; r < R; ++r)
 #pragma GCC unroll 8
@@ -72,9 +66,8 @@ template <class T, int R, int P, int C> void affine_tile(const Affine<T>& s, Ind
     for (int p = 0; p < P - 1; ++p) sums[r][p] = load(start + p * lanes<T>);
     sums[r][P - 1] = load_first(start + (P - 1) * lanes<T>, last);
   }
-  const bool odd = s.first_step % 2 != 0;
-  if (s.product[0].depth > 0) accumulate<T, R, P, C>(sums, s.product[0], odd && s.product[0].turn, row, column);
-  if (s.product[1].depth > 0) accumulate<T, R, P, C>(sums, s.product[1], odd && s.product[1].turn, row, column);
+  if (s.product[0].depth > 0) accumulate<T, R, P, C>(sums, s.product[0], row, column);
+  if (s.product[1].depth > 0) accumulate<T, R, P, C>(sums, s.product[1], row, column);
 
   Vector<T> values[R * P];  // a copy that may live in memory, so that the sums need not
 #pragma GCC unroll 8
@@ -209,7 +202,6 @@ template <class T> void affine(const Affine<T>& first) {
       cover<T>(AffineTile<T, 2>{s}, narrow_rows, s.rows, s.columns);
     else
       cover<T>(AffineTile<T, 4>{s}, narrow_rows, s.rows, s.columns);
-    s.first_step += s.step_sign;
     s.start += s.start_step;
     if (s.start_index) s.start_index += s.start_index_step;
     for (Product<T>& product : s.product) product.a += product.a_step;

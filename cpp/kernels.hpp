@@ -12,14 +12,11 @@ using Index = std::ptrdiff_t;
 enum class Activation { identity, tanh, tanh_derivative };
 
 /// A B: `a` [rows, depth], row by row; B [depth, columns], packed in panels. From one step to the next, `a` moves by a_step.
-/// The terms are summed from first to last; if `turn`, at odd steps from last to first: what of B was used last in one step is used
-/// first in the next, while it is still in near memory.
 template <class T> struct Product {
   const T* a;
   Index a_stride, a_step;
   const T* panels;
   Index depth;
-  bool turn;
 };
 
 /// out = f(start + A1 B1 + A2 B2), each element one sum in an order that follows from depths and columns alone, whatever rows stand
@@ -27,7 +24,6 @@ template <class T> struct Product {
 /// next). Row r of `start` is `start + start_stride * (start_index ? start_index[r] : r)`: a bias (stride 0), a matrix, or rows of
 /// a table. f is the identity, tanh, or (start + ...) * (1 - h^2): the derivative of tanh where its value is h.
 template <class T> struct Affine {
-  Index first_step, step_sign;  // the steps are first_step, first_step + step_sign, ...: they decide which are odd
   Index steps, rows, columns;
   const T* start;
   Index start_stride, start_step;

@@ -44,19 +44,10 @@ template <class T> class Sum {
     return from(table);
   }
   Sum& plus(Matrix<const T> a, const Packed<T>& b, Index step = 0) {
-    s_.product[products_++] = {a.data, a.stride, step, b.panels.data(), b.depth, false};
+    s_.product[products_++] = {a.data, a.stride, step, b.panels.data(), b.depth};
     return *this;
   }
-  /// The product whose A is the result of the step before.
-  Sum& plus_recurrent(Matrix<const T> a, const Packed<T>& b, Index step) {
-    plus(a, b, step);
-    s_.product[products_ - 1].turn = true;
-    return *this;
-  }
-  /// Steps t, t + sign, t + 2 sign, ...
-  Sum& repeat(Index t, Index sign, Index steps) {
-    s_.first_step = t;
-    s_.step_sign = sign;
+  Sum& repeat(Index steps) {
     s_.steps = steps;
     return *this;
   }

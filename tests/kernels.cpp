@@ -40,9 +40,7 @@ template <class T> void check_affine(Index steps, Index rows, Index columns, Ind
   const Packed<T> packed = pack_transposed<T>(k, {m.data(), columns, depth});
   auto plain = numbers<T>(steps * rows * columns), tanh = plain, derivative = plain;
   const T guard = plain[std::size_t(steps * rows * columns)];
-  const auto sum = [&] {
-    return Sum<T>(k).from(start.data()).plus_recurrent({x.data(), rows, depth}, packed, rows * depth).repeat(0, 1, steps);
-  };
+  const auto sum = [&] { return Sum<T>(k).from(start.data()).plus({x.data(), rows, depth}, packed, rows * depth).repeat(steps); };
   const Index step = rows * columns;
   for (Index t = 0; t < steps; ++t)
     Sum<T>(k)
