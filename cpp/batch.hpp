@@ -124,6 +124,15 @@ template <class T> bool is_dense(const Rows<T>& rows, const Timeline& timeline, 
   return true;
 }
 
+/// Tokens or targets, which the caller's other threads may have changed since they were checked: never beyond [low, high].
+inline void gather_indices(const Rows<const std::int64_t>& rows, const Window& w, std::int64_t low, std::int64_t high, Index from,
+                           Index to, std::int32_t* window) {
+  for (Index f = from, t = from / w.rows, i = from % w.rows; f < to; ++f) {
+    window[f] = std::int32_t(std::clamp(*rows(w.begin + t, i), low, high));
+    if (++i == w.rows) i = 0, ++t;
+  }
+}
+
 /// Rows [from, to) of the window, counted through its steps, into or out of a matrix of the window's rows.
 template <class S, class T> void gather(const Rows<S>& rows, const Window& w, Index width, Index from, Index to, T* window) {
   for (Index f = from, t = from / w.rows, i = from % w.rows; f < to; ++f) {

@@ -16,7 +16,7 @@ namespace py = pybind11;
 namespace bptt {
 namespace {
 
-// The array's memory, after a check of what would otherwise read or write astray.
+// The array's memory, after a check of its dtype and of gaps; that shapes fit is the face's to know.
 template <class T> T* memory(const py::array& array, Index axes_before_row) {
   if (!py::isinstance<py::array_t<std::remove_const_t<T>>>(array)) throw py::type_error("unexpected dtype");
   for (Index axis = axes_before_row; axis < array.ndim(); ++axis)
@@ -161,13 +161,15 @@ double py_loss_and_gradients(const Network& network, const py::array& parameters
   });
 }
 
-void py_output_unit(const Network& network, const py::array& o, const py::array& y_hat) {
+void py_output_unit(const std::string& output, const py::array& o, const py::array& y_hat) {
+  const auto unit = named<Output>(output, {"softmax", "sigmoid", "linear"});
+  const Index n_out = o.shape(o.ndim() - 1);
   with_dtype(o, [&](auto number) {
     using T = decltype(number);
     const T* const from = all_memory<const T>(o);
     T* const to = all_memory<T>(y_hat);
     const py::gil_scoped_release release;
-    output_unit<T>(network.output, from, network.n_out > 0 ? o.size() / network.n_out : 0, network.n_out, to);
+    output_unit<T>(unit, from, o.size() / n_out, n_out, to);
   });
 }
 
@@ -194,7 +196,7 @@ PYBIND11_MODULE(_core, m, py::mod_gil_not_used()) {
   m.def("loss_and_gradients", &py_loss_and_gradients, py::arg("network"), py::arg("parameters"), py::arg("lengths"), py::arg("x"),
         py::arg("y"), py::arg("h0"), py::arg("weight"), py::arg("flat"), py::arg("dh0"), py::arg("dx"), py::arg("h_last"),
         py::arg("memory_limit"));
-  m.def("output_unit", &py_output_unit, py::arg("network"), py::arg("o"), py::arg("y_hat"));
+  m.def("output_unit", &py_output_unit, py::arg("output"), py::arg("o"), py::arg("y_hat"));
   m.def("tanh", &py_tanh, py::arg("x"), py::arg("y"));
   m.def("supported_isas", &supported_isas);
   m.def("isa", &isa);

@@ -1,6 +1,7 @@
 // The network whose recurrence runs from hidden to hidden units (figure 10.3; figure 10.5 where only the last step is read out):
 // forward left to right, back-propagation through time right to left. Knows no instruction set.
 #include <algorithm>
+#include <numeric>
 #include <stdexcept>
 #include <string>
 #include <vector>
@@ -140,10 +141,10 @@ template <class T> class Elman {
     Losses<T> losses(net, k, sorted, std::max(timeline.largest, timeline.batch));
     std::vector<Outer<T>> products;
     Blocks<T> h_blocks, da_blocks, do_blocks;
-    double total = 0;
+    std::vector<double> window_losses(timeline.windows.size(), 0.0);  // added up from first to last, as loss() does
 
     if (net.readout == Readout::last) {
-      total = last_loss(losses, true);
+      window_losses[0] = last_loss(losses, true);
       const Matrix<T> d_o = o_window.matrix(timeline.batch, net.n_out);
       dh_last = Array<T>(timeline.batch * n);
       Sum<T>(k).from(zero.data()).plus(d_o, V_packed).into(dh_last.matrix(timeline.batch, n));
@@ -159,13 +160,13 @@ template <class T> class Elman {
       pieces(*w, [&](Index from, Index to) {
         const Index rows = to - from;
         if (net.input == Input::real) gather(x, *w, net.n_in, from, to, x_window.data());
-        if (net.input == Input::token) gather(tokens, *w, 1, from, to, token_window.data());
+        if (net.input == Input::token) gather_indices(tokens, *w, 0, net.n_in - 1, from, to, token_window.data());
         if (!every_step) return;
         outputs(h.middle_rows(from, rows), d_o.middle_rows(from, rows));
         losses(*w, from, to, d_o, true);
         if (few(*w)) Sum<T>(k).from(zero.data()).plus(d_o.middle_rows(from, rows), V_packed).into(da.middle_rows(from, rows));
       });
-      if (every_step) total += losses.total(w->size());
+      if (every_step) window_losses[std::size_t(w - timeline.windows.data())] = losses.total(w->size());
       blocks(*w, [&](Index from, Index to) { back_through_time(*w, from, to, h, d_o, da); });
 
       // Products over all steps of the window.
@@ -220,7 +221,7 @@ template <class T> class Elman {
     const Matrix<T> dh0 = da_window.matrix(timeline.batch, n);  // dL/dh(0) = W^T da(1)
     Sum<T>(k).from(zero.data()).plus(da_next.matrix(timeline.batch, n), W_packed).into(dh0);
     scatter(dh0.data, single_step(timeline.batch), n, 0, timeline.batch, timeline.sort(results.h0));
-    return total;
+    return std::accumulate(window_losses.begin(), window_losses.end(), 0.0);
   }
 
  private:
@@ -268,7 +269,7 @@ template <class T> class Elman {
     const bool start_in_place = real ? few(w) : !has_token_table();  // h holds a(t) - W h(t-1) when its step is taken
     const Matrix<const T> x_w(dense ? x(w.begin, 0) : x_window.data(), w.size(), net.n_in);
     const auto fetch = [&](Index from, Index to) {
-      if (!real) gather(tokens, w, 1, from, to, token_window.data());
+      if (!real) gather_indices(tokens, w, 0, net.n_in - 1, from, to, token_window.data());
       if (real && !dense) gather(x, w, net.n_in, from, to, x_window.data());
     };
     if (start_in_place)

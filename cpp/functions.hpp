@@ -67,7 +67,7 @@ template <class T> [[gnu::always_inline]] inline Exponential<T> exponential(Vect
 // For x <= 0 (softmax and sigmoid need no other); NaN stays NaN.
 template <class T> [[gnu::always_inline]] inline Vector<T> exp(Vector<T> x) {
   const Exponential<T> e = exponential<T>(x);
-  return x < broadcast(Constants<T>::exp_zero) ? Vector<T>{} : fma(e.scale, e.fraction, e.scale);
+  return x < broadcast(Constants<T>::exp_zero) ? Vector<T>{} : e.scale * (e.fraction + broadcast(T(1)));
 }
 
 // tanh |x| = -m / (2 + m), with m = exp(-2 |x|) - 1: no cancellation near 0, no overflow, one division.

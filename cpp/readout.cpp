@@ -29,7 +29,7 @@ template <class T> void Losses<T>::operator()(const Window& window, Index from, 
     rows.weight = weight_.data() + from;
   }
   if (network_.output == Output::softmax) {
-    gather(batch_.targets, window, 1, from, to, target_.data());
+    gather_indices(batch_.targets, window, -1, n_out - 1, from, to, target_.data());
     rows.target = target_.data() + from;
     kernels_.softmax_loss(rows);
     return;

@@ -210,7 +210,11 @@ def test_top_k_of_equal_classes() -> None:
         ({"prompt": [1, 2]}, TypeError, "prompt: expected an array, got a list, which is a list of sequences"),
         ({"prompt": [np.array([1])]}, TypeError, "prompt: expected an array, got a list, which is a list of sequences"),
         ({"prompt": np.array([5])}, ValueError, "x: expected tokens in [0, 5), got 5 at step 0 of sequence 0"),
-        ({"prompt": np.zeros(0, int)}, ValueError, "x: expected at least one time step, got none"),
+        (
+            {"prompt": np.zeros(0, int)},
+            ValueError,
+            "prompt: expected at least one time step, or None, got an empty array",
+        ),
         ({"h0": np.zeros(11)}, ValueError, "h0: expected [12], got (11,)"),
         ({"h0": np.zeros((2, 11))}, ValueError, "h0: expected [2, 12], got (2, 11)"),
         ({"h0": np.zeros((2, 12)), "prompt": np.array([1])}, ValueError, "h0: expected [12], got (2, 12)"),

@@ -14,13 +14,16 @@ Form = Literal["single", "batch", "list"]
 
 def as_array(name: str, value: ArrayLike, dtype: DTypeLike) -> Array:
     """`value` as an array of `dtype` (NumPy's same-kind rule); a view where nothing needs to change."""
+    if type(value).__name__ == "MaskedArray":
+        raise TypeError(f"{name}: expected an array without a mask; for missing targets use -1 or weight=")
     try:
         array = np.asarray(value)
     except ValueError as error:
         raise ValueError(f"{name}: expected an array, got rows of different lengths ({error})") from None
     wanted = np.dtype(dtype)
     if array.dtype != wanted:
-        if not np.can_cast(array.dtype, wanted, "same_kind"):
+        empty = array.size == 0 and array.dtype == np.float64  # what np.array([]) is: its shape tells what is wrong
+        if not empty and not np.can_cast(array.dtype, wanted, "same_kind"):
             raise TypeError(f"{name}: expected {wanted} or what converts to it safely, got {array.dtype}")
         if array.dtype == np.uint64 and array.size and int(array.max()) > np.iinfo(np.int64).max and wanted == np.int64:
             raise ValueError(f"{name}: expected values that fit {wanted}, got {int(array.max())}")

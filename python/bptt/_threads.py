@@ -4,21 +4,26 @@ from __future__ import annotations
 
 import math
 import os
-from pathlib import Path
 
 from bptt import _core
+from bptt.network import size
 
 
-def _cgroup_quota(root: Path = Path("/sys/fs/cgroup")) -> float:
+def _read(path: str) -> str:
+    with open(path) as file:
+        return file.read()
+
+
+def _cgroup_quota(root: str = "/sys/fs/cgroup") -> float:
     """The CPUs that this process's control group may use (Linux, version 2 or 1); infinite without a limit."""
     try:
-        quota, period = (root / "cpu.max").read_text().split()
+        quota, period = _read(f"{root}/cpu.max").split()
         return math.inf if quota == "max" else int(quota) / int(period)
     except (OSError, ValueError):
         pass
     try:
-        quota_us = int((root / "cpu" / "cpu.cfs_quota_us").read_text())
-        return quota_us / int((root / "cpu" / "cpu.cfs_period_us").read_text()) if quota_us > 0 else math.inf
+        quota_us = int(_read(f"{root}/cpu/cpu.cfs_quota_us"))
+        return quota_us / int(_read(f"{root}/cpu/cpu.cfs_period_us")) if quota_us > 0 else math.inf
     except (OSError, ValueError, ZeroDivisionError):
         return math.inf
 
@@ -37,11 +42,7 @@ def set_num_threads(n: int) -> None:
     n : int
         1 or more.
     """
-    if isinstance(n, bool) or not isinstance(n, int):
-        raise TypeError(f"n: expected an int, got {type(n).__name__}")
-    if not 1 <= n <= 1024:
-        raise ValueError(f"n: expected a number of threads from 1 to 1024, got {n}")
-    _core.set_num_threads(n)
+    _core.set_num_threads(size("n", n, 1, 1024))
 
 
 def get_num_threads() -> int:

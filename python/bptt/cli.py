@@ -55,6 +55,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except UserError as error:
         print(f"bptt: {error}", file=sys.stderr)
         return 2
+    except MemoryError:
+        print("bptt: not enough memory for a model or text of this size", file=sys.stderr)
+        return 2
     except KeyboardInterrupt:
         print("bptt: interrupted", file=sys.stderr)
         return _INTERRUPTED
@@ -293,7 +296,7 @@ examples:
         help="a UTF-8 text file, or - for standard input (without it: Python's own language reference)",
     )
     add = parser.add_argument
-    add("--hidden", type=_count, default=384, metavar="N", help="hidden units (default: %(default)s)")
+    add("--hidden", type=_hidden_count, default=384, metavar="N", help="hidden units (default: %(default)s)")
     add("--tau", type=_count, default=64, metavar="N", help="characters a window (default: %(default)s)")
     add("--batch", type=_count, default=32, metavar="N", help="parallel streams (default: %(default)s)")
     add("--updates", type=_count, default=5000, metavar="N", help="updates of the parameters (default: %(default)s)")
@@ -348,7 +351,9 @@ def _add_model(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_threads(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--threads", type=_count, metavar="N", help="threads (default: what the process may use)")
+    parser.add_argument(
+        "--threads", type=_thread_count, metavar="N", help="threads (default: what the process may use)"
+    )
 
 
 class _Defaults(argparse.RawDescriptionHelpFormatter):
@@ -381,16 +386,24 @@ def _count(text: str) -> int:
     return _whole(text, 1, "a whole number, at least 1")
 
 
+def _hidden_count(text: str) -> int:
+    return _whole(text, 1, "a whole number from 1 to 100000", 100_000)
+
+
+def _thread_count(text: str) -> int:
+    return _whole(text, 1, "a whole number from 1 to 1024", 1024)
+
+
 def _seed(text: str) -> int:
     return _whole(text, 0, "a whole number, at least 0")
 
 
-def _whole(text: str, least: int, expected: str) -> int:
+def _whole(text: str, least: int, expected: str, most: float = math.inf) -> int:
     try:
         number = int(text)
     except ValueError:
         number = least - 1
-    if number < least:
+    if not least <= number <= most:
         raise argparse.ArgumentTypeError(f"expected {expected}, got {text!r}")
     return number
 

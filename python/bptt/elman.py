@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+import sys
 from typing import Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
 from bptt import _core, network
-from bptt._inputs import Array, Sequences, sequences
+from bptt._inputs import Array, Sequences, as_array, sequences
 from bptt._sampling import Sampler
 from bptt.network import Gradients, RecurrentNetwork, Run
 
@@ -93,20 +94,35 @@ class ElmanRNN(RecurrentNetwork):
         seed: int | np.random.Generator | None = None,
         init: Literal["orthogonal", "uniform", "identity"] | None = "orthogonal",
     ) -> None:
-        self.input = network.choice("input", input, ("real", "token"))
-        self.output = network.choice("output", output, ("softmax", "sigmoid", "linear"))
-        self.readout = network.choice("readout", readout, ("all", "last"))
-        self.n_in = network.size("n_in", n_in, 0 if input == "real" else 1)
-        self.n_hidden = network.size("n_hidden", n_hidden, 1)
-        self.n_out = network.size("n_out", n_out, 1)
+        self._input = network.choice("input", input, ("real", "token"))
+        self._output = network.choice("output", output, ("softmax", "sigmoid", "linear"))
+        self._readout = network.choice("readout", readout, ("all", "last"))
+        self._n_in = network.size("n_in", n_in, 0 if input == "real" else 1)
+        self._n_hidden = network.size("n_hidden", n_hidden, 1)
+        self._n_out = network.size("n_out", n_out, 1)
         self._core = _core.Network(self.n_in, self.n_hidden, self.n_out, self.input, self.output, self.readout)
         try:
-            dtype_name = np.dtype(dtype).name
+            dtype_name = "None" if dtype is None else np.dtype(dtype).name
         except TypeError:
             dtype_name = str(dtype)
         self._allocate(self.shapes(self.n_in, self.n_hidden, self.n_out), network.choice("dtype", dtype_name, _DTYPES))
         if init is not None:
             self._initialise(network.choice("init", init, ("orthogonal", "uniform", "identity")), seed)
+
+    @property
+    def input(self) -> str:
+        """What x(t) holds: ``"real"`` or ``"token"``."""
+        return self._input
+
+    @property
+    def output(self) -> str:
+        """The output unit: ``"softmax"``, ``"sigmoid"`` or ``"linear"``."""
+        return self._output
+
+    @property
+    def readout(self) -> str:
+        """Which steps have an output: ``"all"`` or ``"last"``."""
+        return self._readout
 
     @staticmethod
     def shapes(n_in: int, n_hidden: int, n_out: int) -> dict[str, tuple[int, ...]]:
@@ -120,7 +136,7 @@ class ElmanRNN(RecurrentNetwork):
         }
 
     def _initialise(self, init: str, seed: int | np.random.Generator | None) -> None:
-        random = np.random.default_rng(seed)
+        random = network.generator(seed)
         if init == "uniform":
             bound = 1 / math.sqrt(self.n_hidden)
             self.parameters = random.uniform(-bound, bound, self.parameters.shape)
@@ -178,7 +194,7 @@ class ElmanRNN(RecurrentNetwork):
         h_last = np.empty((s.batch, self.n_hidden), self.dtype)
         _core.forward(self._core, self.parameters, s.lengths, s.data, initial, h, o, h_last)
         return Run(
-            self._core,
+            self.output,
             s.give_back(h),
             s.give_back(o) if every_step else s.give_back_one(np.asarray(o)),
             s.give_back_one(h_last),
@@ -254,7 +270,11 @@ class ElmanRNN(RecurrentNetwork):
         initial = self._initial(s, h0)
         if wrt_x and self.input == "token":
             raise ValueError("wrt_x: expected False, as a token has no gradient")
-        limit = -1 if memory_limit is None else network.size("memory_limit", memory_limit, 0)
+        limit = (
+            -1
+            if memory_limit is None
+            else min(network.size("memory_limit", memory_limit, 0, sys.maxsize**2), sys.maxsize)
+        )
         flat = np.empty_like(self.parameters)
         dh0 = np.empty((s.batch, self.n_hidden), self.dtype)
         dx = s.empty(self.n_in, self.dtype) if wrt_x else None
@@ -316,7 +336,9 @@ class ElmanRNN(RecurrentNetwork):
             raise ValueError(f"generate: expected outputs that can be inputs, got {self!r}")
         draw = Sampler(self.output, temperature, top_k, seed)
         if prompt is None:
-            states = np.zeros(self.n_hidden) if h0 is None else np.asarray(h0)
+            states = np.zeros(self.n_hidden) if h0 is None else as_array("h0", h0, self.dtype)
+            if states.ndim not in (1, 2) or 0 in states.shape:
+                raise ValueError(f"h0: expected [{self.n_hidden}] or [batch, {self.n_hidden}], got {states.shape}")
             single = states.ndim == 1
             nothing = np.zeros((1, *states.shape[:-1]), np.int8)  # as many sequences as h0 has states
             s = self._sequences(nothing if self.input == "token" else nothing[..., None].repeat(self.n_in, -1), None)
@@ -325,6 +347,8 @@ class ElmanRNN(RecurrentNetwork):
         else:
             if isinstance(prompt, list | tuple):
                 raise TypeError("prompt: expected an array, got a list, which is a list of sequences")
+            if np.size(prompt) == 0:
+                raise ValueError("prompt: expected at least one time step, or None, got an empty array")
             s = self._sequences(prompt, None)
             single = s.form == "single"
             run = self.forward(prompt, h0)

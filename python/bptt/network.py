@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import copy
-import json
+import errno
 import math
 import os
-import secrets
-from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
 import numpy as np
@@ -26,18 +24,30 @@ Self = TypeVar("Self", bound="RecurrentNetwork")
 
 def choice(name: str, value: str, allowed: tuple[str, ...]) -> str:
     """Return `value` if it is one of the allowed, else raise."""
-    if value not in allowed:
+    if not isinstance(value, str) or value not in allowed:
         raise ValueError(f"{name}: expected one of {', '.join(map(repr, allowed))}, got {value!r}")
     return value
 
 
-def size(name: str, value: int, least: int) -> int:
-    """Return `value` as an int of at least `least`, else raise."""
+def size(name: str, value: int, least: int, most: int = 2**31 - 1) -> int:
+    """Return `value` as an int from `least` to `most`, else raise."""
     if isinstance(value, bool) or not isinstance(value, int | np.integer):
         raise TypeError(f"{name}: expected an int, got {type(value).__name__}")
     if value < least:
         raise ValueError(f"{name}: expected at least {least}, got {value}")
+    if value > most:
+        raise ValueError(f"{name}: expected at most {most}, got {value}")
     return int(value)
+
+
+def generator(seed: int | np.random.Generator | None) -> np.random.Generator:
+    """Return the random generator that `seed` stands for."""
+    try:
+        return np.random.default_rng(seed)
+    except (TypeError, ValueError) as error:
+        raise type(error)(
+            f"seed: expected an int of at least 0, a numpy.random.Generator or None, got {seed!r}"
+        ) from None
 
 
 def aligned(count: int, dtype: DTypeLike) -> Array:
@@ -60,10 +70,11 @@ class Letters:
 
     def _view(self, letter: str) -> Array:
         if not self._views:
-            end = 0
+            views, end = {}, 0
             for name, shape in self._shapes.items():
                 begin, end = end, end + math.prod(shape)
-                self._views[name] = self.flat[begin:end].reshape(shape)
+                views[name] = self.flat[begin:end].reshape(shape)
+            self._views = views  # in one step: another thread may be reading
         return self._views[letter]
 
     @property
@@ -137,13 +148,13 @@ class Run:
         The last state of each sequence, ``[batch, n_hidden]``.
     """
 
-    __slots__ = ("_lengths", "_network", "_y_hat", "h", "h_last", "o")
+    __slots__ = ("_lengths", "_output", "_y_hat", "h", "h_last", "o")
 
-    def __init__(self, network: _core.Network, h: Any, o: Any, h_last: Array, lengths: list[int] | None) -> None:
+    def __init__(self, output: str, h: Any, o: Any, h_last: Array, lengths: list[int] | None) -> None:
         self.h = h
         self.o = o
         self.h_last = h_last
-        self._network = network
+        self._output = output
         self._lengths = lengths  # of a padded batch with an output at every step
         self._y_hat: Any = None
 
@@ -154,15 +165,16 @@ class Run:
             if isinstance(self.o, list):
                 self._y_hat = [self._unit(o) for o in self.o]
             else:
-                self._y_hat = self._unit(self.o)
+                y_hat = self._unit(self.o)
                 for i, length in enumerate(self._lengths or ()):
-                    self._y_hat[length:, i] = 0
+                    y_hat[length:, i] = 0
+                self._y_hat = y_hat
         return self._y_hat
 
     def _unit(self, o: Array) -> Array:
         o = np.ascontiguousarray(o)
         y_hat = np.empty_like(o)
-        _core.output_unit(self._network, o, y_hat)
+        _core.output_unit(self._output, o, y_hat)
         return y_hat
 
     def __repr__(self) -> str:
@@ -179,9 +191,25 @@ class RecurrentNetwork:
     _core: _core.Network
     metadata: dict[str, Any]
 
-    n_in: int
-    n_hidden: int
-    n_out: int
+    # What the core was built for: read-only, since it would not notice a change.
+    _n_in: int
+    _n_hidden: int
+    _n_out: int
+
+    @property
+    def n_in(self) -> int:
+        """Number of inputs."""
+        return self._n_in
+
+    @property
+    def n_hidden(self) -> int:
+        """Number of hidden units."""
+        return self._n_hidden
+
+    @property
+    def n_out(self) -> int:
+        """Number of outputs."""
+        return self._n_out
 
     def _allocate(self, shapes: dict[str, tuple[int, ...]], dtype: DTypeLike) -> None:
         self._shapes = shapes
@@ -292,15 +320,21 @@ class RecurrentNetwork:
         TypeError, ValueError
             If `metadata` is nothing that JSON can hold.
         """
+        import json
+
         from safetensors.numpy import save
 
         configuration = {"network": self._KIND, **self._configuration(), "metadata": self.metadata}
         try:
             text = json.dumps(configuration, sort_keys=True, allow_nan=False)
-        except (TypeError, ValueError) as error:
-            raise type(error)(f"metadata: expected what JSON can hold: {error}") from None
+        except TypeError as error:
+            raise TypeError(f"metadata: expected what JSON can hold: {error}") from None
+        except (ValueError, RecursionError) as error:
+            raise ValueError(f"metadata: expected what JSON can hold: {error}") from None
+        if not isinstance(self.metadata, dict) or json.loads(text)["metadata"] != self.metadata:
+            raise ValueError("metadata: expected a dict that JSON gives back as it is (string keys, lists, no tuples)")
         tensors = {letter: np.ascontiguousarray(getattr(self, letter)) for letter in LETTERS}
-        write_whole(Path(path), save(tensors, {_KEY: text}))
+        write_whole(path, save(tensors, {_KEY: text}))
 
 
 def _rebuild(
@@ -312,9 +346,12 @@ def _rebuild(
     return network
 
 
-def write_whole(path: Path, data: bytes) -> None:
+def write_whole(path: str | os.PathLike[str], data: bytes) -> None:
     """Write a file such that at every moment either the old one or the new one stands at `path`, complete."""
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+    path = os.path.realpath(path)  # a link stays a link
+    if os.path.exists(path) and not os.path.isfile(path):
+        raise OSError(errno.EINVAL, "expected a regular file, or none yet", path)
+    temporary = os.path.join(os.path.dirname(path), f".{os.urandom(6).hex()}.tmp")
     try:
         with open(temporary, "xb") as file:
             file.write(data)
@@ -322,7 +359,8 @@ def write_whole(path: Path, data: bytes) -> None:
             os.fsync(file.fileno())
         os.replace(temporary, path)
     except BaseException:
-        temporary.unlink(missing_ok=True)
+        if os.path.exists(temporary):
+            os.unlink(temporary)
         raise
 
 
@@ -347,13 +385,16 @@ def load(path: str | os.PathLike[str]) -> Any:
     OSError
         What the system says (no such file, no permission).
     """
+    import json
+
     from safetensors import SafetensorError, deserialize
 
-    data = Path(path).read_bytes()
+    with open(path, "rb") as file:
+        data = file.read()
     try:
         tensors = dict(deserialize(data))  # type: ignore[no-untyped-call]
         header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
-    except (SafetensorError, ValueError) as error:
+    except (SafetensorError, ValueError, RecursionError) as error:
         raise ValueError(f"{os.fspath(path)}: expected a safetensors file: {error}") from None
     try:
         return _network_from(tensors, header.get("__metadata__", {}))
@@ -362,13 +403,15 @@ def load(path: str | os.PathLike[str]) -> Any:
 
 
 def _network_from(tensors: dict[str, Any], metadata: dict[str, str]) -> RecurrentNetwork:
+    import json
+
     from bptt.elman import ElmanRNN
 
     if _KEY not in metadata:
         raise ValueError(f"expected a model of bptt, got a file without the metadata key {_KEY!r}")
     try:
         configuration = json.loads(metadata[_KEY])
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ValueError(f"bad configuration: {error}") from None
     if not isinstance(configuration, dict):
         raise ValueError(f"bad configuration: expected an object, got {type(configuration).__name__}")
