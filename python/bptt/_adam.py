@@ -54,7 +54,8 @@ def clip_norm(gradient: Vector, max_norm: float) -> float:
 
     The factor is ``max_norm / (norm + 1e-6)`` where that is below 1. The norm is summed in double precision.
     """
-    norm = float(np.linalg.norm(gradient.astype(np.float64)))
+    # No BLAS here: its threads would spin on for a while, on the cores that the next update needs.
+    norm = float(np.sqrt(np.square(gradient, dtype=np.float64).sum()))
     if (factor := max_norm / (norm + 1e-6)) < 1:
         gradient *= factor
     return norm

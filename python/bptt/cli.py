@@ -299,7 +299,7 @@ examples:
     add("--hidden", type=_hidden_count, default=384, metavar="N", help="hidden units (default: %(default)s)")
     add("--tau", type=_count, default=64, metavar="N", help="characters a window (default: %(default)s)")
     add("--batch", type=_count, default=32, metavar="N", help="parallel streams (default: %(default)s)")
-    add("--updates", type=_count, default=5000, metavar="N", help="updates of the parameters (default: %(default)s)")
+    add("--updates", type=_count, default=7500, metavar="N", help="updates of the parameters (default: %(default)s)")
     add("--lr", type=_positive, default=4e-3, metavar="X", help="largest learning rate (default: %(default)s)")
     add("--seed", type=_seed, default=0, metavar="N", help="seed of all that is random (default: %(default)s)")
     _add_threads(parser)
