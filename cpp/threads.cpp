@@ -21,7 +21,7 @@ namespace {
 
 std::atomic<int> allowed{1};
 
-constexpr double operations_worth_a_thread = 1.5e6;  // multiply-adds: waking a thread takes as long as they do
+constexpr double operations_worth_a_thread = 4e6;  // multiply-adds: some ten times what it takes to wake a thread
 
 void pause() {
 #if defined(__x86_64__) || defined(_M_X64)
