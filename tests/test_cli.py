@@ -269,11 +269,12 @@ def test_bad_model(trained: Trained, command: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("option", "value", "expected"),
     [
-        ("--hidden", "0", "a whole number, at least 1"),
+        ("--hidden", "0", "a whole number from 1 to 100000"),
         ("--tau", "-3", "a whole number, at least 1"),
         ("--batch", "1.5", "a whole number, at least 1"),
         ("--updates", "many", "a whole number, at least 1"),
-        ("--threads", "0", "a whole number, at least 1"),
+        ("--threads", "0", "a whole number from 1 to 1024"),
+        ("--threads", "2000", "a whole number from 1 to 1024"),
         ("--seed", "-1", "a whole number, at least 0"),
         ("--lr", "0", "a positive number"),
         ("--lr", "nan", "a positive number"),
