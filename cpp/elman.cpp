@@ -19,6 +19,7 @@ constexpr Index rows_per_window = 400;         // a window of h, o and their gra
 constexpr Index rows_per_piece = 24;           // of a product over a window: a multiple of every tile's rows
 constexpr double near_memory = 1 << 20;        // bytes that a core has at hand
 constexpr double operations_per_thread = 1e5;  // what is less than this is not worth a meeting of threads
+constexpr double worth_meeting = 3e4;          // elements of W: a step that takes some times what a meeting does
 
 template <class T> class Elman {
  public:
@@ -41,12 +42,12 @@ template <class T> class Elman {
       std::fill_n(h0.data(), timeline.batch * n, T(0));
     zero = Array<T>(std::max(n, net.n_in));
     std::fill_n(zero.data(), std::max(n, net.n_in), T(0));
-    W_transposed = pack_transposed<T>(k, p.W);
-    V_transposed = pack_transposed<T>(k, p.V);
+    W_transposed = pack_transposed<T>(k, p.W, call.threads());
+    V_transposed = pack_transposed<T>(k, p.V, call.threads());
     o_window = Array<T>(std::max(timeline.largest, timeline.batch) * net.n_out);
     h_last = Array<T>(timeline.batch * n);
     if (net.input == Input::real) {
-      U_transposed = pack_transposed<T>(k, p.U);
+      U_transposed = pack_transposed<T>(k, p.U, call.threads());
       x_window = Array<T>(timeline.largest * net.n_in);
     } else {
       token_window = Array<std::int32_t>(timeline.largest);
@@ -59,18 +60,19 @@ template <class T> class Elman {
     const bool h_in_place = is_dense(h, timeline, n), o_in_place = is_dense(o, timeline, net.n_out) && net.readout == Readout::all;
     walk([&](const Window& w) { return h_in_place ? h(w.begin, 0) : nullptr; },
          [&](const Window& w, Matrix<const T> h_w) {
+           const Matrix<T> o_w(o_in_place ? o(w.begin, 0) : o_window.data(), w.size(), net.n_out);
+           if (net.readout == Readout::all && large(V_transposed)) multiply(p.c, h_w, V_transposed, o_w);
            pieces(w, [&](Index from, Index to) {
              if (!h_in_place) scatter(h_w.data, w, n, from, to, h);
              if (net.readout == Readout::last) return;
-             const Matrix<T> o_w(o_in_place ? o(w.begin, 0) : o_window.data(), w.size(), net.n_out);
-             outputs(h_w.middle_rows(from, to - from), o_w.middle_rows(from, to - from));
+             if (!large(V_transposed)) outputs(h_w.middle_rows(from, to - from), o_w.middle_rows(from, to - from));
              if (!o_in_place) scatter(o_w.data, w, net.n_out, from, to, o);
            });
          });
     const Window all = single_step(timeline.batch);
     scatter(h_last.data(), all, n, 0, timeline.batch, timeline.sort(results.h_last));
     if (net.readout == Readout::last) {
-      outputs(last_states(), o_window.matrix(timeline.batch, net.n_out));
+      multiply(p.c, last_states(), V_transposed, o_window.matrix(timeline.batch, net.n_out));
       scatter(o_window.data(), all, net.n_out, 0, timeline.batch, o);
     }
   }
@@ -82,8 +84,9 @@ template <class T> class Elman {
          [&](const Window& w, Matrix<const T> h) {
            if (net.readout == Readout::last) return;
            const Matrix<T> o = o_window.matrix(w.size(), net.n_out);
+           if (large(V_transposed)) multiply(p.c, h, V_transposed, o);
            pieces(w, [&](Index from, Index to) {
-             outputs(h.middle_rows(from, to - from), o.middle_rows(from, to - from));
+             if (!large(V_transposed)) outputs(h.middle_rows(from, to - from), o.middle_rows(from, to - from));
              losses(w, from, to, o, false);
            });
            total += losses.total(w.size());
@@ -128,14 +131,14 @@ template <class T> class Elman {
     std::fill_n(d.b, n, T(0));
     std::fill_n(d.c, net.n_out, T(0));
     const InputGradient dU(*this, d.U);
-    W_packed = pack<T>(k, p.W);
-    V_packed = pack<T>(k, p.V);
+    W_packed = pack<T>(k, p.W, call.threads());
+    V_packed = pack<T>(k, p.V, call.threads());
     da_window = Array<T>(timeline.largest * n);
     da_next = Array<T>(timeline.batch * n);
     const Rows<T> dx = timeline.sort(results.x);
     Array<T> dx_window;
     if (dx.given()) {
-      U_packed = pack<T>(k, p.U);
+      U_packed = pack<T>(k, p.U, call.threads());
       dx_window = Array<T>(timeline.largest * net.n_in);
     }
     Losses<T> losses(net, k, sorted, std::max(timeline.largest, timeline.batch));
@@ -147,7 +150,7 @@ template <class T> class Elman {
       window_losses[0] = last_loss(losses, true);
       const Matrix<T> d_o = o_window.matrix(timeline.batch, net.n_out);
       dh_last = Array<T>(timeline.batch * n);
-      Sum<T>(k).from(zero.data()).plus(d_o, V_packed).into(dh_last.matrix(timeline.batch, n));
+      multiply(zero.data(), d_o, V_packed, dh_last.matrix(timeline.batch, n));
       dV.add(d_o, last_states(), products);
       run(products);
       k.add_rows(d_o.data, net.n_out, nullptr, d_o.rows, net.n_out, d.c);
@@ -157,17 +160,19 @@ template <class T> class Elman {
       const Matrix<T> d_o = o_window.matrix(w->size(), net.n_out), da = da_window.matrix(w->size(), n);
       const bool every_step = net.readout == Readout::all;
 
+      if (every_step && large(V_transposed)) multiply(p.c, h, V_transposed, d_o);
       pieces(*w, [&](Index from, Index to) {
         const Index rows = to - from;
         if (net.input == Input::real) gather(x, *w, net.n_in, from, to, x_window.data());
         if (net.input == Input::token) gather_indices(tokens, *w, 0, net.n_in - 1, from, to, token_window.data());
         if (!every_step) return;
-        outputs(h.middle_rows(from, rows), d_o.middle_rows(from, rows));
+        if (!large(V_transposed)) outputs(h.middle_rows(from, rows), d_o.middle_rows(from, rows));
         losses(*w, from, to, d_o, true);
-        if (few(*w)) Sum<T>(k).from(zero.data()).plus(d_o.middle_rows(from, rows), V_packed).into(da.middle_rows(from, rows));
+        if (ahead(*w, V_packed) && !large(V_packed)) Sum<T>(k).from(zero.data()).plus(d_o.middle_rows(from, rows), V_packed).into(da.middle_rows(from, rows));
       });
+      if (every_step && large(V_packed)) multiply(zero.data(), d_o, V_packed, da);
       if (every_step) window_losses[std::size_t(w - timeline.windows.data())] = losses.total(w->size());
-      blocks(*w, [&](Index from, Index to) { back_through_time(*w, from, to, h, d_o, da); });
+      steps(*w, [&](const Share& share) { back_through_time(*w, share, h, d_o, da); });
 
       // Products over all steps of the window.
       const bool copies = double(w->size()) * double(n + std::max({n, net.n_in, net.n_out})) * sizeof(T) > near_memory;
@@ -196,12 +201,10 @@ template <class T> class Elman {
       if (net.input == Input::token) dU.add_tokens(*w, da);
       k.add_rows(da.data, n, nullptr, w->size(), n, d.b);
       if (every_step) k.add_rows(d_o.data, net.n_out, nullptr, w->size(), net.n_out, d.c);
-      if (dx.given())
-        pieces(*w, [&](Index from, Index to) {
-          const Matrix<T> dx_w = dx_window.matrix(w->size(), net.n_in);
-          Sum<T>(k).from(zero.data()).plus(da.middle_rows(from, to - from), U_packed).into(dx_w.middle_rows(from, to - from));
-          scatter(dx_window.data(), *w, net.n_in, from, to, dx);
-        });
+      if (dx.given()) {
+        multiply(zero.data(), da, U_packed, dx_window.matrix(w->size(), net.n_in));
+        pieces(*w, [&](Index from, Index to) { scatter(dx_window.data(), *w, net.n_in, from, to, dx); });
+      }
       std::copy_n(da.data, w->rows * n, da_next.data());
     };
     for (std::size_t s = segments.list.size(); s-- > 0;) {
@@ -219,15 +222,16 @@ template <class T> class Elman {
     dV.finish();
     dU.finish();
     const Matrix<T> dh0 = da_window.matrix(timeline.batch, n);  // dL/dh(0) = W^T da(1)
-    Sum<T>(k).from(zero.data()).plus(da_next.matrix(timeline.batch, n), W_packed).into(dh0);
+    multiply(zero.data(), da_next.matrix(timeline.batch, n), W_packed, dh0);
     scatter(dh0.data, single_step(timeline.batch), n, 0, timeline.batch, timeline.sort(results.h0));
     return std::accumulate(window_losses.begin(), window_losses.end(), 0.0);
   }
 
  private:
-  // With few rows a step is a product of a matrix and hardly more than a vector: then all that is not recurrent is taken out of
-  // the loop over time and made into products over many steps. With many rows one tile does the whole step.
-  bool few(const Window& w) const { return w.rows < k.tile_rows; }
+  // With few rows a step is a product of a matrix and hardly more than a vector: then what is not recurrent, a product with
+  // `other`, is taken out of the loop over time and made into a product over many steps. With many rows one tile does the whole
+  // step, where both matrices stay in near memory.
+  bool ahead(const Window& w, const Packed<T>& other) const { return w.rows < k.tile_rows || large(W_transposed) || large(other); }
 
   int threads_for(double operations) const {
     return int(std::clamp(operations / operations_per_thread, 1.0, double(call.threads())));
@@ -235,15 +239,56 @@ template <class T> class Elman {
 
   // Cuts the rows of a window: all its steps are one long list, for what does not depend on the step before.
   template <class Work> void pieces(const Window& w, const Work& work) const {
-    const Index count = (w.size() + rows_per_piece - 1) / rows_per_piece;
     const double operations = double(w.size()) * double((n + net.n_in) * net.n_out + net.n_in * n);
-    parallel(count, threads_for(operations), [&](Index i) { work(w.size() * i / count, w.size() * (i + 1) / count); });
+    const int threads = threads_for(operations);
+    const Index rounds = (w.size() + rows_per_piece * threads - 1) / (rows_per_piece * threads);
+    const Index count = std::min<Index>(w.size(), rounds * threads);
+    parallel(count, threads, [&](Index i) { work(w.size() * i / count, w.size() * (i + 1) / count); });
   }
 
-  // Cuts the batch: each block goes through all steps of the window by itself.
-  template <class Work> void blocks(const Window& w, const Work& work) const {
+  // out = start + A B over all rows, of a window or of a batch: in blocks of rows that stay in near memory, and of columns, so that
+  // each thread reads its own part of B.
+  void multiply(const T* start, Matrix<const T> a, const Packed<T>& b, Matrix<T> out) const {
+    const int threads = threads_for(double(a.rows) * double(b.depth) * double(b.columns));
+    const Index panels = (b.columns + k.panel - 1) / k.panel, parts = std::clamp<Index>(panels / 2, 1, threads);
+    const Index blocks = 1 + Index(double(a.rows) * double(b.depth) * sizeof(T) / (near_memory / 2));
+    parallel(blocks * parts, threads, [&](Index i) {
+      const Index from = a.rows * (i / parts) / blocks, to = a.rows * (i / parts + 1) / blocks, part = i % parts;
+      Sum<T> sum(k);
+      sum.from(start).plus(a.middle_rows(from, to - from), b);
+      sum.only_columns(panels * part / parts * k.panel, panels * (part + 1) / parts * k.panel);
+      sum.into(out.middle_rows(from, to - from));
+    });
+  }
+
+  // Of what lies outside near memory every product reads as little and as rarely as it can.
+  static bool large(const Packed<T>& b) { return double(b.depth) * double(b.columns) * sizeof(T) > near_memory / 2; }
+
+  // What one thread takes through steps [first, last) of a window, counted in the order of work.
+  struct Share {
+    Index row_from, row_to, column_from, column_to, first, last;
+    Index rows() const { return row_to - row_from; }
+  };
+
+  // Whether the threads share each step's columns, to meet after every step: where there are hardly more rows than threads, or
+  // where W is so large that each should read only its part of it.
+  bool by_columns(const Window& w) const {
+    const double size = double(n) * double(n);
+    return call.threads() > 1 && size > worth_meeting && (w.rows < 2 * call.threads() || large(W_transposed));
+  }
+
+  // Takes the batch through all steps of the window: in blocks of rows, each by itself, or in blocks of columns.
+  template <class Work> void steps(const Window& w, const Work& work) const {
+    if (by_columns(w)) {
+      const Index panels = (n + k.panel - 1) / k.panel, parts = std::min<Index>(call.threads(), panels / 2);
+      for (Index t = 0; t < w.steps; ++t)
+        parallel(parts, int(parts), [&](Index i) {
+          work(Share{0, w.rows, panels * i / parts * k.panel, panels * (i + 1) / parts * k.panel, t, t + 1});
+        });
+      return;
+    }
     const int threads = int(std::min<Index>(w.rows, threads_for(double(w.size()) * double((n + net.n_in + net.n_out) * n))));
-    parallel(threads, threads, [&](Index i) { work(w.rows * i / threads, w.rows * (i + 1) / threads); });
+    parallel(threads, threads, [&](Index i) { work(Share{w.rows * i / threads, w.rows * (i + 1) / threads, 0, n, 0, w.steps}); });
   }
 
   void run(std::vector<Outer<T>>& products) const {
@@ -266,25 +311,28 @@ template <class T> class Elman {
   void states(const Window& w, Matrix<const T> before, Matrix<T> h) {
     const bool real = net.input == Input::real;
     const bool dense = real && is_dense(x, timeline, net.n_in);
-    const bool start_in_place = real ? few(w) : !has_token_table();  // h holds a(t) - W h(t-1) when its step is taken
+    const bool start_in_place = real ? ahead(w, U_transposed) : !has_token_table();  // h holds a(t) - W h(t-1) when its step is taken
     const Matrix<const T> x_w(dense ? x(w.begin, 0) : x_window.data(), w.size(), net.n_in);
     const auto fetch = [&](Index from, Index to) {
       if (!real) gather_indices(tokens, w, 0, net.n_in - 1, from, to, token_window.data());
       if (real && !dense) gather(x, w, net.n_in, from, to, x_window.data());
     };
-    if (start_in_place)
+    if (start_in_place || by_columns(w)) {
       pieces(w, [&](Index from, Index to) {
         fetch(from, to);
         const Index rows = to - from;
+        if (!start_in_place || (real && large(U_transposed))) return;
         if (real) return Sum<T>(k).from(p.b).plus(x_w.middle_rows(from, rows), U_transposed).into(h.middle_rows(from, rows));
         for (Index f = from; f < to; ++f)
           for (Index j = 0; j < n; ++j) h(f, j) = p.b[j] + p.U(j, token_window[f]);
       });
-    blocks(w, [&](Index from, Index to) {
-      const Index rows = to - from;
-      const auto steps = [&](Index t, Index count, Matrix<const T> h_before) {
-        const Index first = t * w.rows + from;
-        if (!start_in_place)
+      if (start_in_place && real && large(U_transposed)) multiply(p.b, x_w, U_transposed, h);
+    }
+    steps(w, [&](const Share& share) {
+      const Index rows = share.rows();
+      const auto run = [&](Index t, Index count, Matrix<const T> h_before) {
+        const Index first = t * w.rows + share.row_from;
+        if (!start_in_place && !by_columns(w))
           for (Index i = 0; i < count; ++i) fetch(first + i * w.rows, first + i * w.rows + rows);
         const Matrix<T> h_t = h.middle_rows(first, rows);
         Sum<T> a(k);
@@ -294,10 +342,12 @@ template <class T> class Elman {
           a.from(p.b).plus(x_w.middle_rows(first, rows), U_transposed, w.rows * net.n_in);
         else
           a.from({token_table.data(), net.n_in, n}, token_window.data() + first, w.rows);
-        a.plus(h_before, W_transposed, w.rows * n).repeat(count).tanh_into(h_t, w.rows * n);
+        a.plus(h_before, W_transposed, w.rows * n).repeat(count).only_columns(share.column_from, share.column_to);
+        a.tanh_into(h_t, w.rows * n);
       };
-      steps(0, 1, before.middle_rows(from, rows));
-      steps(1, w.steps - 1, h.middle_rows(from, rows));
+      Index t = share.first;
+      if (t == 0) run(t++, 1, before.middle_rows(share.row_from, rows));
+      if (t < share.last) run(t, share.last - t, h.middle_rows((t - 1) * w.rows + share.row_from, rows));
     });
   }
 
@@ -328,31 +378,34 @@ template <class T> class Elman {
 
   double last_loss(Losses<T>& losses, bool gradient) {
     const Matrix<T> o = o_window.matrix(timeline.batch, net.n_out);
-    outputs(last_states(), o);
+    multiply(p.c, last_states(), V_transposed, o);
     losses(single_step(timeline.batch), 0, timeline.batch, o, gradient);
     return losses.total(timeline.batch);
   }
 
-  // da(t) = (V^T do(t) + W^T da(t+1)) * (1 - h(t)^2), for the sequences [from, to), from the last step of the window to its first.
-  void back_through_time(const Window& w, Index from, Index to, Matrix<const T> h, Matrix<const T> d_o, Matrix<T> da) const {
+  // da(t) = (V^T do(t) + W^T da(t+1)) * (1 - h(t)^2), from the last step of the window to its first.
+  void back_through_time(const Window& w, const Share& share, Matrix<const T> h, Matrix<const T> d_o, Matrix<T> da) const {
     const Index step = -w.rows * n;
-    const auto steps = [&](Index t, Index count, Index begin, Index end, Matrix<const T> da_after) {
+    const auto run = [&](Index t, Index count, Index begin, Index end, Matrix<const T> da_after) {
       const Index first = t * w.rows + begin, rows = end - begin;
       if (count == 0 || rows == 0) return;
       Sum<T> dh(k);
       if (net.readout == Readout::last)
         da_after.data != nullptr ? dh.from(zero.data()) : dh.from(Matrix<const T>(dh_last.data() + begin * n, rows, n));
-      else if (few(w))
+      else if (ahead(w, V_packed))
         dh.from(da.middle_rows(first, rows), step);
       else
         dh.from(zero.data()).plus(d_o.middle_rows(first, rows), V_packed, -w.rows * net.n_out);
       if (da_after.data != nullptr) dh.plus(da_after, W_packed, step);
-      dh.repeat(count).times_derivative_into(h.middle_rows(first, rows), da.middle_rows(first, rows), step);
+      dh.repeat(count).only_columns(share.column_from, share.column_to);
+      dh.times_derivative_into(h.middle_rows(first, rows), da.middle_rows(first, rows), step);
     };
-    const Index last = w.steps - 1, goes_on = std::clamp(w.continue_, from, to);  // beyond: sequences that end here
-    steps(last, 1, from, goes_on, {da_next.data() + from * n, goes_on - from, n});
-    steps(last, 1, goes_on, to, {});
-    steps(last - 1, last, from, to, da.middle_rows(last * w.rows + from, to - from));
+    const Index last = w.steps - 1 - share.first, from = share.row_from, to = share.row_to;
+    if (share.first > 0) return run(last, share.last - share.first, from, to, da.middle_rows((last + 1) * w.rows + from, to - from));
+    const Index goes_on = std::clamp(w.continue_, from, to);  // beyond: sequences that end here
+    run(last, 1, from, goes_on, {da_next.data() + from * n, goes_on - from, n});
+    run(last, 1, goes_on, to, {});
+    run(last - 1, share.last - 1, from, to, da.middle_rows(last * w.rows + from, to - from));
   }
 
   // dU: a product with x(t); for tokens the sum of da(t) over the steps of each token, in that token's column.

@@ -10,7 +10,7 @@ namespace {
 // so few rows take many vectors, and where there are not as many columns, C sums share the work of one.
 constexpr int tile_rows = registers == 32 ? 8 : 6;
 constexpr int narrow_rows = registers == 32 ? 4 : 3;  // where C > 1
-template <int R> constexpr int wide = R == 1 ? 8 : R == 2 ? (registers == 32 ? 8 : 4) : R == 3 ? 4 : 2;
+template <int R> constexpr int wide = R == 1 ? 4 : R == 2 ? (registers == 32 ? 8 : 4) : R == 3 ? 4 : 2;
 
 template <class T> constexpr Index vectors(Index columns) { return (columns + lanes<T> - 1) / lanes<T>; }
 
@@ -128,16 +128,21 @@ template <class T, int R, int P> void outer_tile(const Outer<T>& s, Index from, 
 // ---- From tiles to matrices ------------------------------------------------------------------------------------------------
 
 // tile.template at<R, P>(row, column, last) over a rows x columns matrix: rows in near equal tiles, so that none is thin beside
-// others; columns outside, so that a panel is read from near memory by one tile of rows after another.
-template <class T, int R, class Tile> [[gnu::always_inline]] inline void columns_of(const Tile& tile, Index row, Index columns) {
-  constexpr int P = wide<R>;
-  Index j = 0;
-  if constexpr (P > 4)
-    for (; columns - j > (P - 1) * lanes<T>; j += P * lanes<T>) tile.template at<R, P>(row, j, columns - j);
-  if constexpr (P >= 4)
-    for (; columns - j > 3 * lanes<T>; j += 4 * lanes<T>) tile.template at<R, 4>(row, j, columns - j);
-  for (; columns - j > lanes<T>; j += 2 * lanes<T>) tile.template at<R, 2>(row, j, columns - j);
-  if (j < columns) tile.template at<R, 1>(row, j, columns - j);
+// others; columns outside, so that a panel is read from near memory by one tile of rows after another; backwards every other time,
+// because the panels that were read last are still in nearer memory.
+template <class T, int R, class Tile> [[gnu::always_inline]] inline void columns_of(const Tile& tile, Index columns, bool backwards) {
+  constexpr Index block = wide<R> * lanes<T>;
+  const Index blocks = (columns + block - 1) / block;
+  for (Index i = 0; i < blocks; ++i) {
+    Index j = (backwards ? blocks - 1 - i : i) * block;
+    const Index end = columns - j < block ? columns : j + block;
+    if constexpr (wide<R> > 4)
+      for (; end - j > 7 * lanes<T>; j += 8 * lanes<T>) tile.template at<R, 8>(0, j, columns - j);
+    if constexpr (wide<R> >= 4)
+      for (; end - j > 3 * lanes<T>; j += 4 * lanes<T>) tile.template at<R, 4>(0, j, columns - j);
+    for (; end - j > lanes<T>; j += 2 * lanes<T>) tile.template at<R, 2>(0, j, columns - j);
+    if (j < end) tile.template at<R, 1>(0, j, columns - j);
+  }
 }
 
 template <class T, int P, class Tile> [[gnu::always_inline]] inline void rows_of(const Tile& tile, Index R, Index row, Index j,
@@ -162,14 +167,14 @@ template <class T, int P, class Tile> [[gnu::always_inline]] inline void rows_of
 }
 
 template <class T, class Tile> [[gnu::always_inline]] inline void cover(const Tile& tile, Index most_rows, Index rows,
-                                                                        Index columns) {
-  if (rows == 1) return columns_of<T, 1>(tile, 0, columns);
-  if (rows == 2) return columns_of<T, 2>(tile, 0, columns);
-  if (rows == 3) return columns_of<T, 3>(tile, 0, columns);
+                                                                        Index columns, bool backwards = false) {
+  if (rows == 1) return columns_of<T, 1>(tile, columns, backwards);
+  if (rows == 2) return columns_of<T, 2>(tile, columns, backwards);
+  if (rows == 3) return columns_of<T, 3>(tile, columns, backwards);
   const Index tiles = (rows + most_rows - 1) / most_rows;
-  const Index tall = rows / tiles, one_taller = rows % tiles;
-  for (Index j = 0; j < columns; j += 2 * lanes<T>) {
-    const Index left = columns - j;
+  const Index tall = rows / tiles, one_taller = rows % tiles, panels = (columns + 2 * lanes<T> - 1) / (2 * lanes<T>);
+  for (Index p = 0; p < panels; ++p) {
+    const Index j = (backwards ? panels - 1 - p : p) * 2 * lanes<T>, left = columns - j;
     for (Index i = 0, row = 0; i < tiles; ++i) {
       const Index R = tall + (i < one_taller);
       if (left > lanes<T>)
@@ -197,7 +202,7 @@ template <class T> void affine(const Affine<T>& first) {
   const Index wide_enough = vectors<T>(s.columns);
   for (Index t = 0; t < s.steps; ++t) {
     if (wide_enough > 2)
-      cover<T>(AffineTile<T, 1>{s}, tile_rows, s.rows, s.columns);
+      cover<T>(AffineTile<T, 1>{s}, tile_rows, s.rows, s.columns, t % 2 != 0);
     else if (wide_enough == 2)
       cover<T>(AffineTile<T, 2>{s}, narrow_rows, s.rows, s.columns);
     else
@@ -253,16 +258,25 @@ template <class T> void copy_blocks(const T* from, Index stride, Index rows, Ind
 }
 
 template <class T> void pack(const T* b, Index k_stride, Index j_stride, Index depth, Index n, T* panels) {
-  for (Index j = 0; j < n; j += 2 * lanes<T>) {
-    const Index left = n - j, width = left > lanes<T> ? 2 * lanes<T> : lanes<T>, filled = left < width ? left : width;
-    if (j_stride == 1) {
-      for (Index k = 0; k < depth; ++k, panels += width)
-        for (Index i = 0; i < width; ++i) panels[i] = i < filled ? b[k * k_stride + j + i] : T(0);
-    } else {
-      for (Index i = 0; i < width; ++i)
-        for (Index k = 0; k < depth; ++k) panels[k * width + i] = i < filled ? b[k * k_stride + (j + i) * j_stride] : T(0);
-      panels += depth * width;
-    }
+  for (Index j = 0; j < n; j += lanes<T>) {  // a vector of columns: one half of a panel, or the last one
+    const bool second = j / lanes<T> % 2 == 1;
+    const Index width = second || n - j > lanes<T> ? 2 * lanes<T> : lanes<T>, filled = n - j < lanes<T> ? n - j : lanes<T>;
+    T* to = panels + (second ? (j - lanes<T>)*depth + lanes<T> : j * depth);
+    const T* from = b + j * j_stride;
+    Index k = 0;
+    if (j_stride == 1)
+      for (; k < depth; ++k, to += width) store(to, load_first(from + k * k_stride, filled));
+    if (k_stride == 1 && filled == lanes<T>)
+      for (; k + lanes<T> <= depth; k += lanes<T>) {
+        Vector<T> square[lanes<T>];
+#pragma GCC unroll 16
+        for (Index i = 0; i < lanes<T>; ++i) square[i] = load(from + i * j_stride + k);
+        transpose<T>(square);
+#pragma GCC unroll 16
+        for (Index i = 0; i < lanes<T>; ++i, to += width) store(to, square[i]);
+      }
+    for (; k < depth; ++k, to += width)
+      for (Index i = 0; i < lanes<T>; ++i) to[i] = i < filled ? from[k * k_stride + i * j_stride] : T(0);
   }
 }
 

@@ -2,27 +2,37 @@
 #pragma once
 
 #include <algorithm>
+#include <limits>
 #include <vector>
 
 #include "kernels.hpp"
 #include "matrix.hpp"
+#include "threads.hpp"
 
 namespace bptt {
 
 /// A matrix B [depth, columns] laid out for the tiles: once per call, for all its time steps.
 template <class T> struct Packed {
   Packed() = default;
-  Packed(const Kernels<T>& k, const T* b, Index k_stride, Index j_stride, Index depth_, Index columns_)
+  Packed(const Kernels<T>& k, const T* b, Index k_stride, Index j_stride, Index depth_, Index columns_, int threads)
       : panels(depth_ * ((columns_ + k.lanes - 1) / k.lanes) * k.lanes), depth(depth_), columns(columns_) {
-    k.pack(b, k_stride, j_stride, depth, columns, panels.data());
+    const Index count = (columns + k.panel - 1) / k.panel;
+    const Index pieces = std::clamp<Index>(depth * columns / elements_per_piece, 1, std::max<Index>(count, 1));
+    parallel(pieces, threads, [&](Index i) {
+      const Index from = count * i / pieces * k.panel, to = std::min(columns, count * (i + 1) / pieces * k.panel);
+      k.pack(b + from * j_stride, k_stride, j_stride, depth, to - from, panels.data() + from * depth);
+    });
   }
+  static constexpr Index elements_per_piece = 30'000;  // some ten microseconds
   Array<T> panels;
   Index depth = 0, columns = 0;
 };
 
-template <class T> Packed<T> pack(const Kernels<T>& k, Matrix<const T> m) { return {k, m.data, m.stride, 1, m.rows, m.cols}; }
-template <class T> Packed<T> pack_transposed(const Kernels<T>& k, Matrix<const T> m) {
-  return {k, m.data, 1, m.stride, m.cols, m.rows};
+template <class T> Packed<T> pack(const Kernels<T>& k, Matrix<const T> m, int threads = 1) {
+  return {k, m.data, m.stride, 1, m.rows, m.cols, threads};
+}
+template <class T> Packed<T> pack_transposed(const Kernels<T>& k, Matrix<const T> m, int threads = 1) {
+  return {k, m.data, 1, m.stride, m.cols, m.rows, threads};
 }
 
 /// out = f(start + ...): say `start` first, then what is added, then where it goes. With `repeat`, the same for several steps, each
@@ -51,6 +61,13 @@ template <class T> class Sum {
     s_.steps = steps;
     return *this;
   }
+  /// Only columns [from, to) of the result, `from` the first of a panel; at least three vectors, so that the order of the sums is
+  /// that of all columns together.
+  Sum& only_columns(Index from, Index to) {
+    from_ = from;
+    to_ = to;
+    return *this;
+  }
   void into(Matrix<T> out) { run(Activation::identity, out, 0); }
   void tanh_into(Matrix<T> out, Index step = 0) { run(Activation::tanh, out, step); }
   /// times 1 - h^2, the derivative of tanh where its value is h
@@ -65,9 +82,12 @@ template <class T> class Sum {
   void run(Activation activation, Matrix<T> out, Index step) {
     if (out.rows == 0 || s_.steps == 0) return;
     s_.rows = out.rows;
-    s_.columns = out.cols;
+    s_.columns = std::min(to_, out.cols) - from_;
     s_.activation = activation;
-    s_.out = out.data;
+    s_.out = out.data + from_;
+    s_.start += from_;
+    s_.h += from_;
+    for (Product<T>& product : s_.product) product.panels += from_ * product.depth;
     s_.out_stride = out.stride;
     s_.out_step = step;
     kernels_.affine(s_);
@@ -75,6 +95,7 @@ template <class T> class Sum {
   const Kernels<T>& kernels_;
   Affine<T> s_{};
   int products_ = 0;
+  Index from_ = 0, to_ = std::numeric_limits<Index>::max();
 };
 
 /// The rows of a window, copied block of columns by block of columns. Where rows are long, the columns of a tile lie in as many

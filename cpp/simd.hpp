@@ -130,6 +130,37 @@ template <class T> [[gnu::always_inline]] inline Vector<T> with_sign_of(Vector<T
 
 template <class T> [[gnu::always_inline]] inline Vector<T> larger(Vector<T> a, Vector<T> b) { return a > b ? a : b; }
 
+// Numbers 0, 1, ..., n - 1 as template arguments, as a shuffle wants them.
+template <int... i> struct Numbers {};
+template <int n, int... i> struct CountTo : CountTo<n - 1, n - 1, i...> {};
+template <int... i> struct CountTo<0, i...> {
+  using type = Numbers<i...>;
+};
+
+// Of two rows whose numbers differ by d alone (a power of two): the blocks of d lanes that they exchange in a transposition.
+template <class T, int d, int... c>
+[[gnu::always_inline]] inline void exchange(Vector<T>& a, Vector<T>& b, Numbers<c...>) {
+  constexpr int n = int(lanes<T>);
+#if defined(__clang__)
+  const Vector<T> upper = __builtin_shufflevector(a, b, ((c & d) ? n + c - d : c)...);
+  b = __builtin_shufflevector(a, b, ((c & d) ? n + c : c + d)...);
+#else
+  const Vector<T> upper = __builtin_shuffle(a, b, Bits<T>{((c & d) ? n + c - d : c)...});
+  b = __builtin_shuffle(a, b, Bits<T>{((c & d) ? n + c : c + d)...});
+#endif
+  a = upper;
+}
+
+// A square of numbers, a vector a row.
+template <class T, int d = 1> [[gnu::always_inline]] inline void transpose(Vector<T> (&square)[lanes<T>]) {
+  if constexpr (d < lanes<T>) {
+#pragma GCC unroll 16
+    for (int r = 0; r < lanes<T>; ++r)
+      if ((r & d) == 0) exchange<T, d>(square[r], square[r + d], typename CountTo<int(lanes<T>)>::type());
+    transpose<T, 2 * d>(square);
+  }
+}
+
 // All lanes into one: quarter by quarter, then what is left of a small register.
 template <class T, class Operation> [[gnu::always_inline]] inline T fold(Vector<T> v, const Operation& operation) {
   using Small = typename Simd<T>::Small;

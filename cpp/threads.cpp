@@ -21,7 +21,7 @@ namespace {
 
 std::atomic<int> allowed{1};
 
-constexpr double operations_worth_a_thread = 4e6;  // multiply-adds: some ten times what it takes to wake a thread
+constexpr double operations_worth_a_thread = 1.5e6;  // multiply-adds of a forward pass: some times what it takes to wake a thread
 
 void pause() {
 #if defined(__x86_64__) || defined(_M_X64)
@@ -31,7 +31,7 @@ void pause() {
 #endif
 }
 
-constexpr int pauses_before_sleep = 400;  // about 10 microseconds
+constexpr int pauses_before_sleep = 2000;  // about 50 microseconds
 constexpr int pauses_in_call = 10'000;    // where the caller is known to come back with more
 
 class Pool {
