@@ -24,7 +24,8 @@ template <> struct Constants<float> {
   static constexpr int mantissa = 23;
   static constexpr std::int32_t bias = 127;
   static constexpr float exp_zero = -87.3f;  // below: exp is below the smallest normal number
-  static constexpr float tanh_one = -20.0f;  // 2 x below: tanh rounds to -1
+  static constexpr float tanh_one = -10.0f;  // below: tanh rounds to -1
+  static constexpr float minus_half_ln2 = -0.34657359027997265f;
   static constexpr float q[] = {0.50000000269501713f, 0.16666576970026700f, 0.041666375133902483f, 0.0083631812376520448f,
                                 0.0013941124021726353f};
   static constexpr float g[] = {0.33333333333560899f,  0.19999999802214697f,  0.14285742326463905f, 0.11109624710568311f,
@@ -38,7 +39,7 @@ template <> struct Constants<double> {
   static constexpr int mantissa = 52;
   static constexpr std::int64_t bias = 1023;
   static constexpr double exp_zero = -708.3;
-  static constexpr double tanh_one = -40.0;
+  static constexpr double tanh_one = -20.0, minus_half_ln2 = -0.34657359027997265471;
   static constexpr double q[] = {0.50000000000000010223,     0.16666666666666674531,   0.041666666666624123685,
                                  0.0083333333333222064253,   0.0013888888917215464878, 0.00019841269886593242623,
                                  0.000024801521293631156394, 2.7557242334461311045e-6, 2.7620089410422870213e-7,
@@ -49,33 +50,44 @@ template <> struct Constants<double> {
                                  0.049728455893803871317, 0.031601039600740241623, 0.076270136060174357402};
 };
 
-// exp(x) = scale + scale * fraction, with scale = 2^k, k = round(x / ln 2), and fraction = exp(r) - 1 of the rest r.
-template <class T> struct Exponential {
-  Vector<T> scale, fraction;
-};
+// 2^k, from the low bits of round + k.
+template <class T> [[gnu::always_inline]] inline Vector<T> power_of_two(Vector<T> shifted) {
+  using C = Constants<T>;
+  return (Vector<T>)((bits<T>(shifted) << C::mantissa) + (C::bias << C::mantissa));
+}
 
-template <class T> [[gnu::always_inline]] inline Exponential<T> exponential(Vector<T> x) {
+// For x <= 0 (softmax and sigmoid need no other); NaN stays NaN. exp(x) = 2^k exp(r), k = round(x / ln 2), r what is left.
+template <class T> [[gnu::always_inline]] inline Vector<T> exp(Vector<T> x) {
   using C = Constants<T>;
   const Vector<T> shifted = fma(x, broadcast(C::log2_e), broadcast(C::round));
   const Vector<T> k = shifted - broadcast(C::round);
   const Vector<T> r = fma(k, broadcast(-C::ln2_low), fma(k, broadcast(-C::ln2_high), x));
   const Vector<T> fraction = fma(r * r, polynomial<T>(r, C::q), r);
-  const Bits<T> one = Bits<T>{} + (C::bias << C::mantissa);
-  return {(Vector<T>)((bits<T>(shifted) << C::mantissa) + one), fraction};
+  return x < broadcast(C::exp_zero) ? Vector<T>{} : power_of_two<T>(shifted) * (fraction + broadcast(T(1)));
 }
 
-// For x <= 0 (softmax and sigmoid need no other); NaN stays NaN.
-template <class T> [[gnu::always_inline]] inline Vector<T> exp(Vector<T> x) {
-  const Exponential<T> e = exponential<T>(x);
-  return x < broadcast(Constants<T>::exp_zero) ? Vector<T>{} : e.scale * (e.fraction + broadcast(T(1)));
-}
+// The q of exp(2 s) - 1 = 2 s + s^2 sum of q'[k] s^k: the same numbers times powers of two.
+template <class T> struct OfTwice {
+  static constexpr int n = sizeof(Constants<T>::q) / sizeof(T);
+  T q[n] = {};
+  constexpr OfTwice() {
+    T power = 4;
+    for (int k = 0; k < n; ++k, power *= 2) q[k] = power * Constants<T>::q[k];
+  }
+};
 
-// tanh |x| = -m / (2 + m), with m = exp(-2 |x|) - 1: no cancellation near 0, no overflow, one division.
+// tanh |x| = -m / (2 + m), with m = exp(-2 |x|) - 1: no cancellation near 0, no overflow, one division. The argument is reduced in
+// one step, 2 s = -2 |x| - k ln 2: where the error of ln 2 counts k times, exp(-2 |x|) is 2^k times as small.
 template <class T> [[gnu::always_inline]] inline Vector<T> tanh(Vector<T> x) {
-  Vector<T> u = absolute<T>(x) * broadcast(T(-2));
-  u = u < broadcast(Constants<T>::tanh_one) ? broadcast(Constants<T>::tanh_one) : u;
-  const Exponential<T> e = exponential<T>(u);
-  const Vector<T> m = fma(e.scale, e.fraction, e.scale - broadcast(T(1)));
+  using C = Constants<T>;
+  static constexpr OfTwice<T> twice;
+  Vector<T> minus = -absolute<T>(x);
+  minus = minus < broadcast(C::tanh_one) ? broadcast(C::tanh_one) : minus;
+  const Vector<T> shifted = fma(minus, broadcast(2 * C::log2_e), broadcast(C::round));
+  const Vector<T> k = shifted - broadcast(C::round);
+  const Vector<T> s = fma(k, broadcast(C::minus_half_ln2), minus);
+  const Vector<T> fraction = fma(s * s, polynomial<T>(s, twice.q), s + s), scale = power_of_two<T>(shifted);
+  const Vector<T> m = fma(scale, fraction, scale - broadcast(T(1)));
   return with_sign_of<T>(absolute<T>(m) / (m + broadcast(T(2))), x);
 }
 

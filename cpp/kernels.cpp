@@ -10,7 +10,7 @@ namespace {
 // so few rows take many vectors, and where there are not as many columns, C sums share the work of one.
 constexpr int tile_rows = registers == 32 ? 8 : 6;
 constexpr int narrow_rows = registers == 32 ? 4 : 3;  // where C > 1
-template <int R> constexpr int wide = R == 1 ? 4 : R == 2 ? (registers == 32 ? 8 : 4) : R == 3 ? 4 : 2;
+template <int R> constexpr int most_wide = (registers - R - 1) / R < 7 ? (registers - R - 1) / R : 7;  // for R <= 3, at least 4
 
 template <class T> constexpr Index vectors(Index columns) { return (columns + lanes<T> - 1) / lanes<T>; }
 
@@ -19,15 +19,17 @@ template <class T> constexpr Index vectors(Index columns) { return (columns + la
 // sums += A B. With C > 1, terms k, k + C, k + 2 C, ... are summed by themselves and added at the end.
 template <class T, int R, int P, int C>
 [[gnu::always_inline]] inline void accumulate(Vector<T> (&sums)[R][P], const Product<T>& product, Index row, Index column) {
-  constexpr Index width = (P == 1 ? 1 : 2) * lanes<T>;  // only the last panel is one vector wide
-  const Index panel = width * product.depth;
+  const Index panel = 2 * lanes<T> * product.depth;
   const T* a = product.a + row * product.a_stride;
   const T* b = product.panels + column * product.depth;
   Vector<T> apart[C][R][P] = {};  // apart[0] stays unused
   const auto term = [&](Index k, int c) __attribute__((always_inline)) {
     Vector<T> row_of_b[P];
 #pragma GCC unroll 8
-    for (int p = 0; p < P; ++p) row_of_b[p] = load(b + k * width + (p / 2) * panel + (p % 2) * lanes<T>);
+    for (int p = 0; p < P; ++p) {
+      const Index width = (p == P - 1 && P % 2 == 1 ? 1 : 2) * lanes<T>;  // only the last panel may be one vector wide
+      row_of_b[p] = load(b + k * width + (p / 2) * panel + (p % 2) * lanes<T>);
+    }
 #pragma GCC unroll 8
     for (int r = 0; r < R; ++r) {
       const Vector<T> x = broadcast(a[r * product.a_stride + k]);
@@ -69,25 +71,29 @@ template <class T, int R, int P, int C> void affine_tile(const Affine<T>& s, Ind
   if (s.product[0].depth > 0) accumulate<T, R, P, C>(sums, s.product[0], row, column);
   if (s.product[1].depth > 0) accumulate<T, R, P, C>(sums, s.product[1], row, column);
 
-  Vector<T> values[R * P];  // a copy that may live in memory, so that the sums need not
-#pragma GCC unroll 8
-  for (int r = 0; r < R; ++r)
-#pragma GCC unroll 8
-    for (int p = 0; p < P; ++p) values[r * P + p] = sums[r][p];
-  if (s.activation == Activation::tanh)
-    for (int i = 0; i < R * P; ++i) values[i] = tanh<T>(values[i]);
-  T* out = s.out + row * s.out_stride + column;
-  const T* h = s.h + row * s.h_stride + column;
-  for (int r = 0; r < R; ++r, out += s.out_stride, h += s.h_stride)
-    for (int p = 0; p < P; ++p) {
-      const Index width = p == P - 1 ? last : lanes<T>;
-      Vector<T> value = values[r * P + p];
-      if (s.activation == Activation::tanh_derivative) {
-        const Vector<T> h_rp = load_first(h + p * lanes<T>, width);
-        value = value * fma(-h_rp, h_rp, broadcast(T(1)));
-      }
-      store_first(out + p * lanes<T>, value, width);
+  T* const out = s.out + row * s.out_stride + column;
+  const T* const h = s.h + row * s.h_stride + column;
+  const auto finish = [&](Vector<T> sum, int r, int p) __attribute__((always_inline)) {
+    const Index width = p == P - 1 ? last : lanes<T>;
+    if (s.activation == Activation::tanh) sum = tanh<T>(sum);
+    if (s.activation == Activation::tanh_derivative) {
+      const Vector<T> h_rp = load_first(h + r * s.h_stride + p * lanes<T>, width);
+      sum = sum * fma(-h_rp, h_rp, broadcast(T(1)));
     }
+    store_first(out + r * s.out_stride + p * lanes<T>, sum, width);
+  };
+  if constexpr (R == 1) {  // the next step waits for this one
+#pragma GCC unroll 8
+    for (int p = 0; p < P; ++p) finish(sums[0][p], 0, p);
+  } else {
+    Vector<T> values[R * P];  // a copy that may live in memory, so that the sums need not
+#pragma GCC unroll 8
+    for (int r = 0; r < R; ++r)
+#pragma GCC unroll 8
+      for (int p = 0; p < P; ++p) values[r * P + p] = sums[r][p];
+    for (int r = 0; r < R; ++r)
+      for (int p = 0; p < P; ++p) finish(values[r * P + p], r, p);
+  }
 }
 
 // ---- A^T B -----------------------------------------------------------------------------------------------------------------
@@ -127,21 +133,29 @@ template <class T, int R, int P> void outer_tile(const Outer<T>& s, Index from, 
 
 // ---- From tiles to matrices ------------------------------------------------------------------------------------------------
 
-// tile.template at<R, P>(row, column, last) over a rows x columns matrix: rows in near equal tiles, so that none is thin beside
+// tile.template at<R, P>(row, column, left) over a rows x columns matrix: rows in near equal tiles, so that none is thin beside
 // others; columns outside, so that a panel is read from near memory by one tile of rows after another; backwards every other time,
-// because the panels that were read last are still in nearer memory.
+// because the panels that were read last are still in nearer memory. Few rows go in tiles of 4 vectors, the last of up to 7.
 template <class T, int R, class Tile> [[gnu::always_inline]] inline void columns_of(const Tile& tile, Index columns, bool backwards) {
-  constexpr Index block = wide<R> * lanes<T>;
-  const Index blocks = (columns + block - 1) / block;
-  for (Index i = 0; i < blocks; ++i) {
-    Index j = (backwards ? blocks - 1 - i : i) * block;
-    const Index end = columns - j < block ? columns : j + block;
-    if constexpr (wide<R> > 4)
-      for (; end - j > 7 * lanes<T>; j += 8 * lanes<T>) tile.template at<R, 8>(0, j, columns - j);
-    if constexpr (wide<R> >= 4)
-      for (; end - j > 3 * lanes<T>; j += 4 * lanes<T>) tile.template at<R, 4>(0, j, columns - j);
-    for (; end - j > lanes<T>; j += 2 * lanes<T>) tile.template at<R, 2>(0, j, columns - j);
-    if (j < end) tile.template at<R, 1>(0, j, columns - j);
+  constexpr Index B = 4;
+  const Index all = vectors<T>(columns), tiles = all < B ? 1 : all / B;
+  for (Index i = 0; i < tiles; ++i) {
+    const Index t = backwards ? tiles - 1 - i : i;
+    Index j = t * B * lanes<T>, P = t < tiles - 1 ? B : all - t * B;
+    if (P > most_wide<R>) {
+      tile.template at<R, B>(0, j, columns - j);
+      j += B * lanes<T>;
+      P -= B;
+    }
+    switch (P) {
+      case 1: tile.template at<R, 1>(0, j, columns - j); break;
+      case 2: tile.template at<R, 2>(0, j, columns - j); break;
+      case 3: tile.template at<R, 3>(0, j, columns - j); break;
+      case 4: tile.template at<R, 4>(0, j, columns - j); break;
+      case 5: if constexpr (most_wide<R> >= 5) tile.template at<R, 5>(0, j, columns - j); break;
+      case 6: if constexpr (most_wide<R> >= 6) tile.template at<R, 6>(0, j, columns - j); break;
+      case 7: if constexpr (most_wide<R> >= 7) tile.template at<R, 7>(0, j, columns - j); break;
+    }
   }
 }
 
@@ -294,30 +308,23 @@ template <class T> void add_rows(const T* a, Index a_stride, const std::int32_t*
 
 // ---- Output units and losses -----------------------------------------------------------------------------------------------
 
-template <class T> [[gnu::always_inline]] inline Vector<T> load_or(const T* from, Index n, T other) {
-  if (n >= lanes<T>) return load(from);
-  T lane[lanes<T>];
-  for (Index j = 0; j < lanes<T>; ++j) lane[j] = j < n ? from[j] : other;
-  return load(lane);
+constexpr float nothing = -__builtin_huge_valf();  // exp(nothing) = 0
+
+template <class T> [[gnu::always_inline]] inline T largest_of(const T* o, Index n) {
+  Vector<T> most = broadcast(T(nothing));
+  for (Index j = 0; j < n; j += lanes<T>) most = larger<T>(most, load_or(o + j, n - j, T(nothing)));
+  return largest<T>(most);
 }
 
-template <class T> struct Normaliser {
-  T most, total;  // log sum_j exp(o_j) = most + log(total)
-};
-
-// e_j = exp(o_j - most), their sum and the largest o_j: no exponential overflows, and the sum is at least 1.
-template <class T> [[gnu::always_inline]] inline Normaliser<T> exponentials(const T* o, Index n, T* e) {
-  constexpr T nothing = -__builtin_huge_valf();
-  Vector<T> most = broadcast(nothing);
-  for (Index j = 0; j < n; j += lanes<T>) most = larger<T>(most, load_or(o + j, n - j, nothing));
-  const T m = largest<T>(most);
+// e_j = exp(o_j - most); returns their sum. With the largest o_j for `most` no exponential overflows, and the sum is at least 1.
+template <class T> [[gnu::always_inline]] inline T exponentials(const T* o, Index n, T most, T* e) {
   Vector<T> total = {};
   for (Index j = 0; j < n; j += lanes<T>) {
-    const Vector<T> e_j = exp<T>(load_or(o + j, n - j, nothing) - broadcast(m));
+    const Vector<T> e_j = exp<T>(load_or(o + j, n - j, T(nothing)) - broadcast(most));
     total += e_j;
     store_first(e + j, e_j, n - j < lanes<T> ? n - j : lanes<T>);
   }
-  return {m, sum<T>(total)};
+  return sum<T>(total);
 }
 
 template <class T> [[gnu::always_inline]] inline void scale(T* row, Index n, T factor) {
@@ -330,35 +337,38 @@ template <class T> [[gnu::always_inline]] inline void set_zero(T* row, Index n) 
   for (Index j = 0; j < n; ++j) row[j] = T(0);
 }
 
+// Several rows at once, step by step: the steps of a row wait for each other, those of different rows need not. log(total) +
+// most - o_y is -log softmax(o)_y; a row that takes no part has total 1 and weight 0.
 template <class T> void softmax_loss(const Loss<T>& s) {
-  constexpr Index chunk = 8;  // logarithms are taken of several rows at once
+  constexpr Index chunk = 8;
   for (Index from = 0; from < s.rows; from += chunk) {
-    const Index to = s.rows - from < chunk ? s.rows : from + chunk;
-    double totals[chunk], others[chunk], weights[chunk];
-    for (Index i = 0; i < chunk; ++i) totals[i] = 1, others[i] = weights[i] = 0;
-    for (Index r = from; r < to; ++r) {
-      T* o = s.o + r * s.o_stride;
-      const T weight = s.weight ? s.weight[r] : T(1);
-      const std::int32_t y = s.target[r];
-      if (y < 0 || weight == T(0)) {
-        set_zero(o, s.n);
-        continue;
-      }
-      const T o_y = o[y];
-      const Normaliser<T> z = exponentials(o, s.n, o);
-      totals[r - from] = z.total;
-      others[r - from] = double(z.most) - double(o_y);
-      weights[r - from] = weight;
-      if (s.gradient) {  // w (y_hat - y)
-        scale(o, s.n, weight / z.total);
-        o[y] -= weight;
+    const Index rows = s.rows - from < chunk ? s.rows - from : chunk;
+    double totals[chunk], others[chunk], losses[chunk];
+    T most[chunk], weight[chunk];
+    for (Index i = 0; i < chunk; ++i) totals[i] = 1, others[i] = losses[i] = 0;
+    T* const o = s.o + from * s.o_stride;
+    const std::int32_t* const target = s.target + from;
+    for (Index i = 0; i < rows; ++i) {
+      weight[i] = target[i] < 0 ? T(0) : s.weight ? s.weight[from + i] : T(1);
+      most[i] = largest_of(o + i * s.o_stride, s.n);
+    }
+    for (Index i = 0; i < rows; ++i) {
+      if (weight[i] == T(0)) continue;
+      T* const row = o + i * s.o_stride;
+      others[i] = double(most[i]) - double(row[target[i]]);
+      totals[i] = exponentials(row, s.n, most[i], row);
+    }
+    for (Index i = 0; i < rows; ++i) {
+      T* const row = o + i * s.o_stride;
+      if (weight[i] == T(0)) {
+        set_zero(row, s.n);
+      } else if (s.gradient) {  // w (y_hat - y)
+        scale(row, s.n, T(weight[i] / T(totals[i])));
+        row[target[i]] -= weight[i];
       }
     }
-    for (Index i = 0; i < chunk; i += lanes<double>) {
-      const Vector<double> loss = load(weights + i) * (log(load(totals + i)) + load(others + i));
-      store(totals + i, loss);
-    }
-    for (Index r = from; r < to; ++r) s.loss[r] = totals[r - from];
+    for (Index i = 0; i < chunk; i += lanes<double>) store(losses + i, log(load(totals + i)) + load(others + i));
+    for (Index i = 0; i < rows; ++i) s.loss[from + i] = double(weight[i]) * losses[i];
   }
 }
 
@@ -415,8 +425,7 @@ template <class T> void squared_loss(const Loss<T>& s) {
 
 template <class T> void softmax(const T* o, Index rows, Index n, T* y_hat) {
   for (Index r = 0; r < rows; ++r, o += n, y_hat += n) {
-    const Normaliser<T> z = exponentials(o, n, y_hat);
-    scale(y_hat, n, T(1) / z.total);
+    scale(y_hat, n, T(1) / exponentials(o, n, largest_of(o, n), y_hat));
   }
 }
 

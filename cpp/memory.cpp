@@ -1,21 +1,24 @@
-// Memory for the core's arrays. A call of a few microseconds would spend a good part of them in the system's allocator.
+// Memory for the core's arrays. A call of a few microseconds would spend a good part of them in the system's allocator, and a call
+// of many milliseconds in the clearing of the pages that the system hands out.
+#include <atomic>
 #include <cstdint>
 #include <new>
 #include <vector>
+
+#if defined(__linux__)
+#include <sys/mman.h>
+#endif
 
 #include "matrix.hpp"
 
 namespace bptt {
 namespace {
 
-constexpr int smallest_class = 8;  // blocks of 256 bytes, 512, ..., 1 MiB; what is larger is not kept
-constexpr int classes = 13;
-constexpr std::size_t most_kept = 4;  // of each class: at most 8 MiB together
+// ---- Small blocks: 256 bytes, 512, ..., 1 MiB; each thread keeps some ----
 
-// Before the memory that a caller sees.
-struct alignas(alignment) Header {
-  int size_class;
-};
+constexpr int smallest_class = 8;
+constexpr int classes = 13;
+constexpr std::size_t most_kept(int size_class) { return size_class <= 8 ? 24 : 4; }  // of each: some 11 MiB together at most
 
 struct Kept {
   std::vector<void*> blocks[classes];
@@ -28,30 +31,72 @@ struct Kept {
 };
 thread_local Kept kept;
 
+int class_of(std::size_t bytes) {
+  int size_class = 0;
+  while (size_class < classes && (std::size_t(1) << (smallest_class + size_class)) < bytes) ++size_class;
+  return size_class;
+}
+
+void* take_small(int size_class) {
+  std::vector<void*>& list = kept.blocks[size_class];
+  if (list.empty()) return ::operator new(std::size_t(1) << (smallest_class + size_class), std::align_val_t(alignment));
+  void* const block = list.back();
+  list.pop_back();
+  return block;
+}
+
+void give_back_small(void* block, int size_class) {
+  if (kept.open && kept.blocks[size_class].size() < most_kept(size_class))
+    kept.blocks[size_class].push_back(block);
+  else
+    ::operator delete(block, std::align_val_t(alignment));
+}
+
+// ---- Large blocks: on large pages where the system has them; one is kept, that which was given back last ----
+
+constexpr std::size_t large_page = 2 << 20;
+constexpr std::size_t most_kept_bytes = 64 << 20;
+
+// Before the memory that a caller sees.
+struct alignas(alignment) Header {
+  std::size_t bytes;
+};
+
+std::atomic<Header*> kept_large{nullptr};
+
+void destroy_large(Header* block) {
+  if (block != nullptr) ::operator delete(block, std::align_val_t(large_page));
+}
+
+Header* take_large(std::size_t bytes) {
+  Header* const block = kept_large.exchange(nullptr);
+  if (block != nullptr && bytes <= block->bytes && block->bytes <= 2 * bytes) return block;
+  destroy_large(block);
+  bytes = (bytes + large_page - 1) / large_page * large_page;
+  void* const fresh = ::operator new(bytes, std::align_val_t(large_page));
+#if defined(__linux__)
+  madvise(fresh, bytes, MADV_HUGEPAGE);  // advice: nothing is lost where it is not taken
+#endif
+  return new (fresh) Header{bytes};
+}
+
+void give_back_large(Header* block) { destroy_large(block->bytes <= most_kept_bytes ? kept_large.exchange(block) : block); }
+
 }  // namespace
 
 void* take_memory(std::size_t bytes) {
   bytes += sizeof(Header);
-  int size_class = 0;
-  while (size_class < classes && (std::size_t(1) << (smallest_class + size_class)) < bytes) ++size_class;
-  void* block;
-  if (size_class < classes && !kept.blocks[size_class].empty()) {
-    block = kept.blocks[size_class].back();
-    kept.blocks[size_class].pop_back();
-  } else {
-    if (size_class < classes) bytes = std::size_t(1) << (smallest_class + size_class);
-    block = ::operator new(bytes, std::align_val_t(alignment));
-  }
-  return new (block) Header{size_class} + 1;
+  const int size_class = class_of(bytes);
+  return (size_class < classes ? new (take_small(size_class)) Header{bytes} : take_large(bytes)) + 1;
 }
 
 void give_back_memory(void* memory) {
   Header* const block = static_cast<Header*>(memory) - 1;
-  const int size_class = block->size_class;
-  if (size_class < classes && kept.open && kept.blocks[size_class].size() < most_kept)
-    kept.blocks[size_class].push_back(block);
+  const int size_class = class_of(block->bytes);
+  if (size_class < classes)
+    give_back_small(block, size_class);
   else
-    ::operator delete(block, std::align_val_t(alignment));
+    give_back_large(block);
 }
 
 }  // namespace bptt

@@ -151,6 +151,15 @@ template <class T, int d, int... c>
   a = upper;
 }
 
+template <class T, int... c> [[gnu::always_inline]] inline Bits<T> lane_numbers(Numbers<c...>) { return Bits<T>{c...}; }
+
+// The first n lanes; the others hold `other`.
+template <class T> [[gnu::always_inline]] inline Vector<T> load_or(const T* from, std::ptrdiff_t n, T other) {
+  if (n >= lanes<T>) return load(from);
+  using Bit = decltype(Bits<T>{}[0] + 0);
+  return lane_numbers<T>(typename CountTo<int(lanes<T>)>::type()) < Bit(n) ? load_first(from, n) : broadcast(other);
+}
+
 // A square of numbers, a vector a row.
 template <class T, int d = 1> [[gnu::always_inline]] inline void transpose(Vector<T> (&square)[lanes<T>]) {
   if constexpr (d < lanes<T>) {

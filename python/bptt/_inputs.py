@@ -11,9 +11,13 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 Array = NDArray[Any]
 Form = Literal["single", "batch", "list"]
 
+INT64 = np.dtype(np.int64)  # of tokens, classes and lengths
 
-def as_array(name: str, value: ArrayLike, dtype: DTypeLike) -> Array:
+
+def as_array(name: str, value: ArrayLike, dtype: np.dtype[Any]) -> Array:
     """`value` as an array of `dtype` (NumPy's same-kind rule); a view where nothing needs to change."""
+    if type(value) is np.ndarray and value.dtype == dtype:
+        return value
     if type(value).__name__ == "MaskedArray":
         raise TypeError(f"{name}: expected an array without a mask; for missing targets use -1 or weight=")
     try:
@@ -124,7 +128,7 @@ def _check_steps(name: str, length: int) -> None:
         raise ValueError(f"{name}: expected at least one time step, got none")
 
 
-def sequences(x: Any, lengths: Any, width: int | None, dtype: DTypeLike) -> Sequences:
+def sequences(x: Any, lengths: Any, width: int | None, dtype: np.dtype[Any]) -> Sequences:
     """Read `x`: rows of `width` numbers, or tokens where it is None."""
     tail = () if width is None else (width,)
     if isinstance(x, list | tuple):
@@ -146,30 +150,26 @@ def sequences(x: Any, lengths: Any, width: int | None, dtype: DTypeLike) -> Sequ
         return Sequences("list", items, [len(item) for item in items], max(len(item) for item in items), True)
 
     array = as_array("x", x, dtype)
-    if array.ndim == 1 + len(tail):
-        form: Form = "single"
-    elif array.ndim == 2 + len(tail):
-        form = "batch"
-    else:
-        form = "list"
-    if form == "list" or array.shape[array.ndim - len(tail) :] != tail:
+    shape = array.shape
+    axes = len(shape) - len(tail)  # time, and the batch where there is one
+    if not 1 <= axes <= 2 or shape[axes:] != tail:
         either = f"{shape_text(('tau', 'batch', *tail))} or {shape_text(('tau', *tail))}"
-        raise ValueError(f"x: expected {either}, got {array.shape}")
-    _check_steps("x", len(array))
-    tau = len(array)
-    if form == "single":
+        raise ValueError(f"x: expected {either}, got {shape}")
+    tau = shape[0]
+    _check_steps("x", tau)
+    if axes == 1:
         if lengths is not None:
             raise ValueError("lengths: expected None, as x is a single sequence")
-        return Sequences(form, rows_in_place(array[:, None], 2), [tau], tau, False)
-    batch = array.shape[1]
+        return Sequences("single", rows_in_place(array[:, None], 2), [tau], tau, False)
+    batch = shape[1]
     if batch == 0:
-        raise ValueError(f"x: expected at least one sequence, got {array.shape}")
+        raise ValueError(f"x: expected at least one sequence, got {shape}")
     if lengths is None:
-        return Sequences(form, rows_in_place(array, 2), [tau] * batch, tau, False)
-    lengths = as_array("lengths", lengths, np.int64)
+        return Sequences("batch", rows_in_place(array, 2), [tau] * batch, tau, False)
+    lengths = as_array("lengths", lengths, INT64)
     check_shape("lengths", lengths, (batch,))
     for i, length in enumerate(lengths.tolist()):
         if not 1 <= length <= tau:
             raise ValueError(f"lengths: expected values from 1 to {tau}, got {length} for sequence {i}")
     padded = bool((lengths != tau).any())
-    return Sequences(form, rows_in_place(array, 2), lengths.tolist(), tau, padded)
+    return Sequences("batch", rows_in_place(array, 2), lengths.tolist(), tau, padded)

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
 from bptt import _core, network
-from bptt._inputs import Array, Sequences, as_array, sequences
+from bptt._inputs import INT64, Array, Sequences, as_array, sequences
 from bptt._sampling import Sampler
 from bptt.network import Gradients, RecurrentNetwork, Run
 
@@ -154,14 +154,16 @@ class ElmanRNN(RecurrentNetwork):
     # ---- Arguments ----
 
     def _sequences(self, x: Any, lengths: Any) -> Sequences:
-        return sequences(x, lengths, *((self.n_in, self.dtype) if self.input == "real" else (None, np.int64)))
+        if self._input == "real":
+            return sequences(x, lengths, self._n_in, self._dtype)
+        return sequences(x, lengths, None, INT64)
 
     def _initial(self, s: Sequences, h0: ArrayLike | None) -> Array | None:
         return None if h0 is None else s.one_row("h0", h0, self.n_hidden, self.dtype)
 
     def _targets(self, s: Sequences, y: Any, weight: Any) -> tuple[Any, Any]:
-        per_target = s.every_step if self.readout == "all" else s.one_row
-        width, dtype = (None, np.dtype(np.int64)) if self.output == "softmax" else (self.n_out, self.dtype)
+        per_target = s.every_step if self._readout == "all" else s.one_row
+        width, dtype = (None, INT64) if self._output == "softmax" else (self._n_out, self._dtype)
         return (
             per_target("y", y, width, dtype),
             None if weight is None else per_target("weight", weight, None, self.dtype),
@@ -275,10 +277,10 @@ class ElmanRNN(RecurrentNetwork):
             if memory_limit is None
             else min(network.size("memory_limit", memory_limit, 0, sys.maxsize**2), sys.maxsize)
         )
-        flat = np.empty_like(self.parameters)
-        dh0 = np.empty((s.batch, self.n_hidden), self.dtype)
-        dx = s.empty(self.n_in, self.dtype) if wrt_x else None
-        h_last = np.empty((s.batch, self.n_hidden), self.dtype)
+        flat = np.empty(self.parameters.shape, self._dtype)
+        states = (s.batch, self._n_hidden)
+        dh0, h_last = np.empty(states, self._dtype), np.empty(states, self._dtype)
+        dx = s.empty(self._n_in, self._dtype) if wrt_x else None
         loss = _core.loss_and_gradients(
             self._core, self.parameters, s.lengths, s.data, targets, initial, weights, flat, dh0, dx, h_last, limit
         )
