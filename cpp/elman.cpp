@@ -1,6 +1,7 @@
 // The network whose recurrence runs from hidden to hidden units (figure 10.3; figure 10.5 where only the last step is read out):
 // forward left to right, back-propagation through time right to left. Knows no instruction set.
 #include <algorithm>
+#include <initializer_list>
 #include <numeric>
 #include <stdexcept>
 #include <string>
@@ -152,8 +153,7 @@ template <class T> class Elman {
       dh_last = Array<T>(timeline.batch * n);
       multiply(zero.data(), d_o, V_packed, dh_last.matrix(timeline.batch, n));
       dV.add(d_o, last_states(), products);
-      run(products);
-      k.add_rows(d_o.data, net.n_out, nullptr, d_o.rows, net.n_out, d.c);
+      run(products, {{d_o, d.c}});
     }
 
     const auto back_through = [&](const Window* w, Matrix<const T> before, Matrix<const T> h) {
@@ -197,10 +197,8 @@ template <class T> class Elman {
       else if (every_step)
         dV.add(d_o, h, products);
       dU.add(*w, da, products);
-      run(products);
+      run(products, {{da, d.b}, {every_step ? d_o : Matrix<const T>(), d.c}});
       if (net.input == Input::token) dU.add_tokens(*w, da);
-      k.add_rows(da.data, n, nullptr, w->size(), n, d.b);
-      if (every_step) k.add_rows(d_o.data, net.n_out, nullptr, w->size(), net.n_out, d.c);
       if (dx.given()) {
         multiply(zero.data(), da, U_packed, dx_window.matrix(w->size(), net.n_in));
         pieces(*w, [&](Index from, Index to) { scatter(dx_window.data(), *w, net.n_in, from, to, dx); });
@@ -291,10 +289,21 @@ template <class T> class Elman {
     parallel(threads, threads, [&](Index i) { work(Share{w.rows * i / threads, w.rows * (i + 1) / threads, 0, n, 0, w.steps}); });
   }
 
-  void run(std::vector<Outer<T>>& products) const {
+  // sums += the rows of m, added up.
+  struct RowSum {
+    Matrix<const T> m;
+    T* sums;
+  };
+
+  void run(std::vector<Outer<T>>& products, std::initializer_list<RowSum> row_sums) const {
     double operations = 0;
     for (const Outer<T>& s : products) operations += double(s.rows) * double(s.m) * double(s.n);
-    parallel(Index(products.size()), threads_for(operations), [&](Index i) { k.outer(products[std::size_t(i)]); });
+    const Index first = Index(row_sums.size());
+    parallel(first + Index(products.size()), threads_for(operations), [&](Index i) {
+      if (i >= first) return k.outer(products[std::size_t(i - first)]);
+      const RowSum& s = row_sums.begin()[i];
+      k.add_rows(s.m.data, s.m.stride, nullptr, s.m.rows, s.m.cols, s.sums);
+    });
     products.clear();
   }
 

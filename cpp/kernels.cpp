@@ -12,6 +12,8 @@ constexpr int tile_rows = registers == 32 ? 8 : 6;
 constexpr int narrow_rows = registers == 32 ? 4 : 3;  // where C > 1
 template <int R> constexpr int most_wide = (registers - R - 1) / R < 7 ? (registers - R - 1) / R : 7;  // for R <= 3, at least 4
 
+constexpr Index long_row = 384;  // columns, from which on the rows of a window do not stay in near memory
+
 template <class T> constexpr Index vectors(Index columns) { return (columns + lanes<T> - 1) / lanes<T>; }
 
 // ---- start + A1 B1 + A2 B2 -------------------------------------------------------------------------------------------------
@@ -58,6 +60,13 @@ template <class T, int R, int P, int C>
   }
 }
 
+template <class T, int R, int P> [[gnu::always_inline]] inline void prefetch(const T* rows, Index stride) {
+#pragma GCC unroll 8
+  for (int r = 0; r < R; ++r)
+#pragma GCC unroll 8
+    for (int p = 0; p < P; ++p) __builtin_prefetch(rows + r * stride + p * lanes<T>);
+}
+
 // Columns [column, column + P vectors) of rows [row, row + R); `last` columns of the last vector exist.
 template <class T, int R, int P, int C> void affine_tile(const Affine<T>& s, Index row, Index column, Index last) {
   Vector<T> sums[R][P];
@@ -68,11 +77,15 @@ template <class T, int R, int P, int C> void affine_tile(const Affine<T>& s, Ind
     for (int p = 0; p < P - 1; ++p) sums[r][p] = load(start + p * lanes<T>);
     sums[r][P - 1] = load_first(start + (P - 1) * lanes<T>, last);
   }
+  T* const out = s.out + row * s.out_stride + column;
+  const T* const h = s.h + row * s.h_stride + column;
+  if (R > 3 && s.columns >= long_row) {  // what the end of the tile needs arrives while it computes
+    if (s.activation == Activation::tanh_derivative) prefetch<T, R, P>(h, s.h_stride);
+    prefetch<T, R, P>(out, s.out_stride);
+  }
   if (s.product[0].depth > 0) accumulate<T, R, P, C>(sums, s.product[0], row, column);
   if (s.product[1].depth > 0) accumulate<T, R, P, C>(sums, s.product[1], row, column);
 
-  T* const out = s.out + row * s.out_stride + column;
-  const T* const h = s.h + row * s.h_stride + column;
   const auto finish = [&](Vector<T> sum, int r, int p) __attribute__((always_inline)) {
     const Index width = p == P - 1 ? last : lanes<T>;
     if (s.activation == Activation::tanh) sum = tanh<T>(sum);
@@ -101,6 +114,7 @@ template <class T, int R, int P, int C> void affine_tile(const Affine<T>& s, Ind
 // Columns [j, j + P vectors) of rows [i, i + R) of c, over the steps [from, to).
 template <class T, int R, int P> void outer_tile(const Outer<T>& s, Index from, Index to, Index i, Index j, Index last) {
   Vector<T> sums[R][P] = {};
+  prefetch<T, R, P>(s.c + i * s.c_stride + j, s.c_stride);
   constexpr Index panel = 2 * lanes<T>;
   const Index column = (j / panel) * s.b_block + j % panel;
   const T* a = s.a + (i / tile_rows) * s.a_block + i % tile_rows + from * s.a_stride;

@@ -1,7 +1,7 @@
 // Memory for the core's arrays. A call of a few microseconds would spend a good part of them in the system's allocator, and a call
 // of many milliseconds in the clearing of the pages that the system hands out.
-#include <atomic>
 #include <cstdint>
+#include <mutex>
 #include <new>
 #include <vector>
 
@@ -52,7 +52,7 @@ void give_back_small(void* block, int size_class) {
     ::operator delete(block, std::align_val_t(alignment));
 }
 
-// ---- Large blocks: on large pages where the system has them; one is kept, that which was given back last ----
+// ---- Large blocks: on large pages where the system has them; those given back last are kept, for all threads ----
 
 constexpr std::size_t large_page = 2 << 20;
 constexpr std::size_t most_kept_bytes = 64 << 20;
@@ -62,25 +62,42 @@ struct alignas(alignment) Header {
   std::size_t bytes;
 };
 
-std::atomic<Header*> kept_large{nullptr};
+struct KeptLarge {
+  std::mutex mutex;  // who does not get it at once does without what is kept: so no fork can leave it locked for good
+  std::vector<Header*> blocks;
+  std::size_t bytes = 0;
 
-void destroy_large(Header* block) {
-  if (block != nullptr) ::operator delete(block, std::align_val_t(large_page));
-}
+  Header* remove(std::size_t i) {
+    Header* const block = blocks[i];
+    blocks.erase(blocks.begin() + std::ptrdiff_t(i));
+    bytes -= block->bytes;
+    return block;
+  }
+};
+KeptLarge& kept_large = *new KeptLarge;  // never destroyed: other static objects may outlive it
+
+void destroy_large(Header* block) { ::operator delete(block, std::align_val_t(large_page)); }
 
 Header* take_large(std::size_t bytes) {
-  Header* const block = kept_large.exchange(nullptr);
-  if (block != nullptr && bytes <= block->bytes && block->bytes <= 2 * bytes) return block;
-  destroy_large(block);
+  if (const std::unique_lock<std::mutex> lock(kept_large.mutex, std::try_to_lock); lock.owns_lock())
+    for (std::size_t i = kept_large.blocks.size(); i-- > 0;)
+      if (const std::size_t size = kept_large.blocks[i]->bytes; bytes <= size && size <= bytes + bytes / 4 + large_page)
+        return kept_large.remove(i);
   bytes = (bytes + large_page - 1) / large_page * large_page;
-  void* const fresh = ::operator new(bytes, std::align_val_t(large_page));
+  void* const block = ::operator new(bytes, std::align_val_t(large_page));
 #if defined(__linux__)
-  madvise(fresh, bytes, MADV_HUGEPAGE);  // advice: nothing is lost where it is not taken
+  madvise(block, bytes, MADV_HUGEPAGE);  // advice: nothing is lost where it is not taken
 #endif
-  return new (fresh) Header{bytes};
+  return new (block) Header{bytes};
 }
 
-void give_back_large(Header* block) { destroy_large(block->bytes <= most_kept_bytes ? kept_large.exchange(block) : block); }
+void give_back_large(Header* block) {
+  const std::unique_lock<std::mutex> lock(kept_large.mutex, std::try_to_lock);
+  if (!lock.owns_lock() || block->bytes > most_kept_bytes) return destroy_large(block);
+  while (kept_large.bytes + block->bytes > most_kept_bytes) destroy_large(kept_large.remove(0));
+  kept_large.blocks.push_back(block);
+  kept_large.bytes += block->bytes;
+}
 
 }  // namespace
 
