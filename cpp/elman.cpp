@@ -20,7 +20,7 @@ constexpr Index rows_per_window = 400;         // a window of h, o and their gra
 constexpr Index rows_per_piece = 24;           // of a product over a window: a multiple of every tile's rows
 constexpr double near_memory = 1 << 20;        // bytes that a core has at hand
 constexpr double operations_per_thread = 1e5;  // what is less than this is not worth a meeting of threads
-constexpr double worth_meeting = 3e4;          // elements of W: a step that takes some times what a meeting does
+constexpr double worth_meeting = 2.5e4;          // elements of W: a step that takes some times what a meeting does
 
 template <class T> class Elman {
  public:
@@ -278,11 +278,14 @@ template <class T> class Elman {
   // Takes the batch through all steps of the window: in blocks of rows, each by itself, or in blocks of columns.
   template <class Work> void steps(const Window& w, const Work& work) const {
     if (by_columns(w)) {
-      const Index panels = (n + k.panel - 1) / k.panel, parts = std::min<Index>(call.threads(), panels / 2);
-      for (Index t = 0; t < w.steps; ++t)
-        parallel(parts, int(parts), [&](Index i) {
-          work(Share{0, w.rows, panels * i / parts * k.panel, panels * (i + 1) / parts * k.panel, t, t + 1});
-        });
+      const Index panels = (n + k.panel - 1) / k.panel;
+      Team::run(int(std::min<Index>(call.threads(), panels / 2)), [&](const Team::Member& member) {
+        const Index from = panels * member.rank / member.size * k.panel, to = panels * (member.rank + 1) / member.size * k.panel;
+        for (Index t = 0; t < w.steps; ++t) {
+          work(Share{0, w.rows, from, to, t, t + 1});
+          if (t + 1 < w.steps) member.meet();
+        }
+      });
       return;
     }
     const int threads = int(std::min<Index>(w.rows, threads_for(double(w.size()) * double((n + net.n_in + net.n_out) * n))));
@@ -351,7 +354,7 @@ template <class T> class Elman {
           a.from(p.b).plus(x_w.middle_rows(first, rows), U_transposed, w.rows * net.n_in);
         else
           a.from({token_table.data(), net.n_in, n}, token_window.data() + first, w.rows);
-        a.plus(h_before, W_transposed, w.rows * n).repeat(count).only_columns(share.column_from, share.column_to);
+        a.plus(h_before, W_transposed, w.rows * n).repeat(count).only_columns(share.column_from, share.column_to, share.first % 2 != 0);
         a.tanh_into(h_t, w.rows * n);
       };
       Index t = share.first;
@@ -406,7 +409,7 @@ template <class T> class Elman {
       else
         dh.from(zero.data()).plus(d_o.middle_rows(first, rows), V_packed, -w.rows * net.n_out);
       if (da_after.data != nullptr) dh.plus(da_after, W_packed, step);
-      dh.repeat(count).only_columns(share.column_from, share.column_to);
+      dh.repeat(count).only_columns(share.column_from, share.column_to, share.first % 2 != 0);
       dh.times_derivative_into(h.middle_rows(first, rows), da.middle_rows(first, rows), step);
     };
     const Index last = w.steps - 1 - share.first, from = share.row_from, to = share.row_to;

@@ -230,7 +230,7 @@ template <class T> void affine(const Affine<T>& first) {
   const Index wide_enough = vectors<T>(s.columns);
   for (Index t = 0; t < s.steps; ++t) {
     if (wide_enough > 2)
-      cover<T>(AffineTile<T, 1>{s}, tile_rows, s.rows, s.columns, t % 2 != 0);
+      cover<T>(AffineTile<T, 1>{s}, tile_rows, s.rows, s.columns, (t % 2 != 0) != s.backwards);
     else if (wide_enough == 2)
       cover<T>(AffineTile<T, 2>{s}, narrow_rows, s.rows, s.columns);
     else

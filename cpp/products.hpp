@@ -63,9 +63,10 @@ template <class T> class Sum {
   }
   /// Only columns [from, to) of the result, `from` the first of a panel; at least three vectors, so that the order of the sums is
   /// that of all columns together.
-  Sum& only_columns(Index from, Index to) {
+  Sum& only_columns(Index from, Index to, bool backwards = false) {
     from_ = from;
     to_ = to;
+    s_.backwards = backwards;
     return *this;
   }
   void into(Matrix<T> out) { run(Activation::identity, out, 0); }

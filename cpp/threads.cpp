@@ -179,4 +179,35 @@ void run_tasks(Index count, int threads, void (*task)(void*, Index), void* conte
   for (Index i = 0; i < count; ++i) task(context, i);
 }
 
+// Waits until `done`: first at full speed, then politely, then giving way to threads that have no processor.
+template <class Done> static void wait_until(const Done& done) {
+  for (int tries = 0; !done(); ++tries)
+    if (tries > pauses_in_call)
+      std::this_thread::yield();
+    else if (tries > 100)
+      pause();
+}
+
+int Team::join() {
+  int rank = joined_.load();
+  while (rank > 0)
+    if (joined_.compare_exchange_weak(rank, rank + 1)) return rank;
+  return -1;
+}
+
+int Team::size(int awaited) {
+  if (awaited > 0) {
+    for (int tries = 0; joined_.load() < awaited && tries < pauses_before_sleep; ++tries) pause();
+    size_.store(joined_.exchange(-1));
+  }
+  wait_until([&] { return size_.load(std::memory_order_acquire) > 0; });
+  return size_.load(std::memory_order_relaxed);
+}
+
+void Team::meet(int size) {
+  const unsigned members = unsigned(size), arrived = arrived_.fetch_add(1, std::memory_order_acq_rel) + 1;
+  const unsigned all = (arrived + members - 1) / members * members;  // a member is never a whole round ahead of another
+  wait_until([&] { return int(arrived_.load(std::memory_order_acquire) - all) >= 0; });
+}
+
 }  // namespace bptt

@@ -58,6 +58,16 @@ template <class T> void check_affine(Index steps, Index rows, Index columns, Ind
       expect<T>("tanh(start + A B)", tanh[at], std::tanh(a), depth);
       expect<T>("(start + A B) (1 - h^2)", derivative[at], a * (1 - double(h[at]) * double(h[at])), depth);
     }
+  if (const Index half = columns / 2 / k.panel * k.panel; half > k.panel && depth > 0) {  // columns by parts: the same bits
+    auto parts = numbers<T>(rows * columns);
+    for (const bool second : {true, false})
+      Sum<T>(k)
+          .from(start.data())
+          .plus({x.data(), rows, depth}, packed)
+          .only_columns(second ? half : 0, second ? columns : half, second)
+          .into({parts.data(), rows, columns});
+    for (Index i = 0; i < step; ++i) expect<T>("start + A B by parts", parts[std::size_t(i)] - plain[std::size_t(i)], 0, -8);
+  }
   if (!(plain[std::size_t(steps * step)] == guard && tanh[std::size_t(steps * step)] == guard)) {
     ++failures;
     std::printf("%s: wrote beyond the end\n", isa().c_str());
@@ -131,7 +141,7 @@ template <class T> void check_losses(Index rows, Index n) {
 }
 
 template <class T> void check_all() {
-  for (const Index columns : {1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 31, 32, 33, 63, 65})
+  for (const Index columns : {1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 31, 32, 33, 63, 65, 97, 130})
     for (const Index rows : {1, 2, 3, 4, 5, 7, 8, 9, 12, 13, 17}) {
       for (const Index depth : {0, 1, 2, 3, 5, 17}) check_affine<T>(2, rows, columns, depth);
       check_outer<T>(rows, columns, 33);

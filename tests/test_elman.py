@@ -72,9 +72,10 @@ SHAPES: list[tuple[int, int, int, tuple[int, ...]]] = [
     (3, 5, 5, (2,) * 15),
     (3, 7, 3, (2,) * 16),
     (7, 3, 3, (2,) * 17),
-    # One row and two rows take the widest tiles, of 8 vectors
-    (3, 129, 5, (2,)),
-    (1, 115, 117, (2,) * 2),
+    # One to three rows take tiles of up to 7 vectors, and begin every other step with the last one
+    (3, 129, 5, (3,)),
+    (1, 115, 117, (3,) * 2),
+    (3, 97, 5, (3,) * 3),
     # Several windows of some 400 rows
     (3, 7, 3, (450,)),
     (3, 7, 7, (60,) * 9),
@@ -99,7 +100,16 @@ def cases() -> list[Case]:
     ]
     # More tokens than steps, in several windows
     many_tokens = [Case(600, 5, 3, (450,), "token", "softmax", readout) for readout in READOUTS]
-    return found + plain + many_tokens
+    # So much to do with so few rows that threads share the columns of a step; matrices that fill near memory, and whose
+    # products are cut into blocks of rows and columns
+    wide = [Case(3, 170, 5, (110,)), Case(9, 170, 3, (60, 2, 70), "token", "linear")]
+    large = [
+        Case(400, 370, 400, (2, 1, 2)),
+        Case(7, 40, 3500, (3, 2, 3), "token"),
+        Case(7, 40, 3500, (3, 2, 3), "real", "sigmoid", "last"),
+        Case(3500, 40, 3, (2,) * 9),
+    ]
+    return found + plain + many_tokens + wide + large
 
 
 @pytest.mark.parametrize("case", cases(), ids=str)

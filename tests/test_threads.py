@@ -25,6 +25,12 @@ LARGE = [
     Case(32, 96, 40, (230,) * 3, "real", "linear"),
     Case(50, 96, 40, tuple(range(1, 45)), "token", "sigmoid"),
     Case(32, 96, 40, tuple(range(1, 45)), "real", "softmax", "last"),
+    # Threads share the columns of each step
+    Case(20, 170, 12, (350,)),
+    Case(9, 200, 30, (90, 200, 70), "token", "linear"),
+    Case(9, 200, 30, (90, 200, 70), "real", "softmax", "last"),
+    # Matrices larger than near memory
+    Case(400, 370, 400, (6,) * 9),
 ]
 
 
