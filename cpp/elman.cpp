@@ -20,7 +20,7 @@ constexpr Index rows_per_window = 400;         // a window of h, o and their gra
 constexpr Index rows_per_piece = 24;           // of a product over a window: a multiple of every tile's rows
 constexpr double near_memory = 1 << 20;        // bytes that a core has at hand
 constexpr double operations_per_thread = 1e5;  // what is less than this is not worth a meeting of threads
-constexpr double worth_meeting = 2.5e4;          // elements of W: a step that takes some times what a meeting does
+constexpr double worth_meeting = 2.5e4;        // elements of W: a step that takes some times what a meeting does
 
 template <class T> class Elman {
  public:
@@ -168,7 +168,8 @@ template <class T> class Elman {
         if (!every_step) return;
         if (!large(V_transposed)) outputs(h.middle_rows(from, rows), d_o.middle_rows(from, rows));
         losses(*w, from, to, d_o, true);
-        if (ahead(*w, V_packed) && !large(V_packed)) Sum<T>(k).from(zero.data()).plus(d_o.middle_rows(from, rows), V_packed).into(da.middle_rows(from, rows));
+        if (ahead(*w, V_packed) && !large(V_packed))
+          Sum<T>(k).from(zero.data()).plus(d_o.middle_rows(from, rows), V_packed).into(da.middle_rows(from, rows));
       });
       if (every_step && large(V_packed)) multiply(zero.data(), d_o, V_packed, da);
       if (every_step) window_losses[std::size_t(w - timeline.windows.data())] = losses.total(w->size());
@@ -323,7 +324,8 @@ template <class T> class Elman {
   void states(const Window& w, Matrix<const T> before, Matrix<T> h) {
     const bool real = net.input == Input::real;
     const bool dense = real && is_dense(x, timeline, net.n_in);
-    const bool start_in_place = real ? ahead(w, U_transposed) : !has_token_table();  // h holds a(t) - W h(t-1) when its step is taken
+    const bool start_in_place =
+        real ? ahead(w, U_transposed) : !has_token_table();  // h holds a(t) - W h(t-1) when its step is taken
     const Matrix<const T> x_w(dense ? x(w.begin, 0) : x_window.data(), w.size(), net.n_in);
     const auto fetch = [&](Index from, Index to) {
       if (!real) gather_indices(tokens, w, 0, net.n_in - 1, from, to, token_window.data());
@@ -354,7 +356,9 @@ template <class T> class Elman {
           a.from(p.b).plus(x_w.middle_rows(first, rows), U_transposed, w.rows * net.n_in);
         else
           a.from({token_table.data(), net.n_in, n}, token_window.data() + first, w.rows);
-        a.plus(h_before, W_transposed, w.rows * n).repeat(count).only_columns(share.column_from, share.column_to, share.first % 2 != 0);
+        a.plus(h_before, W_transposed, w.rows * n)
+            .repeat(count)
+            .only_columns(share.column_from, share.column_to, share.first % 2 != 0);
         a.tanh_into(h_t, w.rows * n);
       };
       Index t = share.first;
@@ -413,7 +417,8 @@ template <class T> class Elman {
       dh.times_derivative_into(h.middle_rows(first, rows), da.middle_rows(first, rows), step);
     };
     const Index last = w.steps - 1 - share.first, from = share.row_from, to = share.row_to;
-    if (share.first > 0) return run(last, share.last - share.first, from, to, da.middle_rows((last + 1) * w.rows + from, to - from));
+    if (share.first > 0)
+      return run(last, share.last - share.first, from, to, da.middle_rows((last + 1) * w.rows + from, to - from));
     const Index goes_on = std::clamp(w.continue_, from, to);  // beyond: sequences that end here
     run(last, 1, from, goes_on, {da_next.data() + from * n, goes_on - from, n});
     run(last, 1, goes_on, to, {});

@@ -9,7 +9,7 @@ namespace {
 // A tile is R rows by P vectors of sums, all in registers. Enough sums must be in flight to hide the latency of a multiply-add,
 // so few rows take many vectors, and where there are not as many columns, C sums share the work of one.
 constexpr int tile_rows = registers == 32 ? 8 : 6;
-constexpr int narrow_rows = registers == 32 ? 4 : 3;  // where C > 1
+constexpr int narrow_rows = registers == 32 ? 4 : 3;                                                   // where C > 1
 template <int R> constexpr int most_wide = (registers - R - 1) / R < 7 ? (registers - R - 1) / R : 7;  // for R <= 3, at least 4
 
 constexpr Index long_row = 384;  // columns, from which on the rows of a window do not stay in near memory
@@ -150,7 +150,8 @@ template <class T, int R, int P> void outer_tile(const Outer<T>& s, Index from, 
 // tile.template at<R, P>(row, column, left) over a rows x columns matrix: rows in near equal tiles, so that none is thin beside
 // others; columns outside, so that a panel is read from near memory by one tile of rows after another; backwards every other time,
 // because the panels that were read last are still in nearer memory. Few rows go in tiles of 4 vectors, the last of up to 7.
-template <class T, int R, class Tile> [[gnu::always_inline]] inline void columns_of(const Tile& tile, Index columns, bool backwards) {
+template <class T, int R, class Tile> [[gnu::always_inline]] inline void columns_of(const Tile& tile, Index columns,
+                                                                                    bool backwards) {
   constexpr Index B = 4;
   const Index all = vectors<T>(columns), tiles = all < B ? 1 : all / B;
   for (Index i = 0; i < tiles; ++i) {
@@ -166,9 +167,15 @@ template <class T, int R, class Tile> [[gnu::always_inline]] inline void columns
       case 2: tile.template at<R, 2>(0, j, columns - j); break;
       case 3: tile.template at<R, 3>(0, j, columns - j); break;
       case 4: tile.template at<R, 4>(0, j, columns - j); break;
-      case 5: if constexpr (most_wide<R> >= 5) tile.template at<R, 5>(0, j, columns - j); break;
-      case 6: if constexpr (most_wide<R> >= 6) tile.template at<R, 6>(0, j, columns - j); break;
-      case 7: if constexpr (most_wide<R> >= 7) tile.template at<R, 7>(0, j, columns - j); break;
+      case 5:
+        if constexpr (most_wide<R> >= 5) tile.template at<R, 5>(0, j, columns - j);
+        break;
+      case 6:
+        if constexpr (most_wide<R> >= 6) tile.template at<R, 6>(0, j, columns - j);
+        break;
+      case 7:
+        if constexpr (most_wide<R> >= 7) tile.template at<R, 7>(0, j, columns - j);
+        break;
     }
   }
 }

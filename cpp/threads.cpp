@@ -32,7 +32,7 @@ void pause() {
 }
 
 constexpr int pauses_before_sleep = 2000;  // about 50 microseconds
-constexpr int pauses_in_call = 10'000;    // where the caller is known to come back with more
+constexpr int pauses_in_call = 10'000;     // where the caller is known to come back with more
 
 class Pool {
  public:

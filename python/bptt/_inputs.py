@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
-from numpy.typing import ArrayLike, DTypeLike, NDArray
+from numpy.typing import ArrayLike, NDArray
 
 Array = NDArray[Any]
 Form = Literal["single", "batch", "list"]
@@ -75,7 +75,7 @@ class Sequences:
     def batch(self) -> int:
         return len(self.lengths)
 
-    def empty(self, width: int, dtype: DTypeLike) -> Array | list[Array]:
+    def empty(self, width: int, dtype: np.dtype[Any]) -> Array | list[Array]:
         """Memory for a result with a row of `width` at every step; 0 where no step is."""
         if self.form == "list":
             return [np.empty((length, width), dtype) for length in self.lengths]
@@ -89,7 +89,7 @@ class Sequences:
         """A result with one row a sequence, in the form that came in."""
         return rows[0] if self.form == "single" else rows
 
-    def every_step(self, name: str, value: Any, width: int | None, dtype: DTypeLike) -> Array | list[Array]:
+    def every_step(self, name: str, value: Any, width: int | None, dtype: np.dtype[Any]) -> Array | list[Array]:
         """An argument with a row of `width` (None: one number) at every step, beside the sequences of x."""
         tail = () if width is None else (width,)
         if self.form == "list":
@@ -111,7 +111,7 @@ class Sequences:
             check_shape(name, array, (self.tau, self.batch, *tail))
         return rows_in_place(array, 2)
 
-    def one_row(self, name: str, value: Any, width: int | None, dtype: DTypeLike) -> Array:
+    def one_row(self, name: str, value: Any, width: int | None, dtype: np.dtype[Any]) -> Array:
         """An argument with one row of `width` (None: one number) a sequence."""
         tail = () if width is None else (width,)
         array = as_array(name, value, dtype)
