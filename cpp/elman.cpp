@@ -50,6 +50,8 @@ template <class T> class Elman {
     if (net.input == Input::real) {
       U_transposed = pack_transposed<T>(k, p.U, call.threads());
       x_window = Array<T>(timeline.largest * net.n_in);
+      x_is_dense = is_dense(x, timeline, net.n_in);
+      reads_x_in_place = x_is_dense && net.n_in % k.lanes == 0;  // kernels may read to the end of a row's last vector
     } else {
       token_window = Array<std::int32_t>(timeline.largest);
       if (net.n_in <= timeline.stored) make_token_table();
@@ -163,7 +165,7 @@ template <class T> class Elman {
       if (every_step && large(V_transposed)) multiply(p.c, h, V_transposed, d_o);
       pieces(*w, [&](Index from, Index to) {
         const Index rows = to - from;
-        if (net.input == Input::real) gather(x, *w, net.n_in, from, to, x_window.data());
+        if (net.input == Input::real && !reads_x_in_place) gather(x, *w, net.n_in, from, to, x_window.data());
         if (net.input == Input::token) gather_indices(tokens, *w, 0, net.n_in - 1, from, to, token_window.data());
         if (!every_step) return;
         if (!large(V_transposed)) outputs(h.middle_rows(from, rows), d_o.middle_rows(from, rows));
@@ -323,13 +325,12 @@ template <class T> class Elman {
   // h(t) of the window, from h(t-1) of the step before it.
   void states(const Window& w, Matrix<const T> before, Matrix<T> h) {
     const bool real = net.input == Input::real;
-    const bool dense = real && is_dense(x, timeline, net.n_in);
     const bool start_in_place =
         real ? ahead(w, U_transposed) : !has_token_table();  // h holds a(t) - W h(t-1) when its step is taken
-    const Matrix<const T> x_w(dense ? x(w.begin, 0) : x_window.data(), w.size(), net.n_in);
+    const Matrix<const T> x_w(x_is_dense ? x(w.begin, 0) : x_window.data(), w.size(), net.n_in);
     const auto fetch = [&](Index from, Index to) {
       if (!real) gather_indices(tokens, w, 0, net.n_in - 1, from, to, token_window.data());
-      if (real && !dense) gather(x, w, net.n_in, from, to, x_window.data());
+      if (real && !x_is_dense) gather(x, w, net.n_in, from, to, x_window.data());
     };
     if (start_in_place || by_columns(w)) {
       pieces(w, [&](Index from, Index to) {
@@ -443,7 +444,8 @@ template <class T> class Elman {
     }
 
     void add(const Window& w, Matrix<const T> da, std::vector<Outer<T>>& products) const {
-      if (real) product.add(da, Matrix<const T>(e.x_window.data(), w.size(), e.net.n_in), products);
+      const T* const x = e.reads_x_in_place ? e.x(w.begin, 0) : e.x_window.data();
+      if (real) product.add(da, Matrix<const T>(x, w.size(), e.net.n_in), products);
     }
 
     void add_tokens(const Window& w, Matrix<const T> da) const {
@@ -493,6 +495,7 @@ template <class T> class Elman {
   const Call call;
 
   Rows<const T> x;
+  bool x_is_dense = false, reads_x_in_place = false;
   Rows<const std::int64_t> tokens;
   Batch<T> sorted;  // what the losses read
   Packed<T> U_transposed, W_transposed, V_transposed, U_packed, W_packed, V_packed;
