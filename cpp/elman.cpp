@@ -158,6 +158,7 @@ template <class T> class Elman {
       run(products, {{d_o, d.c}});
     }
 
+    const bool far = double(segments.longest) * double(bytes_per_row) > 4 * near_memory;
     const auto back_through = [&](const Window* w, Matrix<const T> before, Matrix<const T> h) {
       const Matrix<T> d_o = o_window.matrix(w->size(), net.n_out), da = da_window.matrix(w->size(), n);
       const bool every_step = net.readout == Readout::all;
@@ -170,6 +171,7 @@ template <class T> class Elman {
         if (!every_step) return;
         if (!large(V_transposed)) outputs(h.middle_rows(from, rows), d_o.middle_rows(from, rows));
         losses(*w, from, to, d_o, true);
+        if (far && h.data - store.data() >= w->size() * n) prefetch(h.row(from) - w->size() * n, rows * n);
         if (ahead(*w, V_packed) && !large(V_packed))
           Sum<T>(k).from(zero.data()).plus(d_o.middle_rows(from, rows), V_packed).into(da.middle_rows(from, rows));
       });
@@ -366,6 +368,11 @@ template <class T> class Elman {
       if (t == 0) run(t++, 1, before.middle_rows(share.row_from, rows));
       if (t < share.last) run(t, share.last - t, h.middle_rows((t - 1) * w.rows + share.row_from, rows));
     });
+  }
+
+  // What the window before this one will read.
+  static void prefetch(const T* from, Index count) {
+    for (Index i = 0; i < count; i += Index(alignment / sizeof(T))) __builtin_prefetch(from + i, 0, 2);
   }
 
   // o(t) = c + V h(t)
