@@ -86,26 +86,27 @@ template <class T, int R, int P, int C> void affine_tile(const Affine<T>& s, Ind
   if (s.product[0].depth > 0) accumulate<T, R, P, C>(sums, s.product[0], row, column);
   if (s.product[1].depth > 0) accumulate<T, R, P, C>(sums, s.product[1], row, column);
 
-  const auto finish = [&](Vector<T> sum, int r, int p) __attribute__((always_inline)) {
-    const Index width = p == P - 1 ? last : lanes<T>;
-    if (s.activation == Activation::tanh) sum = tanh<T>(sum);
+  Vector<T> values[R * P];  // a copy that may live in memory, so that the sums need not
+#pragma GCC unroll 8
+  for (int r = 0; r < R; ++r)
+#pragma GCC unroll 8
+    for (int p = 0; p < P; ++p) values[r * P + p] = sums[r][p];
+  if (s.activation == Activation::tanh) {  // several at a time: each takes long, and none waits for another
+#pragma GCC unroll 4
+    for (int i = 0; i < R * P; ++i) values[i] = tanh<T>(values[i]);
+  }
+  const auto finish = [&](int r, int p, Index width) __attribute__((always_inline)) {
+    Vector<T> value = values[r * P + p];
     if (s.activation == Activation::tanh_derivative) {
       const Vector<T> h_rp = load_first(h + r * s.h_stride + p * lanes<T>, width);
-      sum = sum * fma(-h_rp, h_rp, broadcast(T(1)));
+      value = value * fma(-h_rp, h_rp, broadcast(T(1)));
     }
-    store_first(out + r * s.out_stride + p * lanes<T>, sum, width);
+    store_first(out + r * s.out_stride + p * lanes<T>, value, width);
   };
-  if constexpr (R == 1) {  // the next step waits for this one
+  for (int r = 0; r < R; ++r) {
 #pragma GCC unroll 8
-    for (int p = 0; p < P; ++p) finish(sums[0][p], 0, p);
-  } else {
-    Vector<T> values[R * P];  // a copy that may live in memory, so that the sums need not
-#pragma GCC unroll 8
-    for (int r = 0; r < R; ++r)
-#pragma GCC unroll 8
-      for (int p = 0; p < P; ++p) values[r * P + p] = sums[r][p];
-    for (int r = 0; r < R; ++r)
-      for (int p = 0; p < P; ++p) finish(values[r * P + p], r, p);
+    for (int p = 0; p < P - 1; ++p) finish(r, p, lanes<T>);
+    finish(r, P - 1, last);
   }
 }
 
