@@ -249,12 +249,12 @@ template <class T> class Elman {
     parallel(count, threads, [&](Index i) { work(w.size() * i / count, w.size() * (i + 1) / count); });
   }
 
-  // out = start + A B over all rows, of a window or of a batch: in blocks of rows that stay in near memory, and of columns, so that
-  // each thread reads its own part of B.
+  // out = start + A B over all rows, of a window or of a batch: in blocks of rows, read again for every panel and so no larger than
+  // what the cores share, and of columns, so that each thread reads its own part of B.
   void multiply(const T* start, Matrix<const T> a, const Packed<T>& b, Matrix<T> out) const {
     const int threads = threads_for(double(a.rows) * double(b.depth) * double(b.columns));
     const Index panels = (b.columns + k.panel - 1) / k.panel, parts = std::clamp<Index>(panels / 2, 1, threads);
-    const Index blocks = 1 + Index(double(a.rows) * double(b.depth) * sizeof(T) / (near_memory / 2));
+    const Index blocks = 1 + Index(double(a.rows) * double(b.depth) * sizeof(T) / (near_memory * 2));
     parallel(blocks * parts, threads, [&](Index i) {
       const Index from = a.rows * (i / parts) / blocks, to = a.rows * (i / parts + 1) / blocks, part = i % parts;
       Sum<T> sum(k);

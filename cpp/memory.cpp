@@ -55,7 +55,7 @@ void give_back_small(void* block, int size_class) {
 // ---- Large blocks: on large pages where the system has them; those given back last are kept, for all threads ----
 
 constexpr std::size_t large_page = 2 << 20;
-constexpr std::size_t most_kept_bytes = 64 << 20;
+constexpr std::size_t most_kept_bytes = 128 << 20;
 
 // Before the memory that a caller sees.
 struct alignas(alignment) Header {
