@@ -23,6 +23,9 @@ constexpr std::size_t most_kept(int size_class) { return size_class <= 8 ? 24 : 
 struct Kept {
   std::vector<void*> blocks[classes];
   bool open = true;
+  Kept() {
+    for (int size_class = 0; size_class < classes; ++size_class) blocks[size_class].reserve(most_kept(size_class));
+  }
   ~Kept() {
     open = false;
     for (auto& list : blocks)
@@ -66,6 +69,8 @@ struct KeptLarge {
   std::mutex mutex;  // who does not get it at once does without what is kept: so no fork can leave it locked for good
   std::vector<Header*> blocks;
   std::size_t bytes = 0;
+
+  KeptLarge() { blocks.reserve(most_kept_bytes / large_page); }  // so that nothing is allocated where memory is given back
 
   Header* remove(std::size_t i) {
     Header* const block = blocks[i];

@@ -33,6 +33,8 @@ void pause() {
 
 constexpr int pauses_before_sleep = 2000;  // about 50 microseconds
 constexpr int pauses_in_call = 10'000;     // where the caller is known to come back with more
+constexpr int pauses_in_meeting = 400;     // a member that comes later may have no processor
+constexpr int pauses_for_members = 800;    // who is awake comes at once
 
 class Pool {
  public:
@@ -179,13 +181,16 @@ void run_tasks(Index count, int threads, void (*task)(void*, Index), void* conte
   for (Index i = 0; i < count; ++i) task(context, i);
 }
 
-// Waits until `done`: first at full speed, then politely, then giving way to threads that have no processor.
+// Waits until `done`: first at full speed, then politely, and soon giving way: whoever is waited for may have no processor.
 template <class Done> static void wait_until(const Done& done) {
-  for (int tries = 0; !done(); ++tries)
-    if (tries > pauses_in_call)
+  for (int tries = 0; !done();) {
+    if (tries >= pauses_in_meeting) {
       std::this_thread::yield();
-    else if (tries > 100)
-      pause();
+      continue;
+    }
+    if (tries > 100) pause();
+    ++tries;
+  }
 }
 
 int Team::join() {
@@ -197,7 +202,7 @@ int Team::join() {
 
 int Team::size(int awaited) {
   if (awaited > 0) {
-    for (int tries = 0; joined_.load() < awaited && tries < pauses_before_sleep; ++tries) pause();
+    for (int tries = 0; joined_.load() < awaited && tries < pauses_for_members; ++tries) pause();
     size_.store(joined_.exchange(-1));
   }
   wait_until([&] { return size_.load(std::memory_order_acquire) > 0; });
