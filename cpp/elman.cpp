@@ -12,6 +12,7 @@
 #include "products.hpp"
 #include "readout.hpp"
 #include "threads.hpp"
+#include "tokens.hpp"
 
 namespace bptt {
 namespace {
@@ -133,7 +134,9 @@ template <class T> class Elman {
     const WeightGradient<T> dW(k, d.W), dV(k, d.V);
     std::fill_n(d.b, n, T(0));
     std::fill_n(d.c, net.n_out, T(0));
-    const InputGradient dU(*this, d.U);
+    const bool real = net.input == Input::real;
+    const WeightGradient<T> dU(k, real ? d.U : Matrix<T>(d.U.data, 0, 0));
+    TokenGradient<T> dU_of_tokens(k, real ? Matrix<T>(d.U.data, 0, 0) : d.U, timeline.largest, has_token_table());
     W_packed = pack<T>(k, p.W, call.threads());
     V_packed = pack<T>(k, p.V, call.threads());
     da_window = Array<T>(timeline.largest * n);
@@ -166,8 +169,8 @@ template <class T> class Elman {
       if (every_step && large(V_transposed)) multiply(p.c, h, V_transposed, d_o);
       pieces(*w, [&](Index from, Index to) {
         const Index rows = to - from;
-        if (net.input == Input::real && !reads_x_in_place) gather(x, *w, net.n_in, from, to, x_window.data());
-        if (net.input == Input::token) gather_indices(tokens, *w, 0, net.n_in - 1, from, to, token_window.data());
+        if (real && !reads_x_in_place) gather(x, *w, net.n_in, from, to, x_window.data());
+        if (!real) gather_indices(tokens, *w, 0, net.n_in - 1, from, to, token_window.data());
         if (!every_step) return;
         if (!large(V_transposed)) outputs(h.middle_rows(from, rows), d_o.middle_rows(from, rows));
         losses(*w, from, to, d_o, true);
@@ -201,9 +204,10 @@ template <class T> class Elman {
         dV.add(do_blocks, h_blocks, w->rows, w->size(), products);
       else if (every_step)
         dV.add(d_o, h, products);
-      dU.add(*w, da, products);
+      const T* const x_w = reads_x_in_place ? x(w->begin, 0) : x_window.data();
+      if (real) dU.add(da, Matrix<const T>(x_w, w->size(), net.n_in), products);
       run(products, {{da, d.b}, {every_step ? d_o : Matrix<const T>(), d.c}});
-      if (net.input == Input::token) dU.add_tokens(*w, da);
+      if (!real) dU_of_tokens.add(token_window.data(), da);
       if (dx.given()) {
         multiply(zero.data(), da, U_packed, dx_window.matrix(w->size(), net.n_in));
         pieces(*w, [&](Index from, Index to) { scatter(dx_window.data(), *w, net.n_in, from, to, dx); });
@@ -224,6 +228,7 @@ template <class T> class Elman {
     dW.finish();
     dV.finish();
     dU.finish();
+    dU_of_tokens.finish();
     const Matrix<T> dh0 = da_window.matrix(timeline.batch, n);  // dL/dh(0) = W^T da(1)
     multiply(zero.data(), da_next.matrix(timeline.batch, n), W_packed, dh0);
     scatter(dh0.data, single_step(timeline.batch), n, 0, timeline.batch, timeline.sort(results.h0));
@@ -432,67 +437,6 @@ template <class T> class Elman {
     run(last, 1, goes_on, to, {});
     run(last - 1, share.last - 1, from, to, da.middle_rows(last * w.rows + from, to - from));
   }
-
-  // dU: a product with x(t); for tokens the sum of da(t) over the steps of each token, in that token's column.
-  class InputGradient {
-   public:
-    InputGradient(const Elman& elman, Matrix<T> dU)
-        : e(elman), U(dU), real(e.net.input == Input::real), product(e.k, real ? dU : Matrix<T>(dU.data, 0, 0)) {
-      if (real) return;
-      std::fill_n(dU.data, dU.rows * dU.cols, T(0));
-      head.assign(std::size_t(dU.cols), -1);
-      next.resize(std::size_t(e.timeline.largest));
-      steps.resize(next.size());
-      sum = Array<T>(dU.rows);
-      if (e.has_token_table()) {
-        table = Array<T>(dU.rows * dU.cols);
-        std::fill_n(table.data(), dU.rows * dU.cols, T(0));
-      }
-    }
-
-    void add(const Window& w, Matrix<const T> da, std::vector<Outer<T>>& products) const {
-      const T* const x = e.reads_x_in_place ? e.x(w.begin, 0) : e.x_window.data();
-      if (real) product.add(da, Matrix<const T>(x, w.size(), e.net.n_in), products);
-    }
-
-    void add_tokens(const Window& w, Matrix<const T> da) const {
-      // The steps of a token, in order, as a list: head[token], next[head[token]], ...
-      const std::int32_t* token = e.token_window.data();
-      for (Index r = w.size() - 1; r >= 0; --r) {
-        next[std::size_t(r)] = head[std::size_t(token[r])];
-        head[std::size_t(token[r])] = std::int32_t(r);
-      }
-      for (Index r = 0; r < w.size(); ++r) {
-        std::int32_t& first = head[std::size_t(token[r])];
-        if (first < 0) continue;
-        Index count = 0;
-        for (std::int32_t i = first; i >= 0; i = next[std::size_t(i)]) steps[std::size_t(count++)] = i;
-        first = -1;
-        if (e.has_token_table()) {
-          e.k.add_rows(da.data, da.stride, steps.data(), count, e.n, table.data() + token[r] * e.n);
-        } else {
-          std::fill_n(sum.data(), e.n, T(0));
-          e.k.add_rows(da.data, da.stride, steps.data(), count, e.n, sum.data());
-          for (Index j = 0; j < e.n; ++j) U(j, token[r]) += sum[j];
-        }
-      }
-    }
-
-    void finish() const {
-      if (real) return product.finish();
-      if (!e.has_token_table()) return;
-      for (Index j = 0; j < U.rows; ++j)
-        for (Index token = 0; token < U.cols; ++token) U(j, token) = table[token * U.rows + j];
-    }
-
-   private:
-    const Elman& e;
-    Matrix<T> U;
-    bool real;
-    WeightGradient<T> product;
-    mutable std::vector<std::int32_t> head, next, steps;
-    Array<T> table, sum;
-  };
 
   const Network& net;
   const Kernels<T>& k;

@@ -24,14 +24,13 @@ def as_array(name: str, value: ArrayLike, dtype: np.dtype[Any]) -> Array:
         array = np.asarray(value)
     except ValueError as error:
         raise ValueError(f"{name}: expected an array, got rows of different lengths ({error})") from None
-    wanted = np.dtype(dtype)
-    if array.dtype != wanted:
+    if array.dtype != dtype:
         empty = array.size == 0 and array.dtype == np.float64  # what np.array([]) is: its shape tells what is wrong
-        if not empty and not np.can_cast(array.dtype, wanted, "same_kind"):
-            raise TypeError(f"{name}: expected {wanted} or what converts to it safely, got {array.dtype}")
-        if array.dtype == np.uint64 and array.size and int(array.max()) > np.iinfo(np.int64).max and wanted == np.int64:
-            raise ValueError(f"{name}: expected values that fit {wanted}, got {int(array.max())}")
-        array = array.astype(wanted)
+        if not empty and not np.can_cast(array.dtype, dtype, "same_kind"):
+            raise TypeError(f"{name}: expected {dtype} or what converts to it safely, got {array.dtype}")
+        if array.dtype == np.uint64 and array.size and int(array.max()) > np.iinfo(np.int64).max and dtype == np.int64:
+            raise ValueError(f"{name}: expected values that fit {dtype}, got {int(array.max())}")
+        array = array.astype(dtype)
     return array
 
 

@@ -1,0 +1,65 @@
+// dL/dU where the input is tokens: each step's da(t) is added to its token's column. Knows no recurrence.
+#pragma once
+
+#include <algorithm>
+#include <vector>
+
+#include "kernels.hpp"
+#include "matrix.hpp"
+
+namespace bptt {
+
+/// dU [n_hidden, n_in], window after window. With `table`, sums are collected in one row per token and turned at the end: worth it
+/// where there are no more tokens than steps. A dU of no columns: nothing to do.
+template <class T> class TokenGradient {
+ public:
+  TokenGradient(const Kernels<T>& k, Matrix<T> dU, Index largest_window, bool table)
+      : k_(k), U_(dU), head_(std::size_t(dU.cols), -1), has_table_(table) {
+    if (dU.cols == 0) return;
+    std::fill_n(dU.data, dU.rows * dU.cols, T(0));
+    next_.resize(std::size_t(largest_window));
+    steps_.resize(next_.size());
+    sum_ = Array<T>(dU.rows);
+    if (!table) return;
+    table_ = Array<T>(dU.rows * dU.cols);
+    std::fill_n(table_.data(), dU.rows * dU.cols, T(0));
+  }
+
+  /// Row r of da belongs to token[r].
+  void add(const std::int32_t* token, Matrix<const T> da) {
+    // The steps of a token, in order, as a list: head[token], next[head[token]], ...
+    for (Index r = da.rows - 1; r >= 0; --r) {
+      next_[std::size_t(r)] = head_[std::size_t(token[r])];
+      head_[std::size_t(token[r])] = std::int32_t(r);
+    }
+    for (Index r = 0; r < da.rows; ++r) {
+      std::int32_t& first = head_[std::size_t(token[r])];
+      if (first < 0) continue;
+      Index count = 0;
+      for (std::int32_t i = first; i >= 0; i = next_[std::size_t(i)]) steps_[std::size_t(count++)] = i;
+      first = -1;
+      if (has_table_) {
+        k_.add_rows(da.data, da.stride, steps_.data(), count, U_.rows, table_.data() + token[r] * U_.rows);
+      } else {
+        std::fill_n(sum_.data(), U_.rows, T(0));
+        k_.add_rows(da.data, da.stride, steps_.data(), count, U_.rows, sum_.data());
+        for (Index j = 0; j < U_.rows; ++j) U_(j, token[r]) += sum_[j];
+      }
+    }
+  }
+
+  void finish() const {
+    if (!has_table_) return;
+    for (Index j = 0; j < U_.rows; ++j)
+      for (Index token = 0; token < U_.cols; ++token) U_(j, token) = table_[token * U_.rows + j];
+  }
+
+ private:
+  const Kernels<T>& k_;
+  Matrix<T> U_;
+  std::vector<std::int32_t> head_, next_, steps_;
+  Array<T> table_, sum_;
+  bool has_table_;
+};
+
+}  // namespace bptt
