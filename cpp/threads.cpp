@@ -31,10 +31,10 @@ void pause() {
 #endif
 }
 
-constexpr int pauses_before_sleep = 2000;  // about 50 microseconds
-constexpr int pauses_in_call = 10'000;     // where the caller is known to come back with more
-constexpr int pauses_in_meeting = 400;     // a member that comes later may have no processor
-constexpr int pauses_for_members = 800;    // who is awake comes at once
+constexpr int pauses_before_sleep = 400;  // about 10 microseconds
+constexpr int pauses_in_call = 10'000;    // where the caller is known to come back with more
+constexpr int pauses_in_meeting = 400;    // a member that comes later may have no processor
+constexpr int pauses_for_members = 800;   // who is awake comes at once
 
 class Pool {
  public:
