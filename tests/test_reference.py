@@ -6,22 +6,20 @@ import ast
 import copy
 import math
 import random
-from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any, NamedTuple, get_args
 
 import pytest
 
 from bptt import reference
 from bptt.reference import Input, Output, Parameters, Readout
+from differences import ROUNDING, assert_central_differences, assert_sum_of, flat, matrix, vector
 
 N_IN, N_HIDDEN, N_OUT, TAU = 3, 2, 4, 5  # all different, so that no matrix can be transposed unseen, save W
 
 INPUTS: tuple[Input, ...] = get_args(Input)
 OUTPUTS: tuple[Output, ...] = get_args(Output)
 READOUTS: tuple[Readout, ...] = get_args(Readout)
-
-# Values worked out by hand: an expression of some tens of operations, each off by half of eps = 2.2e-16 at most.
-ROUNDING = 1e-14
 
 
 class Problem(NamedTuple):
@@ -39,14 +37,6 @@ class Problem(NamedTuple):
 
     def loss_and_gradients(self) -> tuple[float, reference.Gradients]:
         return reference.loss_and_gradients(self.parameters, self.x, self.y, self.h0, self.weight, **self.options)
-
-
-def vector(rng: random.Random, n: int) -> list[float]:
-    return [rng.uniform(-1.0, 1.0) for _ in range(n)]
-
-
-def matrix(rng: random.Random, rows: int, columns: int) -> list[list[float]]:
-    return [vector(rng, columns) for _ in range(rows)]
 
 
 def random_parameters(rng: random.Random) -> Parameters:
@@ -83,55 +73,35 @@ def still(c: list[float], tau: int = 1) -> tuple[Parameters, list[list[float]]]:
     return zeros, [[0.0]] * tau
 
 
-def entries(nested: list[Any]) -> Iterator[tuple[list[float], int]]:
-    """The place of every float in nested lists."""
-    for i, element in enumerate(nested):
-        if isinstance(element, list):
-            yield from entries(element)
-        else:
-            yield nested, i
-
-
-def flat(nested: list[Any]) -> list[float]:
-    return [row[i] for row, i in entries(nested)]
-
-
-def central_differences(loss: Callable[[], float], nested: list[Any]) -> list[float]:
-    """Of fourth order: two central differences, combined so that the third derivative cancels."""
-    step = 3e-4
-    differences = []
-    for row, i in entries(nested):
-        kept = row[i]
-        at = {}
-        for k in (-2, -1, 1, 2):
-            row[i] = kept + k * step
-            at[k] = loss()
-        row[i] = kept
-        differences.append((8.0 * (at[1] - at[-1]) - (at[2] - at[-2])) / (12.0 * step))
-    return differences
-
-
 @pytest.mark.parametrize("readout", READOUTS)
 @pytest.mark.parametrize("output", OUTPUTS)
 @pytest.mark.parametrize("input", INPUTS)
-@pytest.mark.parametrize("tau", [1, TAU])
-def test_gradients_are_central_differences(input: Input, output: Output, readout: Readout, tau: int) -> None:
+@pytest.mark.parametrize(
+    ("tau", "reset"),
+    [
+        (1, None),
+        (TAU, None),
+        (1, [True]),
+        (TAU, [True, False, False, False, False]),
+        (TAU, [False, True, False, True, False]),
+    ],
+)
+def test_gradients_are_central_differences(
+    input: Input, output: Output, readout: Readout, tau: int, reset: list[bool] | None
+) -> None:
     problem = random_problem(input, output, readout, tau=tau)
+    problem.options["reset"] = reset
     value, gradients = problem.loss_and_gradients()
     assert value == problem.loss()
-    assert value > 0.1  # there is something to differentiate
-    pairs = {letter: (getattr(problem.parameters, letter), getattr(gradients, letter)) for letter in "UWbVc"}
-    pairs["h0"] = (problem.h0, gradients.h0)
-    if input == "real":
-        pairs["x"] = (problem.x, gradients.x)
-    else:
+    zero = set()  # what nothing depends on
+    if reset is not None:
+        zero |= {"h0"} if reset[0] or readout == "last" else set()
+        zero |= {"W"} if tau == 1 else set()
+    variables = {**vars(problem.parameters), "h0": problem.h0, "x": problem.x}
+    if input == "token":
         assert gradients.x is None
-    for letter, (variable, gradient) in pairs.items():
-        expected = central_differences(problem.loss, variable)
-        assert max(map(abs, expected)) > 1e-5, letter  # far above the tolerance, or nothing would be tested
-        # A loss below 30 is rounded to 4e-15, which over the step, 3e-4, is 1e-11; what the differences leave out is
-        # step^4 / 30 times a fifth derivative, of which the largest here, near 2e5, makes 5e-11. Twice that is allowed.
-        assert flat(gradient) == pytest.approx(expected, rel=0.0, abs=1e-10), letter
+        del variables["x"]
+    assert_central_differences(problem.loss, variables, vars(gradients), zero)
 
 
 def test_one_unit_by_hand() -> None:
@@ -297,6 +267,39 @@ def test_states_can_be_carried_on() -> None:
     )
 
 
+@pytest.mark.parametrize("output", OUTPUTS)
+@pytest.mark.parametrize("input", INPUTS)
+def test_reset_is_the_start_of_another_sequence(input: Input, output: Output) -> None:
+    whole = random_problem(input, output, "all")
+    first, second = (
+        whole._replace(x=whole.x[part], y=whole.y[part], weight=whole.weight[part], h0=h0)
+        for part, h0 in ((slice(3), whole.h0), (slice(3, TAU), [0.0] * N_HIDDEN))
+    )
+    runs = [reference.forward(p.parameters, p.x, p.h0, **p.options) for p in (first, second)]
+    parts = [p.loss_and_gradients() for p in (first, second)]
+    whole.options["reset"] = [False, False, False, True, False]
+    run = reference.forward(whole.parameters, whole.x, whole.h0, **whole.options)
+    loss, gradients = whole.loss_and_gradients()
+    assert run == tuple(a + b for a, b in zip(*runs, strict=True))
+    assert_sum_of(parts, loss, gradients)
+    assert gradients.h0 == parts[0][1].h0
+    assert (gradients.x or []) == [dx_t for _, g in parts for dx_t in g.x or []]
+
+
+def test_reset_forgets_even_what_is_not_a_number() -> None:
+    problem = random_problem("real", "linear", "all")
+    problem.x[0][0] = math.nan
+    run = reference.forward(problem.parameters, problem.x, problem.h0, reset=[False, True, False, False, False])
+    assert all(map(math.isnan, run.h[0]))
+    assert all(map(math.isfinite, flat(run.h[1:])))
+
+
+def test_reset_nowhere_is_no_reset() -> None:
+    problem = random_problem("real", "sigmoid", "all")
+    nowhere = problem._replace(options={**problem.options, "reset": [False] * TAU})
+    assert nowhere.loss_and_gradients() == problem.loss_and_gradients()
+
+
 @pytest.mark.parametrize("readout", READOUTS)
 @pytest.mark.parametrize("output", OUTPUTS)
 @pytest.mark.parametrize("input", INPUTS)
@@ -306,15 +309,15 @@ def test_batch_is_the_sum_of_its_sequences(input: Input, output: Output, readout
         random_problem(input, output, readout, seed=tau, tau=tau)._replace(parameters=parameters) for tau in (4, 1, 5)
     ]
     _, xs, ys, h0s, weights, _ = map(list, zip(*problems, strict=True))
-    loss, gradients = reference.batch_loss_and_gradients(parameters, xs, ys, h0s, weights, **problems[0].options)
-    losses, each = zip(*(problem.loss_and_gradients() for problem in problems), strict=True)
-    assert loss == pytest.approx(sum(losses), rel=ROUNDING)
-    for letter in "UWbVc":
-        terms = zip(*(flat(getattr(g, letter)) for g in each), strict=True)
-        # Sums of three: entries of order 1 that may cancel, hence absolute.
-        assert flat(getattr(gradients, letter)) == pytest.approx([sum(t) for t in terms], rel=0.0, abs=ROUNDING)
-    assert gradients.h0 == [g.h0 for g in each]
-    assert gradients.x == ([g.x for g in each] if input == "real" else None)
+    resets = [[False, False, True, False], None, [False, False, False, True, False]]
+    options = problems[0].options.copy()
+    loss, gradients = reference.batch_loss_and_gradients(parameters, xs, ys, h0s, weights, **options, resets=resets)
+    for problem, reset in zip(problems, resets, strict=True):
+        problem.options["reset"] = reset
+    each = [problem.loss_and_gradients() for problem in problems]
+    assert_sum_of(each, loss, gradients)
+    assert gradients.h0 == [g.h0 for _, g in each]
+    assert gradients.x == ([g.x for _, g in each] if input == "real" else None)
 
 
 def test_batch_defaults() -> None:
@@ -364,6 +367,8 @@ def test_nonsense_is_refused() -> None:
         reference.forward(parameters, [[0.0] * (N_IN + 1)])
     with pytest.raises(ValueError, match=r"shorter|longer"):
         reference.forward(parameters, x, [0.0] * (N_HIDDEN + 1))
+    with pytest.raises(ValueError, match=r"shorter|longer"):
+        reference.forward(parameters, x, reset=[False])
     with pytest.raises(ValueError, match='expected "all" or "last"'):
         reference.forward(parameters, x, readout="first")  # type: ignore[arg-type]
     with pytest.raises(KeyError, match="one-hot"):
@@ -374,13 +379,17 @@ def test_nonsense_is_refused() -> None:
 
 def test_imports_nothing_but_the_language() -> None:
     assert reference.__file__ is not None
-    with open(reference.__file__, encoding="utf-8") as file:
-        tree = ast.parse(file.read())
-    imported = set()
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            imported |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom):
-            imported.add("." * node.level + (node.module or ""))
-    assert imported == {"__future__", "collections.abc", "dataclasses", "math", "typing"}
-    assert not {"__import__", "importlib", "eval", "exec"} & {n.id for n in ast.walk(tree) if isinstance(n, ast.Name)}
+    files = list(Path(reference.__file__).parent.glob("*.py"))
+    own = {f".{file.stem}" for file in files}
+    assert own == {".__init__", ".elman", ".shared"}
+    for file in files:
+        tree = ast.parse(file.read_text(encoding="utf-8"))
+        imported = set()
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Import):
+                imported |= {alias.name for alias in node.names}
+            elif isinstance(node, ast.ImportFrom):
+                imported.add("." * node.level + (node.module or ""))
+        assert imported <= own | {"__future__", "collections.abc", "dataclasses", "math", "typing"}
+        names = {n.id for n in ast.walk(tree) if isinstance(n, ast.Name)}
+        assert not {"__import__", "importlib", "eval", "exec"} & names

@@ -1,0 +1,54 @@
+"""The chapter in pure Python, one equation a line; it must not know the rest of the package, nor NumPy.
+
+The recurrent networks of *Deep Learning* (Goodfellow, Bengio, Courville, 2016) for ONE sequence; the numbers beside the
+lines are its equations. ``elman.py`` is figures 10.3 and 10.5 (`forward`, `loss`, `loss_and_gradients`), ``shared.py``
+what it is made of. Nothing given is ever changed.
+"""
+
+from __future__ import annotations
+
+from .elman import (
+    BatchGradients,
+    Gradients,
+    Readout,
+    batch_loss_and_gradients,
+    forward,
+    loss,
+    loss_and_gradients,
+)
+from .shared import (
+    Input,
+    Matrix,
+    Output,
+    Parameters,
+    Run,
+    Target,
+    Vector,
+    linear_loss,
+    sigmoid,
+    sigmoid_loss,
+    softmax,
+    softmax_loss,
+)
+
+__all__ = [
+    "BatchGradients",
+    "Gradients",
+    "Input",
+    "Matrix",
+    "Output",
+    "Parameters",
+    "Readout",
+    "Run",
+    "Target",
+    "Vector",
+    "batch_loss_and_gradients",
+    "forward",
+    "linear_loss",
+    "loss",
+    "loss_and_gradients",
+    "sigmoid",
+    "sigmoid_loss",
+    "softmax",
+    "softmax_loss",
+]
