@@ -1,8 +1,9 @@
 """The chapter in pure Python, one equation a line; it must not know the rest of the package, nor NumPy.
 
 The recurrent networks of *Deep Learning* (Goodfellow, Bengio, Courville, 2016) for ONE sequence; the numbers beside the
-lines are its equations. ``elman.py`` is figures 10.3 and 10.5 (`forward`, `loss`, `loss_and_gradients`), ``shared.py``
-what it is made of. Nothing given is ever changed.
+lines are its equations. ``elman.py`` is figures 10.3 and 10.5 (`forward`, `loss`, `loss_and_gradients`), ``jordan.py``
+figures 10.4 and 10.6 (`jordan_forward`, `jordan_loss`, `jordan_loss_and_gradients`), ``shared.py`` what both share.
+Nothing given is ever changed.
 """
 
 from __future__ import annotations
@@ -16,6 +17,17 @@ from .elman import (
     loss,
     loss_and_gradients,
 )
+from .jordan import (
+    Feedback,
+    JordanBatchGradients,
+    JordanGradients,
+    forced_steps,
+    jordan_batch_loss_and_gradients,
+    jordan_forward,
+    jordan_loss,
+    jordan_loss_and_gradients,
+)
+from .philox import draws, philox4x32
 from .shared import (
     Input,
     Matrix,
@@ -33,8 +45,11 @@ from .shared import (
 
 __all__ = [
     "BatchGradients",
+    "Feedback",
     "Gradients",
     "Input",
+    "JordanBatchGradients",
+    "JordanGradients",
     "Matrix",
     "Output",
     "Parameters",
@@ -43,10 +58,17 @@ __all__ = [
     "Target",
     "Vector",
     "batch_loss_and_gradients",
+    "draws",
+    "forced_steps",
     "forward",
+    "jordan_batch_loss_and_gradients",
+    "jordan_forward",
+    "jordan_loss",
+    "jordan_loss_and_gradients",
     "linear_loss",
     "loss",
     "loss_and_gradients",
+    "philox4x32",
     "sigmoid",
     "sigmoid_loss",
     "softmax",
