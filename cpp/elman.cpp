@@ -149,7 +149,7 @@ template <class T> class Elman {
     }
     Losses<T> losses(net, k, sorted, std::max(timeline.largest, timeline.batch));
     std::vector<Outer<T>> products;
-    Blocks<T> h_blocks, da_blocks, do_blocks;
+    Blocks<T> h_blocks, da_blocks, do_blocks, x_blocks;
     std::vector<double> window_losses(timeline.windows.size(), 0.0);  // added up from first to last, as loss() does
 
     if (net.readout == Readout::last) {
@@ -183,18 +183,23 @@ template <class T> class Elman {
       steps(*w, [&](const Share& share) { back_through_time(*w, share, h, d_o, da); });
 
       // Products over all steps of the window.
-      const bool copies = double(w->size()) * double(n + std::max({n, net.n_in, net.n_out})) * sizeof(T) > near_memory;
+      const Matrix<const T> x_w(reads_x_in_place ? x(w->begin, 0) : x_window.data(), w->size(), net.n_in);
+      const double bytes = double(w->size()) * double(n + std::max({n, net.n_in, net.n_out})) * sizeof(T);
+      const bool copies =
+          bytes > near_memory * double(k.panel * Index(sizeof(T))) / (2 * alignment);  // narrow vectors load more often
       if (copies) {
         if (h_blocks.row(0) == nullptr) {
           h_blocks = Blocks<T>(timeline.largest + timeline.batch, n, k.panel);
           da_blocks = Blocks<T>(timeline.largest, n, k.tile_rows);
           do_blocks = Blocks<T>(timeline.largest, net.n_out, k.tile_rows);
+          if (real) x_blocks = Blocks<T>(timeline.largest, net.n_in, k.panel);
         }
         pieces(*w, [&](Index from, Index to) {
           if (from == 0) h_blocks.copy(k, before, 0);
           h_blocks.copy(k, h.middle_rows(from, to - from), w->rows + from);
           da_blocks.copy(k, da.middle_rows(from, to - from), from);
           if (every_step && !dV.transposed()) do_blocks.copy(k, d_o.middle_rows(from, to - from), from);
+          if (real && !dU.transposed()) x_blocks.copy(k, x_w.middle_rows(from, to - from), from);
         });
         dW.add(da_blocks, h_blocks, 0, w->size(), products);
       } else {
@@ -204,8 +209,10 @@ template <class T> class Elman {
         dV.add(do_blocks, h_blocks, w->rows, w->size(), products);
       else if (every_step)
         dV.add(d_o, h, products);
-      const T* const x_w = reads_x_in_place ? x(w->begin, 0) : x_window.data();
-      if (real) dU.add(da, Matrix<const T>(x_w, w->size(), net.n_in), products);
+      if (real && copies && !dU.transposed())
+        dU.add(da_blocks, x_blocks, 0, w->size(), products);
+      else if (real)
+        dU.add(da, x_w, products);
       run(products, {{da, d.b}, {every_step ? d_o : Matrix<const T>(), d.c}});
       if (!real) dU_of_tokens.add(token_window.data(), da);
       if (dx.given()) {

@@ -7,12 +7,13 @@
 namespace bptt::BPTT_ISA {
 namespace {
 
-// sum of c[k] x^k, by Horner's rule
-template <class T, int n> [[gnu::always_inline]] inline Vector<T> polynomial(Vector<T> x, const T (&c)[n]) {
-  Vector<T> p = broadcast(c[n - 1]);
+// sum of c[k] x^k, by Horner's rule for the even and for the odd powers: two short chains instead of a long one
+template <class T, int n>
+[[gnu::always_inline]] inline Vector<T> polynomial(Vector<T> x, Vector<T> square, const T (&c)[n]) {
+  Vector<T> p[2] = {broadcast(c[(n - 1) / 2 * 2]), broadcast(c[n / 2 * 2 - 1])};
 #pragma GCC unroll 16
-  for (int k = n - 2; k >= 0; --k) p = fma(p, x, broadcast(c[k]));
-  return p;
+  for (int k = n - 3; k >= 0; --k) p[k % 2] = fma(p[k % 2], square, broadcast(c[k]));
+  return fma(p[1], x, p[0]);
 }
 
 template <class T> struct Constants;
@@ -62,7 +63,7 @@ template <class T> [[gnu::always_inline]] inline Vector<T> exp(Vector<T> x) {
   const Vector<T> shifted = fma(x, broadcast(C::log2_e), broadcast(C::round));
   const Vector<T> k = shifted - broadcast(C::round);
   const Vector<T> r = fma(k, broadcast(-C::ln2_low), fma(k, broadcast(-C::ln2_high), x));
-  const Vector<T> fraction = fma(r * r, polynomial<T>(r, C::q), r);
+  const Vector<T> square = r * r, fraction = fma(square, polynomial<T>(r, square, C::q), r);
   return x < broadcast(C::exp_zero) ? Vector<T>{} : power_of_two<T>(shifted) * (fraction + broadcast(T(1)));
 }
 
@@ -81,21 +82,22 @@ template <class T> struct OfTwice {
 template <class T> [[gnu::always_inline]] inline Vector<T> tanh(Vector<T> x) {
   using C = Constants<T>;
   static constexpr OfTwice<T> twice;
-  Vector<T> minus = -absolute<T>(x);
-  minus = minus < broadcast(C::tanh_one) ? broadcast(C::tanh_one) : minus;
-  const Vector<T> shifted = fma(minus, broadcast(2 * C::log2_e), broadcast(C::round));
-  const Vector<T> k = shifted - broadcast(C::round);
-  const Vector<T> s = fma(k, broadcast(C::minus_half_ln2), minus);
-  const Vector<T> fraction = fma(s * s, polynomial<T>(s, twice.q), s + s), scale = power_of_two<T>(shifted);
+  constexpr T round = C::round + C::bias;  // leaves the bits of 2^k's exponent
+  const Bits<T> sign = bits<T>(broadcast(T(-0.0)));
+  const Vector<T> minus = larger<T>(broadcast(C::tanh_one), (Vector<T>)(bits<T>(x) | sign));
+  const Vector<T> shifted = fma(minus, broadcast(2 * C::log2_e), broadcast(round));
+  const Vector<T> s = fma(shifted - broadcast(round), broadcast(C::minus_half_ln2), minus);
+  const Vector<T> square = s * s, fraction = fma(square, polynomial<T>(s, square, twice.q), s + s);
+  const Vector<T> scale = (Vector<T>)(bits<T>(shifted) << C::mantissa);
   const Vector<T> m = fma(scale, fraction, scale - broadcast(T(1)));
-  return with_sign_of<T>(absolute<T>(m) / (m + broadcast(T(2))), x);
+  return (Vector<T>)((bits<T>(m) & ~sign) | (bits<T>(x) & sign)) / (m + broadcast(T(2)));
 }
 
 // 2 atanh(s) = log((1 + s) / (1 - s)), for 0 <= s <= 1/3
 template <class T> [[gnu::always_inline]] inline Vector<T> twice_atanh(Vector<T> s) {
   const Vector<T> z = s * s;
   const Vector<T> twice = s + s;
-  return fma(twice * z, polynomial<T>(z, Constants<T>::g), twice);
+  return fma(twice * z, polynomial<T>(z, z * z, Constants<T>::g), twice);
 }
 
 // log(1 + e), for 0 <= e <= 1: exact where e is tiny

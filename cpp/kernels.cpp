@@ -283,14 +283,15 @@ template <class T> void outer(const Outer<T>& s) {
 }
 
 template <class T> void copy_blocks(const T* from, Index stride, Index rows, Index columns, Index width, T* to, Index block) {
-  for (Index r = 0; r < rows; ++r, from += stride, to += width)
-    for (Index i = 0; i < columns; i += width) {
-      const Index n = columns - i < width ? columns - i : width;
-      T* const row = to + i / width * block;
-      Index j = 0;
-      for (; j + lanes<T> <= n; j += lanes<T>) store(row + j, load(from + i + j));
-      if (j < n) store_first(row + j, load_first(from + i + j, n - j), n - j);
-    }
+  for (Index r = 0; r < rows; ++r, from += stride, to += width) {
+    T* row = to;
+    Index j = 0;
+    if (width == tile_rows)
+      for (; j + tile_rows <= columns; j += tile_rows, row += block) __builtin_memcpy(row, from + j, tile_rows * sizeof(T));
+    if (width == 2 * lanes<T>)
+      for (; j + width <= columns; j += width, row += block) __builtin_memcpy(row, from + j, 2 * lanes<T> * sizeof(T));
+    for (Index i = 0; j + i < columns; ++i) row[i] = from[j + i];
+  }
 }
 
 template <class T> void pack(const T* b, Index k_stride, Index j_stride, Index depth, Index n, T* panels) {

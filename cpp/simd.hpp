@@ -128,7 +128,17 @@ template <class T> [[gnu::always_inline]] inline Vector<T> with_sign_of(Vector<T
   return (Vector<T>)(bits<T>(magnitude) | (bits<T>(sign) ^ bits<T>(absolute<T>(sign))));
 }
 
+// b where a or b is NaN.
 template <class T> [[gnu::always_inline]] inline Vector<T> larger(Vector<T> a, Vector<T> b) { return a > b ? a : b; }
+#if defined(__AVX512F__)
+template <> [[gnu::always_inline]] inline Vector<float> larger<float>(Vector<float> a, Vector<float> b) {
+  return (Vector<float>)_mm512_max_ps((__m512)a, (__m512)b);
+}
+#elif defined(__AVX2__)
+template <> [[gnu::always_inline]] inline Vector<float> larger<float>(Vector<float> a, Vector<float> b) {
+  return (Vector<float>)_mm256_max_ps((__m256)a, (__m256)b);
+}
+#endif
 
 // Numbers 0, 1, ..., n - 1 as template arguments, as a shuffle wants them.
 template <int... i> struct Numbers {};
