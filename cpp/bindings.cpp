@@ -71,13 +71,14 @@ void check_range(const std::string& expected, const Rows<const V>& rows, Index w
 }
 
 template <class T>
-Batch<T> batch_of(const Network& network, const std::vector<Index>& lengths, const py::object& x, const py::object& h0,
-                  const py::object& y = py::none(), const py::object& weight = py::none()) {
+Batch<T> batch_of(const Network& network, const std::vector<Index>& lengths, const py::object& x, const py::object& r0,
+                  const py::object& reset, const py::object& y = py::none(), const py::object& weight = py::none()) {
   Batch<T> batch;
   const bool every_step = network.readout == Readout::all;
   const std::vector<Index> outputs = every_step ? lengths : std::vector<Index>(lengths.size(), 1);
   batch.lengths = lengths;
-  batch.h0 = rows<const T>(h0, false);
+  batch.r0 = rows<const T>(r0, false);
+  batch.reset = rows<const std::uint8_t>(reset, true);
   batch.weight = rows<const T>(weight, every_step);
   if (network.input == Input::real) {
     batch.x = rows<const T>(x, true);
@@ -115,21 +116,22 @@ template <class Enum> Enum named(const std::string& name, std::initializer_list<
 }
 
 Network network_of(Index n_in, Index n_hidden, Index n_out, const std::string& input, const std::string& output,
-                   const std::string& readout) {
+                   const std::string& readout, const std::string& recurrence) {
   return {n_in,
           n_hidden,
           n_out,
           named<Input>(input, {"real", "token"}),
           named<Output>(output, {"softmax", "sigmoid", "linear"}),
-          named<Readout>(readout, {"all", "last"})};
+          named<Readout>(readout, {"all", "last"}),
+          named<Recurrence>(recurrence, {"h", "y_hat", "o"})};
 }
 
 void py_forward(const Network& network, const py::array& parameters, const std::vector<Index>& lengths, const py::object& x,
-                const py::object& h0, const py::object& h, const py::object& o, const py::object& h_last) {
+                const py::object& r0, const py::object& reset, const py::object& h, const py::object& o, const py::object& r_last) {
   with_dtype(parameters, [&](auto number) {
     using T = decltype(number);
-    const auto batch = batch_of<T>(network, lengths, x, h0);
-    const States<T> states{rows<T>(h, true), rows<T>(o, network.readout == Readout::all), rows<T>(h_last, false)};
+    const auto batch = batch_of<T>(network, lengths, x, r0, reset);
+    const States<T> states{rows<T>(h, true), rows<T>(o, network.readout == Readout::all), rows<T>(r_last, false)};
     const T* const p = all_memory<const T>(parameters);
     const py::gil_scoped_release release;
     forward<T>(network, p, batch, states);
@@ -137,27 +139,28 @@ void py_forward(const Network& network, const py::array& parameters, const std::
 }
 
 double py_loss(const Network& network, const py::array& parameters, const std::vector<Index>& lengths, const py::object& x,
-               const py::object& y, const py::object& h0, const py::object& weight) {
+               const py::object& y, const py::object& r0, const py::object& weight, const py::object& reset, double teacher_forcing,
+               std::uint64_t seed) {
   return with_dtype(parameters, [&](auto number) {
     using T = decltype(number);
-    const auto batch = batch_of<T>(network, lengths, x, h0, y, weight);
+    const auto batch = batch_of<T>(network, lengths, x, r0, reset, y, weight);
     const T* const p = all_memory<const T>(parameters);
     const py::gil_scoped_release release;
-    return loss<T>(network, p, batch);
+    return loss<T>(network, p, batch, {teacher_forcing, seed});
   });
 }
 
 double py_loss_and_gradients(const Network& network, const py::array& parameters, const std::vector<Index>& lengths,
-                             const py::object& x, const py::object& y, const py::object& h0, const py::object& weight,
-                             const py::array& flat, const py::object& dh0, const py::object& dx, const py::object& h_last,
-                             Index memory_limit) {
+                             const py::object& x, const py::object& y, const py::object& r0, const py::object& weight,
+                             const py::object& reset, double teacher_forcing, std::uint64_t seed, const py::array& flat,
+                             const py::object& dr0, const py::object& dx, const py::object& r_last, Index memory_limit) {
   return with_dtype(parameters, [&](auto number) {
     using T = decltype(number);
-    const auto batch = batch_of<T>(network, lengths, x, h0, y, weight);
-    const Gradients<T> gradients{all_memory<T>(flat), rows<T>(dh0, false), rows<T>(dx, true), rows<T>(h_last, false)};
+    const auto batch = batch_of<T>(network, lengths, x, r0, reset, y, weight);
+    const Gradients<T> gradients{all_memory<T>(flat), rows<T>(dr0, false), rows<T>(dx, true), rows<T>(r_last, false)};
     const T* const p = all_memory<const T>(parameters);
     const py::gil_scoped_release release;
-    return loss_and_gradients<T>(network, p, batch, gradients, memory_limit);
+    return loss_and_gradients<T>(network, p, batch, {teacher_forcing, seed}, gradients, memory_limit);
   });
 }
 
@@ -187,15 +190,15 @@ PYBIND11_MODULE(_core, m, py::mod_gil_not_used()) {
   using namespace bptt;
   py::class_<Network>(m, "Network")
       .def(py::init(&network_of), py::arg("n_in"), py::arg("n_hidden"), py::arg("n_out"), py::arg("input"), py::arg("output"),
-           py::arg("readout"))
+           py::arg("readout"), py::arg("recurrence"))
       .def_property_readonly("size", &Network::size);
-  m.def("forward", &py_forward, py::arg("network"), py::arg("parameters"), py::arg("lengths"), py::arg("x"), py::arg("h0"),
-        py::arg("h"), py::arg("o"), py::arg("h_last"));
-  m.def("loss", &py_loss, py::arg("network"), py::arg("parameters"), py::arg("lengths"), py::arg("x"), py::arg("y"), py::arg("h0"),
-        py::arg("weight"));
+  m.def("forward", &py_forward, py::arg("network"), py::arg("parameters"), py::arg("lengths"), py::arg("x"), py::arg("r0"),
+        py::arg("reset"), py::arg("h"), py::arg("o"), py::arg("r_last"));
+  m.def("loss", &py_loss, py::arg("network"), py::arg("parameters"), py::arg("lengths"), py::arg("x"), py::arg("y"), py::arg("r0"),
+        py::arg("weight"), py::arg("reset"), py::arg("teacher_forcing"), py::arg("seed"));
   m.def("loss_and_gradients", &py_loss_and_gradients, py::arg("network"), py::arg("parameters"), py::arg("lengths"), py::arg("x"),
-        py::arg("y"), py::arg("h0"), py::arg("weight"), py::arg("flat"), py::arg("dh0"), py::arg("dx"), py::arg("h_last"),
-        py::arg("memory_limit"));
+        py::arg("y"), py::arg("r0"), py::arg("weight"), py::arg("reset"), py::arg("teacher_forcing"), py::arg("seed"),
+        py::arg("flat"), py::arg("dr0"), py::arg("dx"), py::arg("r_last"), py::arg("memory_limit"));
   m.def("output_unit", &py_output_unit, py::arg("output"), py::arg("o"), py::arg("y_hat"));
   m.def("tanh", &py_tanh, py::arg("x"), py::arg("y"));
   m.def("supported_isas", &supported_isas);

@@ -118,7 +118,7 @@ template <class T> class Blocks {
   Array<T> data_;
 };
 
-/// dM += A^T B, window after window, into dM [m, n] or, where that fills the vectors better, into its transpose.
+/// dM += A^T B, window after window, into dM [m, n] (zeros at first) or, where that fills the vectors better, beside it transposed.
 template <class T> class WeightGradient {
  public:
   WeightGradient(const Kernels<T>& k, Matrix<T> gradient) : kernels_(&k), gradient_(gradient) {
@@ -127,10 +127,10 @@ template <class T> class WeightGradient {
     if (transposed_) {
       scratch_ = Array<T>(gradient.rows * gradient.cols);
       sums_ = scratch_.matrix(gradient.cols, gradient.rows);
+      std::fill_n(sums_.data, sums_.rows * sums_.cols, T(0));
     } else {
       sums_ = gradient;
     }
-    std::fill_n(sums_.data, sums_.rows * sums_.cols, T(0));
   }
 
   bool transposed() const { return transposed_; }
@@ -157,7 +157,7 @@ template <class T> class WeightGradient {
   void finish() const {
     if (!transposed_) return;
     for (Index i = 0; i < gradient_.rows; ++i)
-      for (Index j = 0; j < gradient_.cols; ++j) gradient_(i, j) = sums_(j, i);
+      for (Index j = 0; j < gradient_.cols; ++j) gradient_(i, j) += sums_(j, i);
   }
 
  private:

@@ -9,14 +9,13 @@
 
 namespace bptt {
 
-/// dU [n_hidden, n_in], window after window. With `table`, sums are collected in one row per token and turned at the end: worth it
-/// where there are no more tokens than steps. A dU of no columns: nothing to do.
+/// dU [n_hidden, n_in] += ..., window after window. With `table`, sums are collected in one row per token and turned at the end:
+/// worth it where there are no more tokens than steps. A dU of no columns: nothing to do.
 template <class T> class TokenGradient {
  public:
   TokenGradient(const Kernels<T>& k, Matrix<T> dU, Index largest_window, bool table)
       : k_(k), U_(dU), head_(std::size_t(dU.cols), -1), has_table_(table) {
     if (dU.cols == 0) return;
-    std::fill_n(dU.data, dU.rows * dU.cols, T(0));
     next_.resize(std::size_t(largest_window));
     steps_.resize(next_.size());
     sum_ = Array<T>(dU.rows);
@@ -25,14 +24,16 @@ template <class T> class TokenGradient {
     std::fill_n(table_.data(), dU.rows * dU.cols, T(0));
   }
 
-  /// Row r of da belongs to token[r].
+  /// Row r of da belongs to token[r]; a token beyond the columns of dU is none.
   void add(const std::int32_t* token, Matrix<const T> da) {
     // The steps of a token, in order, as a list: head[token], next[head[token]], ...
     for (Index r = da.rows - 1; r >= 0; --r) {
+      if (token[r] >= U_.cols) continue;
       next_[std::size_t(r)] = head_[std::size_t(token[r])];
       head_[std::size_t(token[r])] = std::int32_t(r);
     }
     for (Index r = 0; r < da.rows; ++r) {
+      if (token[r] >= U_.cols) continue;
       std::int32_t& first = head_[std::size_t(token[r])];
       if (first < 0) continue;
       Index count = 0;
@@ -51,7 +52,7 @@ template <class T> class TokenGradient {
   void finish() const {
     if (!has_table_) return;
     for (Index j = 0; j < U_.rows; ++j)
-      for (Index token = 0; token < U_.cols; ++token) U_(j, token) = table_[token * U_.rows + j];
+      for (Index token = 0; token < U_.cols; ++token) U_(j, token) += table_[token * U_.rows + j];
   }
 
  private:

@@ -6,7 +6,9 @@ _Array = NDArray[Any]
 _Steps = _Array | list[_Array]
 
 class Network:
-    def __init__(self, n_in: int, n_hidden: int, n_out: int, input: str, output: str, readout: str) -> None: ...
+    def __init__(
+        self, n_in: int, n_hidden: int, n_out: int, input: str, output: str, readout: str, recurrence: str
+    ) -> None: ...
     @property
     def size(self) -> int: ...
 
@@ -15,10 +17,11 @@ def forward(
     parameters: _Array,
     lengths: list[int],
     x: _Steps,
-    h0: _Array | None,
+    r0: _Array | None,
+    reset: _Steps | None,
     h: _Steps,
     o: _Steps,
-    h_last: _Array,
+    r_last: _Array,
 ) -> None: ...
 def loss(
     network: Network,
@@ -26,8 +29,11 @@ def loss(
     lengths: list[int],
     x: _Steps,
     y: _Steps,
-    h0: _Array | None,
+    r0: _Array | None,
     weight: _Steps | None,
+    reset: _Steps | None,
+    teacher_forcing: float,
+    seed: int,
 ) -> float: ...
 def loss_and_gradients(
     network: Network,
@@ -35,12 +41,15 @@ def loss_and_gradients(
     lengths: list[int],
     x: _Steps,
     y: _Steps,
-    h0: _Array | None,
+    r0: _Array | None,
     weight: _Steps | None,
+    reset: _Steps | None,
+    teacher_forcing: float,
+    seed: int,
     flat: _Array,
-    dh0: _Array,
+    dr0: _Array,
     dx: _Steps | None,
-    h_last: _Array,
+    r_last: _Array,
     memory_limit: int,
 ) -> float: ...
 def output_unit(output: str, o: _Array, y_hat: _Array) -> None: ...

@@ -12,6 +12,7 @@ Array = NDArray[Any]
 Form = Literal["single", "batch", "list"]
 
 INT64 = np.dtype(np.int64)  # of tokens, classes and lengths
+BOOL = np.dtype(np.bool_)
 
 
 def as_array(name: str, value: ArrayLike, dtype: np.dtype[Any]) -> Array:
@@ -109,6 +110,13 @@ class Sequences:
         else:
             check_shape(name, array, (self.tau, self.batch, *tail))
         return rows_in_place(array, 2)
+
+    def flags(self, name: str, value: Any) -> Array | list[Array] | None:
+        """An argument with a truth value at every step, as bytes; None for none."""
+        if value is None:
+            return None
+        flags = self.every_step(name, value, None, BOOL)
+        return [item.view(np.uint8) for item in flags] if isinstance(flags, list) else flags.view(np.uint8)
 
     def one_row(self, name: str, value: Any, width: int | None, dtype: np.dtype[Any]) -> Array:
         """An argument with one row of `width` (None: one number) a sequence."""

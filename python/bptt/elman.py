@@ -100,7 +100,7 @@ class ElmanRNN(RecurrentNetwork):
         self._n_in = network.size("n_in", n_in, 0 if input == "real" else 1)
         self._n_hidden = network.size("n_hidden", n_hidden, 1)
         self._n_out = network.size("n_out", n_out, 1)
-        self._core = _core.Network(self.n_in, self.n_hidden, self.n_out, self.input, self.output, self.readout)
+        self._core = _core.Network(self.n_in, self.n_hidden, self.n_out, self.input, self.output, self.readout, "h")
         try:
             dtype_name = "None" if dtype is None else np.dtype(dtype).name
         except TypeError:
@@ -171,7 +171,7 @@ class ElmanRNN(RecurrentNetwork):
 
     # ---- Computation ----
 
-    def forward(self, x: Any, h0: ArrayLike | None = None, lengths: ArrayLike | None = None) -> Run:
+    def forward(self, x: Any, h0: ArrayLike | None = None, lengths: ArrayLike | None = None, reset: Any = None) -> Run:
         """Run the network over the sequences, left to right (equations 10.8-10.11).
 
         Parameters
@@ -182,6 +182,9 @@ class ElmanRNN(RecurrentNetwork):
             h(0), ``[batch, n_hidden]`` (``[n_hidden]`` for a single sequence); 0 by default.
         lengths : array_like of int, optional
             ``[batch]``: how many steps of each sequence of a padded batch count, 1 to tau.
+        reset : array_like of bool, or list of array_like where x is a list, optional
+            ``[tau, batch]``: True where a new sequence begins. Such a step sees 0 in place of h(t-1), and no gradient
+            goes from it to what is before.
 
         Returns
         -------
@@ -189,12 +192,12 @@ class ElmanRNN(RecurrentNetwork):
             With ``h``, ``o``, ``y_hat`` and ``h_last``.
         """
         s = self._sequences(x, lengths)
-        initial = self._initial(s, h0)
+        initial, resets = self._initial(s, h0), s.flags("reset", reset)
         every_step = self.readout == "all"
         h = s.empty(self.n_hidden, self.dtype)
         o = s.empty(self.n_out, self.dtype) if every_step else np.empty((s.batch, self.n_out), self.dtype)
         h_last = np.empty((s.batch, self.n_hidden), self.dtype)
-        _core.forward(self._core, self.parameters, s.lengths, s.data, initial, h, o, h_last)
+        _core.forward(self._core, self.parameters, s.lengths, s.data, initial, resets, h, o, h_last)
         return Run(
             self.output,
             s.give_back(h),
@@ -210,13 +213,14 @@ class ElmanRNN(RecurrentNetwork):
         h0: ArrayLike | None = None,
         lengths: ArrayLike | None = None,
         weight: Any = None,
+        reset: Any = None,
     ) -> float:
         """Return the total loss: the sum over steps and sequences of the negative log-likelihood (10.12-10.14), in
         nats.
 
         Parameters
         ----------
-        x, h0, lengths
+        x, h0, lengths, reset
             As for `forward`.
         y : array_like, or list of array_like where x is a list
             The targets. Softmax: classes in ``[0, n_out)``, ``[tau, batch]``, -1 where a step has none. Sigmoid
@@ -232,7 +236,8 @@ class ElmanRNN(RecurrentNetwork):
         """
         s = self._sequences(x, lengths)
         targets, weights = self._targets(s, y, weight)
-        return _core.loss(self._core, self.parameters, s.lengths, s.data, targets, self._initial(s, h0), weights)
+        initial, resets = self._initial(s, h0), s.flags("reset", reset)
+        return _core.loss(self._core, self.parameters, s.lengths, s.data, targets, initial, weights, resets, 0.0, 0)
 
     def loss_and_gradients(
         self,
@@ -243,6 +248,7 @@ class ElmanRNN(RecurrentNetwork):
         weight: Any = None,
         wrt_x: bool = False,
         memory_limit: int | None = None,
+        reset: Any = None,
     ) -> tuple[float, Gradients]:
         """Return the total loss and its exact gradients, by back-propagation through time (section 10.2.2).
 
@@ -251,7 +257,7 @@ class ElmanRNN(RecurrentNetwork):
 
         Parameters
         ----------
-        x, y, h0, lengths, weight
+        x, y, h0, lengths, weight, reset
             As for `loss`.
         wrt_x : bool
             Whether to compute dL/dx(t) too; real input only.
@@ -269,7 +275,7 @@ class ElmanRNN(RecurrentNetwork):
         """
         s = self._sequences(x, lengths)
         targets, weights = self._targets(s, y, weight)
-        initial = self._initial(s, h0)
+        initial, resets = self._initial(s, h0), s.flags("reset", reset)
         if wrt_x and self.input == "token":
             raise ValueError("wrt_x: expected False, as a token has no gradient")
         limit = (
@@ -282,7 +288,21 @@ class ElmanRNN(RecurrentNetwork):
         dh0, h_last = np.empty(states, self._dtype), np.empty(states, self._dtype)
         dx = s.empty(self._n_in, self._dtype) if wrt_x else None
         loss = _core.loss_and_gradients(
-            self._core, self.parameters, s.lengths, s.data, targets, initial, weights, flat, dh0, dx, h_last, limit
+            self._core,
+            self.parameters,
+            s.lengths,
+            s.data,
+            targets,
+            initial,
+            weights,
+            resets,
+            0.0,
+            0,
+            flat,
+            dh0,
+            dx,
+            h_last,
+            limit,
         )
         gradients = Gradients(
             flat,
