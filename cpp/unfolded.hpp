@@ -105,9 +105,7 @@ template <class T> class Unfolded {
 
   bool has_token_table() const { return net.n_in <= timeline.stored; }
 
-  Matrix<const T> inputs(const Window& w) const {
-    return {x_is_dense ? x(w.begin, 0) : x_window.data(), w.size(), net.n_in};
-  }
+  Matrix<const T> inputs(const Window& w) const { return {x_is_dense ? x(w.begin, 0) : x_window.data(), w.size(), net.n_in}; }
 
   // Rows [from, to) of the window's inputs to where `inputs` and the tokens' readers find them.
   void fetch(const Window& w, Index from, Index to) {
