@@ -9,6 +9,8 @@
 namespace bptt::jordan {
 namespace {
 
+constexpr double worth_meeting = 6e3;  // elements of W: two products that take some times what two meetings do
+
 template <class T> class Jordan : Unfolded<T> {
   using Base = Unfolded<T>;
   using Base::call, Base::k, Base::n, Base::net, Base::o_window, Base::p, Base::r0, Base::r_last, Base::real, Base::timeline;
@@ -80,6 +82,7 @@ template <class T> class Jordan : Unfolded<T> {
     da_next = Array<T>(timeline.batch * n);
     r_next = Array<T>(timeline.batch * m);
     cut_next = Array<char>(timeline.batch);
+    dr_shared = Array<T>(timeline.batch * m);
 
     const auto back = [&](const Window& w, Matrix<const T> before, Matrix<const T> h) {
       const Matrix<T> d_o = o_of(w), da = da_window.matrix(w.size(), n);
@@ -94,12 +97,11 @@ template <class T> class Jordan : Unfolded<T> {
         }
       });
       window_losses[std::size_t(&w - timeline.windows.data())] = losses.total(w.size());
-      if (own_seen) steps(w, [&](Index from, Index to) { back_through_time(w, from, to, h, d_o, da); });
+      if (own_seen) steps(w, [&](const Share& share) { back_through_time(w, share, h, d_o, da); });
 
       sums.begin(w, {}, h, d_o, da);
       if (const Index rows = dense_rows(w); rows > 0) sums.dW.add(da.middle_rows(0, rows), r_window.matrix(rows, m), sums.products);
-      sums.add(w, h, d_o, da);
-      if (table.data() != nullptr) dW_of_targets.add(target_window.data(), da);
+      sums.add(w, h, d_o, da, {table.data() != nullptr ? &dW_of_targets : nullptr, target_window.data(), da});
       std::copy_n(da.data, w.rows * n, da_next.data());
       std::copy_n(r_window.data(), w.rows * m, r_next.data());
       std::copy_n(cut_window.data(), w.rows, cut_next.data());
@@ -182,12 +184,19 @@ template <class T> class Jordan : Unfolded<T> {
   }
 
   // The network's own outputs o of some rows to r(t-1) of the rows from `row` on that see them.
-  void feed_back(const T* o, Index rows, Index row) const {
+  void feed_back(const T* o, Index rows, Index row) const { feed_back(o, rows, row, r_window.data() + row * m); }
+
+  // The same to a copy r of these rows of r_window, which gets the others too.
+  void feed_back(const T* o, Index rows, Index row, T* r) const {
     for (Index i = 0, count; i < rows; i += count) {
-      count = 1;
-      if (cut_window[row + i]) continue;
-      while (i + count < rows && !cut_window[row + i + count]) ++count;
-      feed(o + i * m, count, r_window.data() + (row + i) * m);
+      const char cut = cut_window[row + i];
+      for (count = 1; i + count < rows && cut_window[row + i + count] == cut; ++count) {
+      }
+      const T* const there = r_window.data() + (row + i) * m;
+      if (!cut)
+        feed(o + i * m, count, r + i * m);
+      else if (there != r + i * m)
+        std::copy_n(there, count * m, r + i * m);
     }
   }
 
@@ -222,11 +231,32 @@ template <class T> class Jordan : Unfolded<T> {
   // With few rows what does not wait for the step before is taken out of the loop over time.
   bool ahead(const Window& w, const Packed<T>& other) const { return w.rows < k.tile_rows || large(W_transposed) || large(other); }
 
-  // Takes blocks of the batch's rows through the window, each by itself.
+  // What one thread takes through all steps of a window: a block of rows, or blocks of the columns of h and of o, of all rows. Then
+  // it meets the others after either.
+  struct Share {
+    Index row_from, row_to, h_from, h_to, o_from, o_to;
+    const Team::Member* member;
+    Index rows() const { return row_to - row_from; }
+    bool alone() const { return member == nullptr; }
+    bool first() const { return member == nullptr || member->rank == 0; }
+    void meet() const {
+      if (member != nullptr) member->meet();
+    }
+  };
+
   template <class Work> void steps(const Window& w, const Work& work) const {
+    if (call.threads() > 1 && w.rows < 2 * call.threads() && double(n) * double(m) > worth_meeting) {
+      const Index h_panels = (n + k.panel - 1) / k.panel, o_panels = (m + k.panel - 1) / k.panel;
+      return Team::run(int(std::min<Index>(call.threads(), std::max(h_panels, o_panels))), [&](const Team::Member& member) {
+        const auto part = [&](Index panels, int rank) { return panels * rank / member.size * k.panel; };
+        work(Share{0, w.rows, part(h_panels, member.rank), part(h_panels, member.rank + 1), part(o_panels, member.rank),
+                   part(o_panels, member.rank + 1), &member});
+      });
+    }
     const double operations = double(w.size()) * double((2 * m + net.n_in) * n);
     const int threads = int(std::min<Index>(w.rows, Base::threads_for(operations)));
-    parallel(threads, threads, [&](Index i) { work(w.rows * i / threads, w.rows * (i + 1) / threads); });
+    parallel(threads, threads,
+             [&](Index i) { work(Share{w.rows * i / threads, w.rows * (i + 1) / threads, 0, n, 0, m, nullptr}); });
   }
 
   // b + U x(t), plus W r(t-1) where that is a class: the sum that a(t) begins with, of rows [first, first + rows).
@@ -275,15 +305,21 @@ template <class T> class Jordan : Unfolded<T> {
       if (start_in_place) start_into(w, from, h.middle_rows(from, to - from));
     });
     feed_back_first(w, before);
-    steps(w, [&](Index from, Index to) {
-      const Index rows = to - from;
+    steps(w, [&](const Share& share) {
+      const Index rows = share.rows();
+      const Array<T> copy(share.first() ? 0 : rows * m);
       for (Index t = 0; t < w.steps; ++t) {
-        const Index first = t * w.rows + from;
+        const Index first = t * w.rows + share.row_from;
         const Matrix<T> h_t = h.middle_rows(first, rows), o_t = o.middle_rows(first, rows);
+        const bool copied = t > 0 && !share.first();
         Sum<T> a = start_in_place ? Sum<T>(k).from(h_t) : start(w, first, rows);
-        a.plus(Matrix<const T>(r_window.data() + first * m, rows, m), W_transposed).tanh_into(h_t);
-        outputs(h_t, o_t);
-        if (t + 1 < w.steps) feed_back(o_t.data, rows, first + w.rows);
+        a.plus(Matrix<const T>(copied ? copy.data() : r_window.data() + first * m, rows, m), W_transposed);
+        a.only_columns(share.h_from, share.h_to).tanh_into(h_t);
+        share.meet();
+        Sum<T>(k).from(p.c).plus(h_t, V_transposed).only_columns(share.o_from, share.o_to).into(o_t);
+        share.meet();
+        const Index next = first + w.rows;
+        if (t + 1 < w.steps) feed_back(o_t.data, rows, next, share.first() ? r_window.data() + next * m : copy.data());
       }
     });
     keep_last(w, o);
@@ -318,10 +354,8 @@ template <class T> class Jordan : Unfolded<T> {
     });
   }
 
-  // do(t) += J^T dr(t), where dr(t) = W^T da(t+1): through the output that a step saw.
-  void back_through_output(const T* r, Matrix<const T> da_after, const char* cut, Matrix<T> dr, Matrix<T> d_o) const {
-    if (d_o.rows == 0) return;
-    Sum<T>(k).from(zero.data()).plus(da_after, W_packed).into(dr);
+  // do(t) += J^T dr(t) of some rows, where dr(t) = W^T da(t+1): through the output r that a step saw. dr is overwritten.
+  void back_through_output(const T* r, const char* cut, Matrix<T> dr, Matrix<T> d_o) const {
     for (Index i = 0; i < d_o.rows; ++i)
       if (cut[i]) std::fill_n(dr.row(i), m, T(0));
     if (net.recurrence == Recurrence::o || net.output == Output::linear) {
@@ -334,22 +368,31 @@ template <class T> class Jordan : Unfolded<T> {
   }
 
   // da(t) = (V^T do(t)) * (1 - h(t)^2), from the last step of the window to its first.
-  void back_through_time(const Window& w, Index from, Index to, Matrix<const T> h, Matrix<T> d_o, Matrix<T> da) const {
-    const Array<T> scratch((to - from) * m);
+  void back_through_time(const Window& w, const Share& share, Matrix<const T> h, Matrix<T> d_o, Matrix<T> da) const {
+    const Index from = share.row_from, all = share.rows();
+    const Array<T> mine(2 * all * m);
+    const Matrix<T> dr_mine = mine.matrix(all, m), do_mine(mine.data() + all * m, all, m);
+    const Matrix<T> dr = share.alone() ? dr_mine : Matrix<T>(dr_shared.data(), all, m);
     for (Index t = w.steps - 1; t >= 0; --t) {
       const Index first = t * w.rows + from, next = first + w.rows;
-      if (t + 1 < w.steps) {
-        const Index rows = to - from;
-        back_through_output(r_window.data() + next * m, da.middle_rows(next, rows), cut_window.data() + next,
-                            scratch.matrix(rows, m), d_o.middle_rows(first, rows));
-      } else {
-        const Index rows = std::clamp(w.continue_, from, to) - from;  // beyond: sequences that end here
-        back_through_output(r_next.data() + from * m, {da_next.data() + from * n, rows, n}, cut_next.data() + from,
-                            scratch.matrix(rows, m), d_o.middle_rows(first, rows));
+      const bool last = t + 1 == w.steps;
+      const Index rows = last ? std::clamp(w.continue_, from, share.row_to) - from : all;  // beyond: sequences that end here
+      const Matrix<const T> da_after(last ? da_next.data() + from * n : da.data + next * n, rows, n);
+      Sum<T>(k).from(zero.data()).plus(da_after, W_packed).only_columns(share.o_from, share.o_to).into(dr.middle_rows(0, rows));
+      share.meet();
+      const Matrix<T> do_t = d_o.middle_rows(first, all);
+      if (!share.alone()) {
+        std::copy_n(dr.data, rows * m, dr_mine.data);
+        std::copy_n(do_t.data, all * m, do_mine.data);
       }
+      const Matrix<T> do_here = share.alone() ? do_t : do_mine;
+      back_through_output(last ? r_next.data() + from * m : r_window.data() + next * m,
+                          last ? cut_next.data() + from : cut_window.data() + next, dr_mine, do_here.middle_rows(0, rows));
       Sum<T> dh(k);
-      dh.from(zero.data()).plus(d_o.middle_rows(first, to - from), V_packed);
-      dh.times_derivative_into(h.middle_rows(first, to - from), da.middle_rows(first, to - from));
+      dh.from(zero.data()).plus(do_here, V_packed).only_columns(share.h_from, share.h_to);
+      dh.times_derivative_into(h.middle_rows(first, all), da.middle_rows(first, all));
+      share.meet();
+      if (!share.alone() && share.first()) std::copy_n(do_mine.data, all * m, do_t.data);  // nobody reads it any more
     }
   }
 
@@ -359,7 +402,7 @@ template <class T> class Jordan : Unfolded<T> {
   const bool own_seen;  // by some step, of the network's own outputs
   const bool r0_given;
   Packed<T> W_transposed, W_packed, V_packed;
-  Array<T> table, nothing, r_window, r_next, da_window, da_next;
+  Array<T> table, nothing, r_window, r_next, da_window, da_next, dr_shared;
   Array<std::int32_t> target_window;
   Array<char> cut_window, cut_next;
 };

@@ -235,11 +235,11 @@ template <class T, int C> struct AffineTile {
 
 template <class T> void affine(const Affine<T>& first) {
   Affine<T> s = first;
-  const Index wide_enough = vectors<T>(s.columns);
+  const Index width = vectors<T>(s.whole);
   for (Index t = 0; t < s.steps; ++t) {
-    if (wide_enough > 2)
+    if (width > 2)
       cover<T>(AffineTile<T, 1>{s}, tile_rows, s.rows, s.columns, (t % 2 != 0) != s.backwards);
-    else if (wide_enough == 2)
+    else if (width == 2)
       cover<T>(AffineTile<T, 2>{s}, narrow_rows, s.rows, s.columns);
     else
       cover<T>(AffineTile<T, 4>{s}, narrow_rows, s.rows, s.columns);

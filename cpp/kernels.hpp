@@ -25,6 +25,7 @@ template <class T> struct Product {
 /// a table. f is the identity, tanh, or (start + ...) * (1 - h^2): the derivative of tanh where its value is h.
 template <class T> struct Affine {
   Index steps, rows, columns;
+  Index whole;     // columns of the result of which these are a part: the order of the sums follows from it
   bool backwards;  // begin with the last columns; every other step begins at the other end, where the last one ended
   const T* start;
   Index start_stride, start_step;
