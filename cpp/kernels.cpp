@@ -235,11 +235,11 @@ template <class T, int C> struct AffineTile {
 
 template <class T> void affine(const Affine<T>& first) {
   Affine<T> s = first;
-  const Index wide_enough = vectors<T>(s.columns);
+  const Index width = vectors<T>(s.whole);
   for (Index t = 0; t < s.steps; ++t) {
-    if (wide_enough > 2)
+    if (width > 2)
       cover<T>(AffineTile<T, 1>{s}, tile_rows, s.rows, s.columns, (t % 2 != 0) != s.backwards);
-    else if (wide_enough == 2)
+    else if (width == 2)
       cover<T>(AffineTile<T, 2>{s}, narrow_rows, s.rows, s.columns);
     else
       cover<T>(AffineTile<T, 4>{s}, narrow_rows, s.rows, s.columns);
@@ -467,9 +467,33 @@ template <class T> void tanh(const T* x, Index count, T* y) {
   map<T>(x, count, y, [](Vector<T> v) __attribute__((always_inline)) { return tanh<T>(v); });
 }
 
+template <class T> void softmax_back(const T* y, const T* dy, Index rows, Index n, T* d_o) {
+  for (Index r = 0; r < rows; ++r, y += n, dy += n, d_o += n) {
+    Vector<T> products = {};
+    for (Index j = 0; j < n; j += lanes<T>) {
+      const Index width = n - j < lanes<T> ? n - j : lanes<T>;
+      products = fma(load_first(y + j, width), load_first(dy + j, width), products);
+    }
+    const Vector<T> mean = broadcast(sum<T>(products));
+    for (Index j = 0; j < n; j += lanes<T>) {
+      const Index width = n - j < lanes<T> ? n - j : lanes<T>;
+      store_first(d_o + j, fma(load_first(y + j, width), load_first(dy + j, width) - mean, load_first(d_o + j, width)), width);
+    }
+  }
+}
+
+template <class T> void sigmoid_back(const T* y, const T* dy, Index count, T* d_o) {
+  for (Index j = 0; j < count; j += lanes<T>) {
+    const Index width = count - j < lanes<T> ? count - j : lanes<T>;
+    const Vector<T> y_j = load_first(y + j, width), slope = y_j * (broadcast(T(1)) - y_j);
+    store_first(d_o + j, fma(slope, load_first(dy + j, width), load_first(d_o + j, width)), width);
+  }
+}
+
 template <class T> constexpr Kernels<T> table() {
-  return {lanes<T>,    2 * lanes<T>,    tile_rows,       pack<T>,         copy_blocks<T>, affine<T>,  outer<T>,
-          add_rows<T>, softmax_loss<T>, sigmoid_loss<T>, squared_loss<T>, softmax<T>,     sigmoid<T>, tanh<T>};
+  return {lanes<T>,   2 * lanes<T>, tile_rows,       pack<T>,         copy_blocks<T>,  affine<T>,
+          outer<T>,   add_rows<T>,  softmax_loss<T>, sigmoid_loss<T>, squared_loss<T>, softmax<T>,
+          sigmoid<T>, tanh<T>,      softmax_back<T>, sigmoid_back<T>};
 }
 
 }  // namespace

@@ -25,6 +25,7 @@ template <class T> struct Product {
 /// a table. f is the identity, tanh, or (start + ...) * (1 - h^2): the derivative of tanh where its value is h.
 template <class T> struct Affine {
   Index steps, rows, columns;
+  Index whole;     // columns of the result of which these are a part: the order of the sums follows from it
   bool backwards;  // begin with the last columns; every other step begins at the other end, where the last one ended
   const T* start;
   Index start_stride, start_step;
@@ -86,6 +87,9 @@ template <class T> struct Kernels {
   void (*softmax)(const T* o, Index rows, Index n, T* y_hat);  // rows without gaps; (10.11)
   void (*sigmoid)(const T* o, Index count, T* y_hat);
   void (*tanh)(const T* x, Index count, T* y);
+  /// d_o += J^T dy with J the Jacobian of the unit where its value is y; rows without gaps
+  void (*softmax_back)(const T* y, const T* dy, Index rows, Index n, T* d_o);  // d_o_j += y_j (dy_j - sum_i y_i dy_i)
+  void (*sigmoid_back)(const T* y, const T* dy, Index count, T* d_o);          // d_o_j += y_j (1 - y_j) dy_j
 };
 
 /// The tables, a pair per instruction set, each compiled with its own flags.

@@ -1,4 +1,5 @@
-// Random numbers that are a function of where they are drawn: Philox 4x32-10 (Salmon, Moraes, Dror, Shaw, 2011). Knows nothing else.
+// Random numbers that are a function of where they are drawn: Philox 4x32-10 (Salmon, Moraes, Dror, Shaw, 2011). Knows nothing
+// else.
 #pragma once
 
 #include <cstdint>

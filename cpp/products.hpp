@@ -61,8 +61,7 @@ template <class T> class Sum {
     s_.steps = steps;
     return *this;
   }
-  /// Only columns [from, to) of the result, `from` the first of a panel; at least three vectors, so that the order of the sums is
-  /// that of all columns together.
+  /// Only columns [from, to) of the result, `from` the first of a panel. The order of the sums is that of all columns together.
   Sum& only_columns(Index from, Index to, bool backwards = false) {
     from_ = from;
     to_ = to;
@@ -81,9 +80,10 @@ template <class T> class Sum {
 
  private:
   void run(Activation activation, Matrix<T> out, Index step) {
-    if (out.rows == 0 || s_.steps == 0) return;
+    if (out.rows == 0 || s_.steps == 0 || from_ >= std::min(to_, out.cols)) return;
     s_.rows = out.rows;
     s_.columns = std::min(to_, out.cols) - from_;
+    s_.whole = out.cols;
     s_.activation = activation;
     s_.out = out.data + from_;
     s_.start += from_;

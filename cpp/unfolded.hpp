@@ -105,9 +105,7 @@ template <class T> class Unfolded {
 
   bool has_token_table() const { return net.n_in <= timeline.stored; }
 
-  Matrix<const T> inputs(const Window& w) const {
-    return {x_is_dense ? x(w.begin, 0) : x_window.data(), w.size(), net.n_in};
-  }
+  Matrix<const T> inputs(const Window& w) const { return {x_is_dense ? x(w.begin, 0) : x_window.data(), w.size(), net.n_in}; }
 
   // Rows [from, to) of the window's inputs to where `inputs` and the tokens' readers find them.
   void fetch(const Window& w, Index from, Index to) {
@@ -194,8 +192,16 @@ template <class T> class Unfolded {
       if (copies) da_blocks.copy(u.k, Matrix<const T>(da).middle_rows(r, 1), r);
     }
 
-    // The other sums of the window. d_o has no rows where only the last step has an output.
-    void add(const Window& w, Matrix<const T> h, Matrix<const T> d_o, Matrix<const T> da) {
+    // What each row's token or class adds to its column.
+    struct TokenSum {
+      TokenGradient<T>* gradient = nullptr;
+      const std::int32_t* token = nullptr;
+      Matrix<const T> da;
+    };
+
+    // The other sums of the window, and those of `targets` if there are any. d_o has no rows where only the last step has an
+    // output.
+    void add(const Window& w, Matrix<const T> h, Matrix<const T> d_o, Matrix<const T> da, TokenSum targets = {}) {
       const bool every_step = d_o.rows > 0;
       if (every_step && copies && !dV.transposed())
         dV.add(do_blocks, h_blocks, h_from, w.size(), products);
@@ -205,8 +211,7 @@ template <class T> class Unfolded {
         dU.add(da_blocks, x_blocks, 0, w.size(), products);
       else if (u.real)
         dU.add(da, x_w(w), products);
-      run({{da, d.b}, {d_o, d.c}});
-      if (!u.real) dU_of_tokens.add(u.token_window.data(), da);
+      run({{da, d.b}, {d_o, d.c}}, {{u.real ? nullptr : &dU_of_tokens, u.token_window.data(), da}, targets});
       if (dx.given()) {
         u.multiply(u.zero.data(), da, U_packed, dx_window.matrix(w.size(), u.net.n_in));
         u.pieces(w, [&](Index from, Index to) { scatter(dx_window.data(), w, u.net.n_in, from, to, dx); });
@@ -220,14 +225,18 @@ template <class T> class Unfolded {
     };
 
     // Runs what was added to `products`, and these sums beside it.
-    void run(std::initializer_list<RowSum> row_sums) {
+    void run(std::initializer_list<RowSum> row_sums, std::initializer_list<TokenSum> token_sums = {}) {
       double operations = 0;
       for (const Outer<T>& s : products) operations += double(s.rows) * double(s.m) * double(s.n);
-      const Index first = Index(row_sums.size());
-      parallel(first + Index(products.size()), u.threads_for(operations), [&](Index i) {
-        if (i >= first) return u.k.outer(products[std::size_t(i - first)]);
-        const RowSum& s = row_sums.begin()[i];
-        u.k.add_rows(s.m.data, s.m.stride, nullptr, s.m.rows, s.m.cols, s.sums);
+      const Index rows = Index(row_sums.size()), others = rows + Index(token_sums.size());
+      parallel(others + Index(products.size()), u.threads_for(operations), [&](Index i) {
+        if (i >= others) return u.k.outer(products[std::size_t(i - others)]);
+        if (i < rows) {
+          const RowSum& s = row_sums.begin()[i];
+          return u.k.add_rows(s.m.data, s.m.stride, nullptr, s.m.rows, s.m.cols, s.sums);
+        }
+        const TokenSum& s = token_sums.begin()[i - rows];
+        if (s.gradient != nullptr) s.gradient->add(s.token, s.da);
       });
       products.clear();
     }
