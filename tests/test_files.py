@@ -201,8 +201,8 @@ def write(path: Path, change: Callable[[dict[str, Any], dict[str, Any]], Any]) -
         (lambda t, c: c.update(readout=None), "bad configuration: readout: expected one of .* got None$"),
         (lambda t, c: c.update(dtype="int32"), "bad configuration: dtype: expected one of .* got 'int32'$"),
         (lambda t, c: c.update(dtype={}), "bad configuration: "),
-        (lambda t, c: c.update(network="lstm"), "bad configuration: expected the network 'elman', got 'lstm'$"),
-        (lambda t, c: c.pop("network"), "bad configuration: expected the network 'elman', got None$"),
+        (lambda t, c: c.update(network="lstm"), "bad configuration: expected the network 'elman' or 'jordan', got 'lstm'$"),
+        (lambda t, c: c.pop("network"), "bad configuration: expected the network 'elman' or 'jordan', got None$"),
         (lambda t, c: c.pop("readout"), r"bad configuration: expected the keys \[.*\], got \[.*\]$"),
         (lambda t, c: c.update(layers=2), r"bad configuration: expected the keys \[.*\], got \[.*'layers'.*\]$"),
         (lambda t, c: c.update(init="identity"), r"bad configuration: expected the keys \[.*\], got \[.*'init'.*\]$"),
@@ -228,7 +228,7 @@ def test_a_model_without_metadata_of_its_own(tmp_path: Path) -> None:
         ({"bptt": "no JSON"}, "bad configuration: "),
         ({"bptt": ""}, "bad configuration: "),
         ({"bptt": "[1, 2]"}, "bad configuration: expected an object, got list$"),
-        ({"bptt": "{}"}, "bad configuration: expected the network 'elman', got None$"),
+        ({"bptt": "{}"}, "bad configuration: expected the network 'elman' or 'jordan', got None$"),
     ],
 )
 def test_a_foreign_safetensors_file(metadata: dict[str, str] | None, message: str, tmp_path: Path) -> None:

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any
 from bptt import _core, _threads
 from bptt._threads import get_num_threads, set_num_threads
 from bptt.elman import ElmanRNN
-from bptt.network import Gradients, Run, load
+from bptt.files import load
+from bptt.jordan import JordanRNN
+from bptt.results import ElmanGradients, ElmanRun, Gradients, JordanGradients, JordanRun, Run
 
 if TYPE_CHECKING:
     from bptt import reference
@@ -17,8 +19,13 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 __all__ = [
+    "ElmanGradients",
     "ElmanRNN",
+    "ElmanRun",
     "Gradients",
+    "JordanGradients",
+    "JordanRNN",
+    "JordanRun",
     "Run",
     "config",
     "get_num_threads",

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from bptt.network import LETTERS, RecurrentNetwork
+from bptt.network import RecurrentNetwork
+from bptt.results import LETTERS
 
 
 def gradcheck(
@@ -18,6 +19,9 @@ def gradcheck(
     lengths: ArrayLike | None = None,
     weight: Any = None,
     *,
+    r0: ArrayLike | None = None,
+    teacher_forcing: float | None = None,
+    reset: Any = None,
     step: float = 1e-5,
     tolerance: float = 1e-6,
     most: int = 200,
@@ -30,10 +34,14 @@ def gradcheck(
 
     Parameters
     ----------
-    rnn : ElmanRNN
+    rnn : ElmanRNN or JordanRNN
         The network.
-    x, y, h0, lengths, weight
+    x, y, lengths, weight, reset
         As for ``rnn.loss``.
+    h0 : array_like, optional
+        As for ``ElmanRNN.loss``.
+    r0, teacher_forcing : optional
+        As for ``JordanRNN.loss``.
     step : float
         Of the differences.
     tolerance : float
@@ -42,7 +50,8 @@ def gradcheck(
     most : int
         Check at most this many elements of each letter, chosen at random.
     seed : int
-        Of that choice.
+        Of that choice, and of what the steps draw where `teacher_forcing` is between 0 and 1: in all evaluations the
+        same ones see the target.
 
     Returns
     -------
@@ -53,12 +62,17 @@ def gradcheck(
     ------
     AssertionError
         If one is beyond the tolerance; the message names the element.
+    TypeError
+        If an argument is another network's.
     """
     kind: Any = type(rnn)
     double = kind(**{**rnn._configuration(), "dtype": "float64"}, init=None)
     double.parameters = rnn.parameters
     random = np.random.default_rng(seed)
-    arguments = {"h0": h0, "lengths": lengths, "weight": weight}
+    given = {"h0": h0, "r0": r0, "lengths": lengths, "weight": weight, "reset": reset}
+    arguments = {name: value for name, value in given.items() if value is not None}
+    if teacher_forcing is not None:
+        arguments |= {"teacher_forcing": teacher_forcing, "seed": seed}
     _, gradients = double.loss_and_gradients(x, y, **arguments)
     found = {}
     for letter in LETTERS:

@@ -15,6 +15,34 @@ INT64 = np.dtype(np.int64)  # of tokens, classes and lengths
 BOOL = np.dtype(np.bool_)
 
 
+def choice(name: str, value: str, allowed: tuple[str, ...]) -> str:
+    """Return `value` if it is one of the allowed, else raise."""
+    if not isinstance(value, str) or value not in allowed:
+        raise ValueError(f"{name}: expected one of {', '.join(map(repr, allowed))}, got {value!r}")
+    return value
+
+
+def size(name: str, value: int, least: int, most: int = 2**31 - 1) -> int:
+    """Return `value` as an int from `least` to `most`, else raise."""
+    if isinstance(value, bool) or not isinstance(value, int | np.integer):
+        raise TypeError(f"{name}: expected an int, got {type(value).__name__}")
+    if value < least:
+        raise ValueError(f"{name}: expected at least {least}, got {value}")
+    if value > most:
+        raise ValueError(f"{name}: expected at most {most}, got {value}")
+    return int(value)
+
+
+def generator(seed: int | np.random.Generator | None) -> np.random.Generator:
+    """Return the random generator that `seed` stands for."""
+    try:
+        return np.random.default_rng(seed)
+    except (TypeError, ValueError) as error:
+        raise type(error)(
+            f"seed: expected an int of at least 0, a numpy.random.Generator or None, got {seed!r}"
+        ) from None
+
+
 def as_array(name: str, value: ArrayLike, dtype: np.dtype[Any]) -> Array:
     """`value` as an array of `dtype` (NumPy's same-kind rule); a view where nothing needs to change."""
     if type(value) is np.ndarray and value.dtype == dtype:

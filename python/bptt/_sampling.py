@@ -6,8 +6,7 @@ import math
 
 import numpy as np
 
-from bptt._inputs import Array
-from bptt.network import generator
+from bptt._inputs import Array, generator
 
 
 class Sampler:

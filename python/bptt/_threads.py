@@ -6,7 +6,7 @@ import math
 import os
 
 from bptt import _core
-from bptt.network import size
+from bptt._inputs import size
 
 
 def _read(path: str) -> str:

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import math
-import sys
 from typing import Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
-from bptt import _core, network
-from bptt._inputs import INT64, Array, Sequences, as_array, sequences
+from bptt._inputs import Array, as_array, choice, size
 from bptt._sampling import Sampler
-from bptt.network import Gradients, RecurrentNetwork, Run
-
-_DTYPES = ("float32", "float64")
+from bptt.network import RecurrentNetwork, orthogonal
+from bptt.results import ElmanGradients, ElmanRun
 
 
 class ElmanRNN(RecurrentNetwork):
@@ -80,6 +76,9 @@ class ElmanRNN(RecurrentNetwork):
 
     _KIND: ClassVar[str] = "elman"
     _OPTIONS: ClassVar[tuple[str, ...]] = ("input", "output", "readout")
+    _INITS: ClassVar[tuple[str, ...]] = ("orthogonal", "uniform", "identity")
+    _RECURRENT: ClassVar[Literal["n_hidden", "n_out"]] = "n_hidden"
+    _INITIAL: ClassVar[str] = "h0"
 
     def __init__(
         self,
@@ -94,84 +93,35 @@ class ElmanRNN(RecurrentNetwork):
         seed: int | np.random.Generator | None = None,
         init: Literal["orthogonal", "uniform", "identity"] | None = "orthogonal",
     ) -> None:
-        self._input = network.choice("input", input, ("real", "token"))
-        self._output = network.choice("output", output, ("softmax", "sigmoid", "linear"))
-        self._readout = network.choice("readout", readout, ("all", "last"))
-        self._n_in = network.size("n_in", n_in, 0 if input == "real" else 1)
-        self._n_hidden = network.size("n_hidden", n_hidden, 1)
-        self._n_out = network.size("n_out", n_out, 1)
-        self._core = _core.Network(self.n_in, self.n_hidden, self.n_out, self.input, self.output, self.readout, "h")
-        try:
-            dtype_name = "None" if dtype is None else np.dtype(dtype).name
-        except TypeError:
-            dtype_name = str(dtype)
-        self._allocate(self.shapes(self.n_in, self.n_hidden, self.n_out), network.choice("dtype", dtype_name, _DTYPES))
-        if init is not None:
-            self._initialise(network.choice("init", init, ("orthogonal", "uniform", "identity")), seed)
-
-    @property
-    def input(self) -> str:
-        """What x(t) holds: ``"real"`` or ``"token"``."""
-        return self._input
-
-    @property
-    def output(self) -> str:
-        """The output unit: ``"softmax"``, ``"sigmoid"`` or ``"linear"``."""
-        return self._output
+        self._readout = choice("readout", readout, ("all", "last"))
+        super().__init__(
+            n_in,
+            n_hidden,
+            n_out,
+            input=input,
+            output=output,
+            readout=readout,
+            recurrence="h",
+            dtype=dtype,
+            seed=seed,
+            init=init,
+        )
 
     @property
     def readout(self) -> str:
         """Which steps have an output: ``"all"`` or ``"last"``."""
         return self._readout
 
-    @staticmethod
-    def shapes(n_in: int, n_hidden: int, n_out: int) -> dict[str, tuple[int, ...]]:
-        """Return the shape of each parameter, in the order in which `parameters` holds them."""
-        return {
-            "U": (n_hidden, n_in),
-            "W": (n_hidden, n_hidden),
-            "b": (n_hidden,),
-            "V": (n_out, n_hidden),
-            "c": (n_out,),
-        }
-
-    def _initialise(self, init: str, seed: int | np.random.Generator | None) -> None:
-        random = network.generator(seed)
-        if init == "uniform":
-            bound = 1 / math.sqrt(self.n_hidden)
-            self.parameters = random.uniform(-bound, bound, self.parameters.shape)
-            return
-        active_inputs = 1 if self.input == "token" else max(self.n_in, 1)
-        for letter, fan_in in (("U", active_inputs), ("V", self.n_hidden)):
-            bound = 1 / math.sqrt(fan_in)
-            setattr(self, letter, random.uniform(-bound, bound, getattr(self, letter).shape))
+    def _initial_W(self, init: str, random: np.random.Generator) -> Array:
         if init == "identity":
-            self.W = np.eye(self.n_hidden)
-            return
-        q, r = np.linalg.qr(random.standard_normal((self.n_hidden, self.n_hidden)))
-        self.W = q * np.where(np.diag(r) < 0, -1.0, 1.0)  # the signs make it uniform over all orthogonal matrices
-
-    # ---- Arguments ----
-
-    def _sequences(self, x: Any, lengths: Any) -> Sequences:
-        if self._input == "real":
-            return sequences(x, lengths, self._n_in, self._dtype)
-        return sequences(x, lengths, None, INT64)
-
-    def _initial(self, s: Sequences, h0: ArrayLike | None) -> Array | None:
-        return None if h0 is None else s.one_row("h0", h0, self.n_hidden, self.dtype)
-
-    def _targets(self, s: Sequences, y: Any, weight: Any) -> tuple[Any, Any]:
-        per_target = s.every_step if self._readout == "all" else s.one_row
-        width, dtype = (None, INT64) if self._output == "softmax" else (self._n_out, self._dtype)
-        return (
-            per_target("y", y, width, dtype),
-            None if weight is None else per_target("weight", weight, None, self.dtype),
-        )
+            return np.eye(self.n_hidden)
+        return orthogonal(self.n_hidden, self.n_hidden, random)
 
     # ---- Computation ----
 
-    def forward(self, x: Any, h0: ArrayLike | None = None, lengths: ArrayLike | None = None, reset: Any = None) -> Run:
+    def forward(
+        self, x: Any, h0: ArrayLike | None = None, lengths: ArrayLike | None = None, reset: Any = None
+    ) -> ElmanRun:
         """Run the network over the sequences, left to right (equations 10.8-10.11).
 
         Parameters
@@ -183,28 +133,15 @@ class ElmanRNN(RecurrentNetwork):
         lengths : array_like of int, optional
             ``[batch]``: how many steps of each sequence of a padded batch count, 1 to tau.
         reset : array_like of bool, or list of array_like where x is a list, optional
-            ``[tau, batch]``: True where a new sequence begins. Such a step sees 0 in place of h(t-1), and no gradient
-            goes from it to what is before.
+            ``[tau, batch]``: True where a new sequence begins. Such a step sees 0 in place of h(t-1), be it h(0), and
+            no gradient goes from it to what is before. So a stream of many sequences is one.
 
         Returns
         -------
-        Run
+        ElmanRun
             With ``h``, ``o``, ``y_hat`` and ``h_last``.
         """
-        s = self._sequences(x, lengths)
-        initial, resets = self._initial(s, h0), s.flags("reset", reset)
-        every_step = self.readout == "all"
-        h = s.empty(self.n_hidden, self.dtype)
-        o = s.empty(self.n_out, self.dtype) if every_step else np.empty((s.batch, self.n_out), self.dtype)
-        h_last = np.empty((s.batch, self.n_hidden), self.dtype)
-        _core.forward(self._core, self.parameters, s.lengths, s.data, initial, resets, h, o, h_last)
-        return Run(
-            self.output,
-            s.give_back(h),
-            s.give_back(o) if every_step else s.give_back_one(np.asarray(o)),
-            s.give_back_one(h_last),
-            s.lengths if s.padded and every_step and s.form == "batch" else None,
-        )
+        return ElmanRun(*self._forward(x, h0, lengths, reset))
 
     def loss(
         self,
@@ -234,10 +171,7 @@ class ElmanRNN(RecurrentNetwork):
         float
             Summed in double precision; never a mean.
         """
-        s = self._sequences(x, lengths)
-        targets, weights = self._targets(s, y, weight)
-        initial, resets = self._initial(s, h0), s.flags("reset", reset)
-        return _core.loss(self._core, self.parameters, s.lengths, s.data, targets, initial, weights, resets, 0.0, 0)
+        return self._loss(x, y, h0, lengths, weight, reset)
 
     def loss_and_gradients(
         self,
@@ -249,7 +183,7 @@ class ElmanRNN(RecurrentNetwork):
         wrt_x: bool = False,
         memory_limit: int | None = None,
         reset: Any = None,
-    ) -> tuple[float, Gradients]:
+    ) -> tuple[float, ElmanGradients]:
         """Return the total loss and its exact gradients, by back-propagation through time (section 10.2.2).
 
         Time and memory grow linearly with tau; the states h(t) are all that is kept from the forward pass. With a
@@ -269,49 +203,12 @@ class ElmanRNN(RecurrentNetwork):
         -------
         loss : float
             As from `loss`.
-        gradients : Gradients
+        gradients : ElmanGradients
             With ``U``, ``W``, ``b``, ``V``, ``c``, ``h0`` and, if asked for, ``x``; ``flat`` is laid out like
             `parameters`.
         """
-        s = self._sequences(x, lengths)
-        targets, weights = self._targets(s, y, weight)
-        initial, resets = self._initial(s, h0), s.flags("reset", reset)
-        if wrt_x and self.input == "token":
-            raise ValueError("wrt_x: expected False, as a token has no gradient")
-        limit = (
-            -1
-            if memory_limit is None
-            else min(network.size("memory_limit", memory_limit, 0, sys.maxsize**2), sys.maxsize)
-        )
-        flat = np.empty(self.parameters.shape, self._dtype)
-        states = (s.batch, self._n_hidden)
-        dh0, h_last = np.empty(states, self._dtype), np.empty(states, self._dtype)
-        dx = s.empty(self._n_in, self._dtype) if wrt_x else None
-        loss = _core.loss_and_gradients(
-            self._core,
-            self.parameters,
-            s.lengths,
-            s.data,
-            targets,
-            initial,
-            weights,
-            resets,
-            0.0,
-            0,
-            flat,
-            dh0,
-            dx,
-            h_last,
-            limit,
-        )
-        gradients = Gradients(
-            flat,
-            self._shapes,
-            s.give_back_one(dh0),
-            None if dx is None else s.give_back(dx),
-            s.give_back_one(h_last),
-        )
-        return loss, gradients
+        loss, parts = self._loss_and_gradients(x, y, h0, lengths, weight, wrt_x, memory_limit, reset)
+        return loss, ElmanGradients(*parts)
 
     def generate(
         self,
@@ -351,7 +248,7 @@ class ElmanRNN(RecurrentNetwork):
             ``[n_steps]`` or ``[n_steps, batch]``, int64, for softmax; else ``[n_steps, n_out]`` or
             ``[n_steps, batch, n_out]``. The prompt is not repeated.
         """
-        n_steps = network.size("n_steps", n_steps, 1)
+        n_steps = size("n_steps", n_steps, 1)
         if self.readout != "all":
             raise ValueError("readout: expected 'all' to generate, as each output is the next input, got 'last'")
         if self.n_in != self.n_out or (self.input == "token" and self.output != "softmax"):
