@@ -1,4 +1,4 @@
-"""What the book claims of output recurrence (section 10.2.1), shown: what it costs, what it cannot do, what forcing hides.
+"""What the book says of output recurrence (section 10.2.1), shown: what it costs, cannot do, and what forcing hides.
 
     python examples/teacher_forcing.py [--quick] [--plot FILE]
 
@@ -22,7 +22,9 @@ from bptt import ElmanRNN, JordanRNN
 Array = NDArray[Any]
 
 
-def train(rnn: Any, batches: Callable[[], tuple[Array, Array]], updates: int, rate: float, p: Callable[[float], float]) -> None:
+def train(
+    rnn: Any, batches: Callable[[], tuple[Array, Array]], updates: int, rate: float, p: Callable[[float], float]
+) -> None:
     """Adam on the mean loss per target, the rate falling to 0; p(progress from 0 to 1) is the share of forced steps."""
     first, second = np.zeros_like(rnn.parameters), np.zeros_like(rnn.parameters)
     for i in range(updates):
@@ -43,11 +45,11 @@ def train(rnn: Any, batches: Callable[[], tuple[Array, Array]], updates: int, ra
 def microseconds_per_step(quick: bool) -> dict[int, dict[str, float]]:
     """Of a training gradient at batch 1, for some lengths."""
     random, n_in, n_hidden, n_out = np.random.default_rng(0), 16, 128, 64
-    networks = {"hidden": ElmanRNN(n_in, n_hidden, n_out, seed=0), "output": JordanRNN(n_in, n_hidden, n_out, seed=0)}
+    elman, jordan = ElmanRNN(n_in, n_hidden, n_out, seed=0), JordanRNN(n_in, n_hidden, n_out, seed=0)
     calls: dict[str, Callable[[Array, Array], Any]] = {
-        "Elman": networks["hidden"].loss_and_gradients,
-        "output-recurrent, free": lambda x, y: networks["output"].loss_and_gradients(x, y, teacher_forcing=0.0),
-        "output-recurrent, forced": networks["output"].loss_and_gradients,
+        "Elman": elman.loss_and_gradients,
+        "output-recurrent, free": lambda x, y: jordan.loss_and_gradients(x, y, teacher_forcing=0.0),
+        "output-recurrent, forced": jordan.loss_and_gradients,
     }
     result: dict[int, dict[str, float]] = {}
     for tau in (10, 100, 1000) if quick else (10, 100, 1000, 10_000, 100_000):
@@ -87,7 +89,7 @@ def losses_of_tasks(quick: bool) -> dict[str, dict[str, float]]:
         x, y = batches()
         return float(rnn.loss(x, y)) / int((y >= 0).sum())
 
-    result = {}
+    result: dict[str, dict[str, float]] = {}
     for name, parity in (("delay", False), ("parity", True)):
         result[name] = {}
         for kind in (ElmanRNN, JordanRNN):
@@ -103,8 +105,8 @@ def losses_of_tasks(quick: bool) -> dict[str, dict[str, float]]:
 def errors_of_training(quick: bool) -> dict[str, tuple[float, float]]:
     """Mean squared error on new sequences, fed with targets and running free, after three ways of training.
 
-    z(t) turns and decays slowly, driven by x(t); y(t) is z(t) with noise. Who always sees y(t-1) learns to trust it less
-    than the motion deserves, as part of it is noise, and so forgets too fast what it has said itself.
+    z(t) turns and decays slowly, driven by x(t); y(t) is z(t) with noise. Who always sees y(t-1) learns to trust it
+    less than the motion deserves, as part of it is noise, and so forgets too fast what it has said itself.
     """
     random = np.random.default_rng(0)
     angle, noise, tau, batch = 0.4, 0.5, 60, 32
@@ -123,14 +125,13 @@ def errors_of_training(quick: bool) -> dict[str, tuple[float, float]]:
         "free-running": lambda progress: 0.0,
     }
     test = [batches() for _ in range(20)]
-    result = {}
-    for name, p in ways.items():
+    result: dict[str, tuple[float, float]] = {}
+    for name, way in ways.items():
         rnn = JordanRNN(2, 32, 2, output="linear", seed=0)
-        train(rnn, batches, 100 if quick else 1500, 0.01, p)
+        train(rnn, batches, 100 if quick else 1500, 0.01, way)
         targets = sum(y.size for _, y in test)
-        result[name] = tuple(
-            2 * sum(rnn.loss(x, y, teacher_forcing=forced) for x, y in test) / targets for forced in (1.0, 0.0)
-        )
+        forced, free = (sum(rnn.loss(x, y, teacher_forcing=p) for x, y in test) for p in (1.0, 0.0))
+        result[name] = (2 * forced / targets, 2 * free / targets)
     return result
 
 
@@ -152,7 +153,12 @@ def plot(path: str, times: dict[int, dict[str, float]], tasks: dict[str, Any], e
     b.legend()
     for i, name in enumerate(("fed with targets", "running free")):
         c.bar([j + 0.4 * i - 0.2 for j in range(len(errors))], [row[i] for row in errors.values()], 0.4, label=name)
-    c.set(title="(c) error on new sequences", xticks=range(len(errors)), xticklabels=list(errors), ylabel="mean square")
+    c.set(
+        title="(c) error on new sequences",
+        xticks=range(len(errors)),
+        xticklabels=[name.replace(" ", "\n") for name in errors],
+        ylabel="mean square",
+    )
     c.legend()
     figure.savefig(path, dpi=100)
 

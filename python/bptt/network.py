@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from bptt import _core, files
 from bptt._inputs import INT64, Array, Sequences, as_array, check_shape, choice, generator, sequences, size
+from bptt._sampling import Drawing
 from bptt.results import Letters
 
 _ALIGNMENT = 64  # bytes, a cache line and the widest vector
@@ -288,6 +289,16 @@ class RecurrentNetwork:
         )
         given_back = None if dx is None else s.give_back(dx)
         return loss, (flat, self._shapes, given_back, s.give_back_one(dr0), s.give_back_one(r_last))
+
+    def _generate(self, n_steps: int, x: Array | None, r: Array, o: Array, how: Drawing, single: bool) -> Array:
+        """Draw from the state r ``[batch, ...]`` on; o ``[batch, n_out]`` is where a network reads its own draws."""
+        batch = len(r)
+        classes = self._output == "softmax"
+        y = np.empty((n_steps, batch) if classes else (n_steps, batch, self._n_out), INT64 if classes else self._dtype)
+        r, o = r.astype(self._dtype, order="C"), o.astype(self._dtype, order="C")  # copies: the core overwrites them
+        if not _core.generate(self._core, self.parameters, x, r, o, *how, y):
+            raise ValueError("o: expected finite outputs to draw from, got NaN or infinity; are the parameters finite?")
+        return y[:, 0] if single else y
 
     # ---- Copies and files ----
 
