@@ -303,7 +303,7 @@ class JordanRNN(RecurrentNetwork):
             name = "r0" if prompt is None else "prompt"
             raise ValueError(f"{name}: expected {'a single sequence' if single else s.batch}, as x has, got {r.shape}")
         return self._generate(
-            n_steps, np.asarray(s.data), np.atleast_2d(r), np.empty((s.batch, self.n_out)), how, single
+            n_steps, np.asarray(s.data), np.atleast_2d(r), np.zeros((s.batch, self.n_out)), how, single
         )
 
     def _last_of(self, prompt: Any) -> Array:
