@@ -1,0 +1,404 @@
+"""Training: what an update follows, what an epoch sees, how a run ends, and that a resumed one ends in the same bits."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import bptt
+from bptt import SGD, Adam, ElmanRNN, History, JordanRNN
+from conftest import Array, same_bits
+
+QUIET: dict[str, Any] = {"progress": False}
+
+
+def stream(tau: int = 60, batch: int = 4, seed: int = 0) -> tuple[Array, Array]:
+    random = np.random.default_rng(seed)
+    return random.standard_normal((tau, batch, 3)).astype(np.float32), random.integers(0, 2, (tau, batch))
+
+
+def sequences(n: int = 30, seed: int = 0) -> tuple[list[Array], list[Array]]:
+    random = np.random.default_rng(seed)
+    lengths = random.integers(2, 20, n)
+    return [random.standard_normal((t, 3)).astype(np.float32) for t in lengths], [
+        random.integers(0, 2, t) for t in lengths
+    ]
+
+
+def network(kind: Any = ElmanRNN, **options: Any) -> Any:
+    return kind(3, 8, 2, seed=1, **options)
+
+
+# ---- What an update follows ----
+
+
+@pytest.mark.parametrize("kind", [ElmanRNN, JordanRNN])
+def test_a_window_follows_the_mean_of_its_targets_and_carries_the_state(kind: Any) -> None:
+    x, y = stream()
+    y[10:14] = -1
+    weight = np.random.default_rng(3).choice([0.0, 1.0, 2.5], y.shape).astype(np.float32)
+    rnn, by_hand = network(kind), network(kind)
+    history = rnn.fit(x, y, weight=weight, optimizer=SGD(0.5), epochs=2, truncate=25, **QUIET)
+    name = "h" if kind is ElmanRNN else "r"
+    losses = []
+    for _ in range(2):
+        state = None
+        for begin in (0, 25, 50):
+            part = slice(begin, min(begin + 25, 60))
+            loss, gradients = by_hand.loss_and_gradients(x[part], y[part], weight=weight[part], **{f"{name}0": state})
+            targets = float(weight[part][y[part] >= 0].sum())
+            by_hand.parameters -= (np.float32(0.5) * (gradients.flat / np.float32(targets))).astype(np.float32)
+            state = getattr(gradients, f"{name}_last")
+            losses.append(loss / targets)
+    assert np.abs(rnn.parameters - by_hand.parameters).max() < 1e-6
+    assert history.updates.loss == pytest.approx(losses, rel=1e-5)
+    assert history.loss[1] == pytest.approx(
+        np.average(losses[3:], weights=history.updates.targets[3:]), rel=1e-6
+    )
+    assert len(history.updates) == 6
+    assert history.stopped == "epochs"
+
+
+def test_a_batch_follows_the_mean_of_its_targets() -> None:
+    x, y = stream(20, 6)
+    lengths = np.array([20, 3, 11, 7, 20, 1])
+    rnn, by_hand = network(), network()
+    history = rnn.fit(x, y, lengths=lengths, optimizer=SGD(0.1), epochs=1, batch_size=6, shuffle=False, **QUIET)
+    loss, gradients = by_hand.loss_and_gradients(x, y, lengths=lengths)
+    assert history.updates.targets.tolist() == [lengths.sum()]
+    assert history.updates.loss[0] == pytest.approx(loss / lengths.sum())
+    norm = float(np.linalg.norm(gradients.flat.astype(np.float64))) / lengths.sum()
+    assert history.updates.gradient_norm[0] == pytest.approx(norm, rel=1e-5)
+    # Sigmoid and linear outputs: a step counts once, however many outputs it has.
+    linear = ElmanRNN(3, 8, 4, output="linear", seed=0)
+    history = linear.fit(x, np.zeros((20, 6, 4)), optimizer=SGD(0.1), epochs=1, **QUIET)
+    assert history.updates.targets.tolist() == [120]
+
+
+def test_windows_without_targets_carry_the_state_and_update_nothing() -> None:
+    x, y = stream(30)
+    y[10:20] = -1
+    rnn = network()
+    assert len(rnn.fit(x, y, optimizer=SGD(0.1), epochs=1, truncate=10, **QUIET).updates) == 2
+
+
+def test_clipping_and_schedule() -> None:
+    x, y = stream()
+    rnn = network()
+    before = rnn.parameters.copy()
+    history = rnn.fit(
+        x, y, optimizer=SGD(1.0), epochs=1, truncate=60, clip_norm=1e-3, schedule=lambda update: 0.5, **QUIET
+    )
+    assert history.updates.learning_rate.tolist() == [0.5]
+    assert history.updates.gradient_norm[0] > 1e-2
+    assert float(np.linalg.norm(rnn.parameters - before)) == pytest.approx(0.5e-3, rel=1e-2)
+
+
+# ---- What an epoch sees ----
+
+
+@pytest.mark.parametrize("form", ["list", "padded", "last"])
+def test_every_epoch_sees_every_sequence_once(form: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    x, y = sequences()
+    rnn = ElmanRNN(3, 4, 2, seed=0, readout="last" if form == "last" else "all")
+    seen: list[list[Any]] = []
+    original = rnn.loss_and_gradients
+
+    def spy(**arguments: Any) -> Any:
+        if isinstance(arguments["x"], list):
+            assert len(arguments["x"]) <= 7
+            lengths = [len(part) for part in arguments["x"]]
+            seen.append([part[0, 0] for part in arguments["x"]])
+        else:
+            lengths = arguments["lengths"].tolist()
+            seen.append(arguments["x"][0, :, 0].tolist())
+        assert max(lengths) - min(lengths) < 12, "similar lengths together"
+        return original(**arguments)
+
+    monkeypatch.setattr(rnn, "loss_and_gradients", spy)
+    arguments: dict[str, Any] = {"x": x, "y": y}
+    if form == "last":
+        arguments["y"] = np.array([part[0] for part in y])
+    if form == "padded":
+        tau = max(map(len, x))
+        arguments["x"] = np.stack([np.pad(part, ((0, tau - len(part)), (0, 0))) for part in x], 1)
+        arguments["y"] = np.stack([np.pad(part, (0, tau - len(part))) for part in y], 1)
+        arguments["lengths"] = [len(part) for part in x]
+    rnn.fit(**arguments, optimizer=SGD(0.01), epochs=3, batch_size=7, seed=5, **QUIET)
+    epochs = [seen[i : i + 5] for i in (0, 5, 10)]
+    first = sorted(float(part[0, 0]) for part in x)
+    for epoch in epochs:
+        assert sorted(float(v) for batch in epoch for v in batch) == first
+    assert epochs[0] != epochs[1]
+
+
+def test_without_shuffling_the_order_is_that_of_the_data() -> None:
+    x, y = stream(10, 8)
+    histories = [network().fit(x, y, optimizer=SGD(0.1), epochs=1, batch_size=2, shuffle=False, **QUIET) for _ in "ab"]
+    assert same_bits(histories[0].updates.loss, histories[1].updates.loss)
+    rnn = network()
+    first = rnn.loss(x[:, :2], y[:, :2]) / 20
+    assert histories[0].updates.loss[0] == pytest.approx(first)
+
+
+@pytest.mark.parametrize("p", [0.0, 0.5, lambda update: 1 / (1 + update)], ids=str)
+def test_teacher_forcing_is_passed_on(p: Any) -> None:
+    x, y = stream()
+    rnn, again, forced = network(JordanRNN), network(JordanRNN), network(JordanRNN)
+    options: dict[str, Any] = {"optimizer": Adam(1e-2), "epochs": 2, "truncate": 20, "seed": 3, **QUIET}
+    rnn.fit(x, y, teacher_forcing=p, **options)
+    options["optimizer"] = Adam(1e-2)
+    again.fit(x, y, teacher_forcing=p, **options)
+    options["optimizer"] = Adam(1e-2)
+    forced.fit(x, y, **options)
+    assert same_bits(rnn.parameters, again.parameters)
+    assert not same_bits(rnn.parameters, forced.parameters)
+
+
+# ---- How a run ends ----
+
+
+def test_patience_gives_back_the_best_parameters() -> None:
+    x, y = stream(10, 6)
+    held_out = stream(10, 6, seed=9)
+    rnn, best = network(), []
+
+    def remember(history: History) -> None:
+        best.append(rnn.parameters.copy())
+
+    history = rnn.fit(
+        x, y, optimizer=Adam(0.05), epochs=200, validation=held_out, patience=4, callbacks=[remember], seed=0, **QUIET
+    )
+    assert history.stopped == "patience"
+    assert history.best_epoch is not None
+    assert len(history.epochs) == history.best_epoch + 1 + 4
+    assert same_bits(rnn.parameters, best[history.best_epoch])
+    mean = rnn.loss(*held_out) / held_out[1].size
+    assert history.validation.min() == pytest.approx(mean)
+
+
+def test_a_callback_ends_training() -> None:
+    x, y = stream()
+    history = network().fit(
+        x, y, optimizer=Adam(0.01), epochs=9, callbacks=[lambda history: len(history.epochs) == 3], **QUIET
+    )
+    assert (history.stopped, len(history.epochs)) == ("callback", 3)
+
+
+@pytest.mark.parametrize("where", ["input", "parameters"])
+def test_what_is_not_finite_ends_training_before_the_update(where: str) -> None:
+    x, y = stream(60)
+    rnn = network()
+    if where == "input":
+        x[45, 2, 1] = np.nan
+    else:
+        rnn.V[0, 0] = np.inf
+    before = network()
+    if where == "input":
+        before.fit(x[:40], y[:40], optimizer=SGD(0.1), epochs=1, truncate=20, **QUIET)
+    else:
+        before.parameters = rnn.parameters
+    with pytest.raises(FloatingPointError, match=r"^update \d of epoch 0: .* the norm of the gradient .*"):
+        rnn.fit(x, y, optimizer=SGD(0.1), epochs=3, truncate=20, **QUIET)
+    assert same_bits(rnn.parameters, before.parameters)
+
+
+PROGRAM = """
+import sys, time
+import numpy as np, bptt
+from bptt import Adam, ElmanRNN, JordanRNN
+
+random = np.random.default_rng(0)
+kind, path, threads = sys.argv[1], sys.argv[2], int(sys.argv[3])
+bptt.set_num_threads(threads)
+if kind == "streams":
+    rnn = JordanRNN(3, 40, 4, seed=1)
+    x, y = random.standard_normal((3000, 8, 3)).astype(np.float32), random.integers(0, 4, (3000, 8))
+    options = {"truncate": 50, "teacher_forcing": 0.5}
+else:
+    rnn = ElmanRNN(3, 40, 4, seed=1)
+    lengths = random.integers(20, 60, 400)
+    x = [random.standard_normal((n, 3)).astype(np.float32) for n in lengths]
+    y = [random.integers(0, 4, n) for n in lengths]
+    options = {"batch_size": 10, "validation": (x[:30], y[:30]), "patience": 50}
+bptt.training._CHECKPOINT_SECONDS = 0.0
+print("ready", flush=True)
+history = rnn.fit(x, y, optimizer=Adam(1e-2), epochs=6, clip_norm=0.1, seed=7, checkpoint=path, resume=True,
+                  progress=False, **options)
+print(history.stopped, flush=True)
+np.savez(path + ".npz", parameters=rnn.parameters, loss=history.updates.loss, norm=history.updates.gradient_norm,
+         epochs=history.epochs.loss, validation=history.epochs.validation,
+         **{f"state.{name}": value for name, value in bptt.checkpoint.Checkpoint.read(path).part("optimizer").items()})
+"""
+
+
+def start(kind: str, path: Path, threads: int) -> subprocess.Popen[str]:
+    command = [sys.executable, "-c", f"import bptt.training, bptt.checkpoint\n{PROGRAM}", kind, str(path), str(threads)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="no SIGKILL on this system")
+@pytest.mark.parametrize("kind", ["streams", "examples"])
+def test_a_run_that_is_killed_again_and_again_ends_in_the_same_bits(kind: str, tmp_path: Path) -> None:
+    whole = start(kind, tmp_path / "whole", 2)
+    begin = time.monotonic()
+    assert whole.communicate(timeout=120)[0].split() == ["ready", "epochs"]
+    seconds = time.monotonic() - begin
+    random, kills = np.random.default_rng(0), 0
+    path = tmp_path / "killed"
+    for attempt in range(400):
+        process = start(kind, path, 1 + attempt % 3)
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n", process.stderr and process.stderr.read()
+        time.sleep(float(random.uniform(0, seconds / 12)) if kills < 20 else 30)
+        if process.poll() is None:
+            process.send_signal(signal.SIGKILL)
+            kills += 1
+        output, errors = process.communicate()
+        if process.returncode == 0:
+            break
+        assert process.returncode == -signal.SIGKILL, errors
+        if path.exists():
+            bptt.checkpoint.Checkpoint.read(path)  # whole at every moment
+        if kills == 20:
+            process = start(kind, path, 2)
+            output, errors = process.communicate(timeout=120)
+            assert output.split() == ["ready", "epochs"], errors
+            break
+    assert kills >= 20, "or the run is too short for this test"
+    with np.load(f"{path}.npz") as killed, np.load(f"{tmp_path / 'whole'}.npz") as expected:
+        assert sorted(killed) == sorted(expected)
+        for name in expected:
+            assert same_bits(killed[name], expected[name]), name
+    assert {file.name for file in tmp_path.iterdir()} >= {"whole", "killed", "whole.npz", "killed.npz"}
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals as POSIX has them")
+def test_ctrl_c_ends_training_after_the_update_under_way(tmp_path: Path) -> None:
+    whole, path = tmp_path / "whole", tmp_path / "interrupted"
+    start("streams", whole, 2).communicate(timeout=120)
+    process = start("streams", path, 2)
+    assert process.stdout is not None
+    process.stdout.readline()
+    time.sleep(0.3)
+    process.send_signal(signal.SIGINT)
+    output, errors = process.communicate(timeout=60)
+    assert (process.returncode, output) == (0, "interrupted\n"), errors
+    with np.load(f"{path}.npz") as part, np.load(f"{whole}.npz") as expected:
+        n = len(part["loss"])
+        assert 0 < n < len(expected["loss"])
+        assert same_bits(part["loss"], expected["loss"][:n])
+    output, errors = start("streams", path, 1).communicate(timeout=120)
+    assert output.split() == ["ready", "epochs"], errors
+    with np.load(f"{path}.npz") as resumed, np.load(f"{whole}.npz") as expected:
+        assert all(same_bits(resumed[name], expected[name]) for name in expected)
+
+
+def test_only_the_same_run_is_resumed(tmp_path: Path) -> None:
+    x, y = stream()
+    path = tmp_path / "run.safetensors"
+    options: dict[str, Any] = {"epochs": 2, "truncate": 20, "seed": 0, "checkpoint": path, **QUIET}
+    network().fit(x, y, optimizer=Adam(0.01), **options)
+    options["resume"] = True
+    rnn = network()
+    longer = rnn.fit(x, y, optimizer=Adam(0.01), **{**options, "epochs": 4})
+    whole = network()
+    assert len(longer.epochs) == 4
+    whole.fit(x, y, optimizer=Adam(0.01), **{**options, "epochs": 4, "checkpoint": None, "resume": False})
+    assert same_bits(rnn.parameters, whole.parameters)
+    with pytest.raises(ValueError, match=r"^resume: expected settings.optimizer.lr as in the checkpoint, 0.01, got 0.02$"):
+        network().fit(x, y, optimizer=Adam(0.02), **options)
+    with pytest.raises(ValueError, match=r"^resume: expected settings.truncate as in the checkpoint, 20, got 10$"):
+        network().fit(x, y, optimizer=Adam(0.01), **{**options, "truncate": 10})
+    with pytest.raises(ValueError, match=r"^resume: expected network.n_hidden as in the checkpoint, 8, got 9$"):
+        ElmanRNN(3, 9, 2).fit(x, y, optimizer=Adam(0.01), **options)
+    x[0, 0, 0] += 1
+    with pytest.raises(ValueError, match=r"^resume: expected data as in the checkpoint, \d+, got \d+$"):
+        network().fit(x, y, optimizer=Adam(0.01), **options)
+    whole_file = path.read_bytes()
+    for damaged in (b"", whole_file[:100], whole_file[:-1], b"x" * 50):
+        path.write_bytes(damaged)
+        with pytest.raises(ValueError, match=re.escape(f"{path}: expected a checkpoint: ")):
+            network().fit(x, y, optimizer=Adam(0.01), **options)
+
+
+def test_a_checkpoint_that_cannot_be_written_is_found_out_before_training(tmp_path: Path) -> None:
+    x, y = stream()
+    rnn = network()
+    before = rnn.parameters.copy()
+    with pytest.raises(OSError):  # noqa: PT011 - which one is the system's to say
+        rnn.fit(x, y, optimizer=Adam(0.01), epochs=1, checkpoint=tmp_path / "none" / "c", **QUIET)
+    assert same_bits(rnn.parameters, before)
+
+
+# ---- Progress, history, errors ----
+
+
+def test_progress_goes_to_standard_error(capfd: pytest.CaptureFixture[str]) -> None:
+    x, y = stream()
+    network().fit(x, y, optimizer=SGD(0.1), epochs=2)
+    output, shown = capfd.readouterr()
+    assert not output
+    assert "loss" in shown
+    assert "480/480" in shown
+    network().fit(x, y, optimizer=SGD(0.1), epochs=2, progress=False)
+    assert capfd.readouterr() == ("", "")
+
+
+def test_history() -> None:
+    x, y = stream()
+    history = network().fit(x, y, optimizer=SGD(0.1), epochs=3, validation=(x, y), batch_size=2, **QUIET)
+    assert repr(history).startswith("History(3 epochs, 6 updates, epochs: loss 0.")
+    assert len(history.updates) == 6
+    assert history.epochs.updates.tolist() == [2, 4, 6]
+    assert (history.updates.seconds > 0).all()
+    with pytest.raises(AttributeError, match="expected one of loss, "):
+        _ = history.updates.nonsense
+
+
+def test_history_is_drawn() -> None:
+    matplotlib = pytest.importorskip("matplotlib")
+    matplotlib.use("Agg")
+    x, y = stream()
+    axes = network().fit(x, y, optimizer=SGD(0.1), epochs=3, validation=(x, y), **QUIET).plot()
+    assert [line.get_label() for line in axes.get_lines()][1:] == ["training", "validation"]
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "message"),
+    [
+        ({"epochs": 0}, ValueError, "epochs: expected at least 1, got 0"),
+        ({"epochs": 1.5}, TypeError, "epochs: expected an int, got float"),
+        ({"optimizer": 0.1}, TypeError, "optimizer: expected one of bptt's optimizers, got float"),
+        ({"batch_size": 0}, ValueError, "batch_size: expected at least 1, got 0"),
+        ({"truncate": 0}, ValueError, "truncate: expected at least 1, got 0"),
+        ({"truncate": 5, "batch_size": 2}, ValueError, "batch_size: expected None with truncate"),
+        ({"truncate": 5, "lengths": [60, 59, 1, 2]}, ValueError, "truncate: expected x in one array of streams"),
+        ({"patience": 2}, ValueError, "patience: expected None without validation data"),
+        ({"resume": True}, ValueError, "resume: expected False without a checkpoint"),
+        ({"clip_norm": 0}, ValueError, "clip_norm: expected a finite number above 0, got 0"),
+        ({"clip_value": np.nan}, ValueError, "clip_value: expected a finite number above 0, got nan"),
+        ({"seed": -1}, ValueError, "seed: expected at least 0, got -1"),
+        ({"schedule": 3}, TypeError, "schedule: expected a function of the update, got int"),
+        ({"validation": 3}, TypeError, r"validation: expected (x, y), (x, y, weight) or a dict"),
+        ({"teacher_forcing": 0.5}, ValueError, "teacher_forcing: expected None, as no outputs are fed back"),
+        ({"callbacks": [3]}, TypeError, "callbacks: expected functions of the history, got int"),
+        ({"nonsense": 3}, TypeError, ""),
+    ],
+)
+def test_errors(options: dict[str, Any], error: type[Exception], message: str) -> None:
+    x, y = stream()
+    rnn = network()
+    before = rnn.parameters.copy()
+    with pytest.raises(error, match=re.escape(message)):
+        rnn.fit(x, y, **{"optimizer": SGD(0.1), "epochs": 1, **QUIET, **options})
+    assert same_bits(rnn.parameters, before)
