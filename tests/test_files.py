@@ -16,7 +16,8 @@ from safetensors.numpy import load_file, save_file
 
 import bptt
 from bptt import ElmanRNN
-from conftest import LETTERS, same_bits
+from conftest import same_bits
+from problems import LETTERS
 
 
 def model(**options: Any) -> ElmanRNN:
@@ -201,7 +202,10 @@ def write(path: Path, change: Callable[[dict[str, Any], dict[str, Any]], Any]) -
         (lambda t, c: c.update(readout=None), "bad configuration: readout: expected one of .* got None$"),
         (lambda t, c: c.update(dtype="int32"), "bad configuration: dtype: expected one of .* got 'int32'$"),
         (lambda t, c: c.update(dtype={}), "bad configuration: "),
-        (lambda t, c: c.update(network="lstm"), "bad configuration: expected the network 'elman' or 'jordan', got 'lstm'$"),
+        (
+            lambda t, c: c.update(network="lstm"),
+            "bad configuration: expected the network 'elman' or 'jordan', got 'lstm'$",
+        ),
         (lambda t, c: c.pop("network"), "bad configuration: expected the network 'elman' or 'jordan', got None$"),
         (lambda t, c: c.pop("readout"), r"bad configuration: expected the keys \[.*\], got \[.*\]$"),
         (lambda t, c: c.update(layers=2), r"bad configuration: expected the keys \[.*\], got \[.*'layers'.*\]$"),

@@ -14,7 +14,8 @@ import numpy as np
 import pytest
 
 from bptt import ElmanRNN
-from conftest import INPUTS, OUTPUTS, READOUTS, Array, Case, Form, by_sequence, everything, problem, same_bits
+from conftest import by_sequence, everything, same_bits
+from problems import INPUTS, OUTPUTS, READOUTS, Array, Case, Form, problem
 
 
 def with_gaps(array: Array, *steps: int) -> Array:

@@ -14,7 +14,8 @@ import pytest
 
 import bptt
 from bptt import ElmanRNN, _core
-from conftest import ISAS, LETTERS, everything, run_python, same_bits
+from conftest import ISAS, everything, run_python, same_bits
+from problems import LETTERS
 
 # ---- Initial weights ----
 
