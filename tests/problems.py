@@ -225,14 +225,18 @@ def problem(case: Case, seed: int = 0) -> Problem:
             y_i[w == 0.0] = case.n_out + 5 if case.output == "softmax" else math.nan
         y.append(y_i)
         weight.append(w)
+    initial = representable(random.uniform(-0.9, 0.9, (batch, rnn.W.shape[1])))
+    reset = [random.random(n) < 0.25 for n in case.lengths]
+    if batch > 1:
+        reset[0][0], reset[1][0] = True, False
     return Problem(
         case,
         representable(rnn.parameters),
         x,
         y if case.readout == "all" else np.concatenate(y),
-        representable(random.uniform(-0.9, 0.9, (batch, rnn.W.shape[1]))) if case.extras else None,
+        initial if case.extras else None,
         (weight if case.readout == "all" else np.concatenate(weight)) if case.extras else None,
-        [random.random(n) < 0.25 for n in case.lengths] if case.reset else None,
+        reset if case.reset else None,
     )
 
 
