@@ -225,7 +225,9 @@ def problem(case: Case, seed: int = 0) -> Problem:
             y_i[w == 0.0] = case.n_out + 5 if case.output == "softmax" else math.nan
         y.append(y_i)
         weight.append(w)
-    initial = representable(random.uniform(-0.9, 0.9, (batch, rnn.W.shape[1])))
+    # Where W is made for the probabilities of classes, r0 is no longer than such a vector.
+    longest = 0.9 / case.n_out if (case.output, case.feedback) == ("softmax", "y_hat") else 0.9
+    initial = representable(random.uniform(-longest, longest, (batch, rnn.W.shape[1])))
     reset = [random.random(n) < 0.25 for n in case.lengths]
     if batch > 1:
         reset[0][0], reset[1][0] = True, False
