@@ -164,6 +164,23 @@ double py_loss_and_gradients(const Network& network, const py::array& parameters
   });
 }
 
+bool py_generate(const Network& network, const py::array& parameters, const py::object& x, const py::array& r, const py::array& o,
+                 double temperature, Index top_k, std::uint64_t seed, const py::array& y) {
+  return with_dtype(parameters, [&](auto number) {
+    using T = decltype(number);
+    const bool classes = network.output == Output::softmax;
+    const Drawn<T> results{y.shape(0), y.shape(1), classes ? all_memory<std::int64_t>(y) : nullptr,
+                           classes ? nullptr : all_memory<T>(y)};
+    const std::vector<Index> lengths(std::size_t(results.batch), results.steps);
+    const auto batch = x.is_none() ? Batch<T>() : batch_of<T>(network, lengths, x, py::none(), py::none());
+    const T* const p = all_memory<const T>(parameters);
+    T* const state = all_memory<T>(r);
+    T* const outputs = all_memory<T>(o);
+    const py::gil_scoped_release release;
+    return generate<T>(network, p, batch, state, outputs, {temperature, top_k, seed}, results);
+  });
+}
+
 void py_output_unit(const std::string& output, const py::array& o, const py::array& y_hat) {
   const auto unit = named<Output>(output, {"softmax", "sigmoid", "linear"});
   const Index n_out = o.shape(o.ndim() - 1);
@@ -199,6 +216,8 @@ PYBIND11_MODULE(_core, m, py::mod_gil_not_used()) {
   m.def("loss_and_gradients", &py_loss_and_gradients, py::arg("network"), py::arg("parameters"), py::arg("lengths"), py::arg("x"),
         py::arg("y"), py::arg("r0"), py::arg("weight"), py::arg("reset"), py::arg("teacher_forcing"), py::arg("seed"),
         py::arg("flat"), py::arg("dr0"), py::arg("dx"), py::arg("r_last"), py::arg("memory_limit"));
+  m.def("generate", &py_generate, py::arg("network"), py::arg("parameters"), py::arg("x"), py::arg("r"), py::arg("o"),
+        py::arg("temperature"), py::arg("top_k"), py::arg("seed"), py::arg("y"));
   m.def("output_unit", &py_output_unit, py::arg("output"), py::arg("o"), py::arg("y_hat"));
   m.def("tanh", &py_tanh, py::arg("x"), py::arg("y"));
   m.def("supported_isas", &supported_isas);

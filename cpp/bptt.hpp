@@ -91,6 +91,27 @@ template <class T>
 double loss_and_gradients(const Network&, const T* parameters, const Batch<T>&, const TeacherForcing&, const Gradients<T>& results,
                           Index memory_limit);
 
+/// How outputs are drawn: from o / temperature (for linear outputs, with this standard deviation; 0 takes what is most likely), of
+/// classes among the top_k most likely, as the seed, the step and the sequence say.
+struct Drawing {
+  double temperature;
+  Index top_k;
+  std::uint64_t seed;
+};
+
+/// What is drawn: classes [steps, batch] (softmax), or numbers [steps, batch, n_out].
+template <class T> struct Drawn {
+  Index steps, batch;
+  std::int64_t* classes;
+  T* numbers;
+};
+
+/// Draws outputs y(t), each of which is what the next step sees: of a network with hidden recurrence as its input, of an
+/// output-recurrent one as r(t). `r` is the state before, [batch, n_hidden] or [batch, n_out]; of the former, `o` [batch, n_out]
+/// are the outputs to begin with; the latter reads the inputs of `batch`. Both are overwritten. False if an output is not finite.
+template <class T>
+bool generate(const Network&, const T* parameters, const Batch<T>&, T* r, T* o, const Drawing&, const Drawn<T>& results);
+
 /// y_hat = output unit of o, for `rows` rows without gaps.
 template <class T> void output_unit(Output, const T* o, Index rows, Index n_out, T* y_hat);
 

@@ -58,7 +58,7 @@ template <class T> void check_affine(Index steps, Index rows, Index columns, Ind
       expect<T>("tanh(start + A B)", tanh[at], std::tanh(a), depth);
       expect<T>("(start + A B) (1 - h^2)", derivative[at], a * (1 - double(h[at]) * double(h[at])), depth);
     }
-  if (const Index half = columns / 2 / k.panel * k.panel; half > k.panel && depth > 0) {  // columns by parts: the same bits
+  if (const Index half = columns / 2 / k.panel * k.panel; half > 0 && depth > 0) {  // columns by parts: the same bits
     auto parts = numbers<T>(rows * columns);
     for (const bool second : {true, false})
       Sum<T>(k)
@@ -123,6 +123,25 @@ template <class T> void check_losses(Index rows, Index n) {
       expect<T>("softmax", y_hat[at], p, n);
       expect<T>("gradient of the softmax loss", gradient[at], class_ < 0 ? 0 : p - (j == class_), n);
     }
+  }
+  // o + J^T dy of softmax and sigmoid, with their value y_hat and dL/dy_hat = y
+  auto softmax_back = o, sigmoid_back = o;
+  k.softmax_back(y_hat.data(), y.data(), rows, n, softmax_back.data());
+  k.sigmoid_back(y_hat.data(), y.data(), rows * n, sigmoid_back.data());
+  for (Index r = 0; r < rows; ++r) {
+    double mean = 0;
+    for (Index j = 0; j < n; ++j) mean += double(y_hat[std::size_t(r * n + j)]) * double(y[std::size_t(r * n + j)]);
+    for (Index j = 0; j < n; ++j) {
+      const std::size_t at = std::size_t(r * n + j);
+      const double v = y_hat[at], d = y[at];
+      expect<T>("back through softmax", softmax_back[at], double(o[at]) + v * (d - mean), n);
+      expect<T>("back through sigmoid", sigmoid_back[at], double(o[at]) + v * (1 - v) * d, 1);
+    }
+  }
+  if (softmax_back[std::size_t(rows * n)] != o[std::size_t(rows * n)] ||
+      sigmoid_back[std::size_t(rows * n)] != o[std::size_t(rows * n)]) {
+    ++failures;
+    std::printf("%s: wrote beyond the end\n", isa().c_str());
   }
   for (const bool sigmoid : {true, false}) {
     gradient = o;

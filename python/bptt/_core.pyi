@@ -52,6 +52,17 @@ def loss_and_gradients(
     r_last: _Array,
     memory_limit: int,
 ) -> float: ...
+def generate(
+    network: Network,
+    parameters: _Array,
+    x: _Steps | None,
+    r: _Array,
+    o: _Array,
+    temperature: float,
+    top_k: int,
+    seed: int,
+    y: _Array,
+) -> bool: ...
 def output_unit(output: str, o: _Array, y_hat: _Array) -> None: ...
 def tanh(x: _Array, y: _Array) -> None: ...
 def supported_isas() -> list[str]: ...

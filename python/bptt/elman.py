@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
 from bptt._inputs import Array, as_array, choice, size
-from bptt._sampling import Sampler
+from bptt._sampling import drawing
 from bptt.network import RecurrentNetwork, orthogonal
 from bptt.results import ElmanGradients, ElmanRun
 
@@ -253,7 +253,7 @@ class ElmanRNN(RecurrentNetwork):
             raise ValueError("readout: expected 'all' to generate, as each output is the next input, got 'last'")
         if self.n_in != self.n_out or (self.input == "token" and self.output != "softmax"):
             raise ValueError(f"generate: expected outputs that can be inputs, got {self!r}")
-        draw = Sampler(self.output, temperature, top_k, seed)
+        how = drawing(self.output, self.n_out, temperature, top_k, seed)
         if prompt is None:
             states = np.zeros(self.n_hidden) if h0 is None else as_array("h0", h0, self.dtype)
             if states.ndim not in (1, 2) or 0 in states.shape:
@@ -271,15 +271,5 @@ class ElmanRNN(RecurrentNetwork):
             s = self._sequences(prompt, None)
             single = s.form == "single"
             run = self.forward(prompt, h0)
-            h = np.atleast_2d(run.h_last)
-            o = np.atleast_2d(run.o[-1])
-        drawn = []
-        for _ in range(n_steps):
-            y = draw(o)
-            drawn.append(y)
-            if len(drawn) < n_steps:
-                x = np.eye(self.n_in, dtype=self.dtype)[y] if self.output == "softmax" and self.input == "real" else y
-                run = self.forward(x[None], h)
-                h, o = run.h_last, run.o[-1]
-        result = np.stack(drawn)
-        return result[:, 0] if single else result
+            h, o = np.atleast_2d(run.h_last), np.atleast_2d(run.o[-1])
+        return self._generate(n_steps, None, h, o, how, single)

@@ -8,7 +8,8 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
-from bptt._inputs import Array, choice
+from bptt._inputs import INT64, Array, as_array, choice, shape_text, size
+from bptt._sampling import drawing
 from bptt.network import RecurrentNetwork, orthogonal
 from bptt.results import JordanGradients, JordanRun
 
@@ -235,6 +236,92 @@ class JordanRNN(RecurrentNetwork):
         forcing, draws = _forcing(teacher_forcing, seed)
         loss, parts = self._loss_and_gradients(x, y, r0, lengths, weight, wrt_x, memory_limit, reset, forcing, draws)
         return loss, JordanGradients(*parts)
+
+    def generate(
+        self,
+        n_steps: int,
+        prompt: Any = None,
+        temperature: float = 1.0,
+        top_k: int | None = None,
+        seed: int | np.random.Generator | None = None,
+        x: Any = None,
+        r0: ArrayLike | None = None,
+    ) -> Array:
+        """Draw a sequence: at every step an output is drawn from the model's distribution and is what the next sees.
+
+        It is fed back as targets are under teacher forcing, a class as its one-hot vector, whichever `feedback`.
+
+        Parameters
+        ----------
+        n_steps : int
+            How many to draw, at least 1.
+        prompt : array_like, optional
+            Outputs that came before, in the form of y: ``[steps]`` or ``[steps, batch]`` of classes, else
+            ``[steps, n_out]`` or ``[steps, batch, n_out]``. The network remembers no more of them than the last.
+        temperature : float
+            Softmax and sigmoid outputs are drawn from o / temperature, linear ones with this standard deviation;
+            0 takes what is most likely.
+        top_k : int, optional
+            Draw among the k most likely classes only (softmax).
+        seed : int or numpy.random.Generator, optional
+            Equal seeds draw equal outputs.
+        x : array_like, optional
+            The inputs of the steps to draw, ``[n_steps, n_in]`` or ``[n_steps, batch, n_in]``; tokens without the last
+            axis. Without one, `n_in` has to be 0.
+        r0 : array_like, optional
+            In place of a prompt, what the first step sees: ``[n_out]`` or ``[batch, n_out]``; 0 by default.
+
+        Returns
+        -------
+        ndarray
+            ``[n_steps]`` or ``[n_steps, batch]``, int64, for softmax; else ``[n_steps, n_out]`` or
+            ``[n_steps, batch, n_out]``. The prompt is not repeated.
+        """
+        n_steps = size("n_steps", n_steps, 1)
+        how = drawing(self.output, self.n_out, temperature, top_k, seed)
+        if prompt is not None and r0 is not None:
+            raise ValueError("r0: expected None, as the prompt tells what the first step sees")
+        for name, value in (("prompt", prompt), ("x", x)):
+            if isinstance(value, list | tuple):
+                raise TypeError(f"{name}: expected an array, got a list, which is a list of sequences")
+        if prompt is not None:
+            r0 = self._last_of(prompt)
+        r = None if r0 is None else as_array("r0", r0, self.dtype)
+        if r is not None and (r.ndim not in (1, 2) or r.shape[-1] != self.n_out or len(r) == 0):
+            raise ValueError(f"r0: expected [{self.n_out}] or [batch, {self.n_out}], got {r.shape}")
+        if x is None:
+            if self.n_in > 0:
+                raise ValueError(f"x: expected the inputs of {n_steps} steps, got None")
+            x = np.empty((n_steps, *(() if r is None else r.shape[:-1]), 0))
+        s = self._sequences(x, None)
+        if s.tau != n_steps:
+            raise ValueError(f"x: expected as many steps as n_steps, {n_steps}, got {s.tau}")
+        single = s.form == "single"
+        if r is None:
+            r = np.zeros((s.batch, self.n_out))
+        elif r.ndim != (1 if single else 2) or r.size != s.batch * self.n_out:
+            name = "r0" if prompt is None else "prompt"
+            raise ValueError(f"{name}: expected {'a single sequence' if single else s.batch}, as x has, got {r.shape}")
+        return self._generate(
+            n_steps, np.asarray(s.data), np.atleast_2d(r), np.zeros((s.batch, self.n_out)), how, single
+        )
+
+    def _last_of(self, prompt: Any) -> Array:
+        """The last outputs of a prompt, as vectors."""
+        softmax = self.output == "softmax"
+        array = as_array("prompt", prompt, INT64 if softmax else self.dtype)
+        tail = () if softmax else (self.n_out,)
+        axes = array.ndim - len(tail)
+        if axes not in (1, 2) or array.shape[axes:] != tail or 0 in array.shape:
+            either = f"{shape_text(('steps', 'batch', *tail))} or {shape_text(('steps', *tail))}"
+            raise ValueError(f"prompt: expected {either}, got {array.shape}")
+        last: Array = array[-1]
+        if not softmax:
+            return last
+        if (last < 0).any() or (last >= self.n_out).any():
+            raise ValueError(f"prompt: expected classes in [0, {self.n_out}), got {last.tolist()}")
+        one_hot: Array = np.eye(self.n_out, dtype=self.dtype)[last]
+        return one_hot
 
 
 def _forcing(teacher_forcing: float, seed: int | np.random.Generator | None) -> tuple[float, int]:

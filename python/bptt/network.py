@@ -6,14 +6,20 @@ import copy
 import math
 import os
 import sys
-from typing import Any, ClassVar, Literal, TypeVar
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from bptt import _core, files
 from bptt._inputs import INT64, Array, Sequences, as_array, check_shape, choice, generator, sequences, size
+from bptt._sampling import Drawing
 from bptt.results import Letters
+
+if TYPE_CHECKING:
+    from bptt.history import History
+    from bptt.optimizers import Optimizer
 
 _ALIGNMENT = 64  # bytes, a cache line and the widest vector
 
@@ -288,6 +294,129 @@ class RecurrentNetwork:
         )
         given_back = None if dx is None else s.give_back(dx)
         return loss, (flat, self._shapes, given_back, s.give_back_one(dr0), s.give_back_one(r_last))
+
+    def _generate(self, n_steps: int, x: Array | None, r: Array, o: Array, how: Drawing, single: bool) -> Array:
+        """Draw from the state r ``[batch, ...]`` on; o ``[batch, n_out]`` is where a network reads its own draws."""
+        batch = len(r)
+        classes = self._output == "softmax"
+        y = np.empty((n_steps, batch) if classes else (n_steps, batch, self._n_out), INT64 if classes else self._dtype)
+        r, o = r.astype(self._dtype, order="C"), o.astype(self._dtype, order="C")  # copies: the core overwrites them
+        if not _core.generate(self._core, self.parameters, x, r, o, *how, y):
+            raise ValueError("o: expected finite outputs to draw from, got NaN or infinity; are the parameters finite?")
+        return y[:, 0] if single else y
+
+    # ---- Training ----
+
+    def fit(
+        self,
+        x: Any,
+        y: Any,
+        *,
+        optimizer: Optimizer,
+        epochs: int,
+        batch_size: int | None = None,
+        truncate: int | None = None,
+        clip_norm: float | None = None,
+        clip_value: float | None = None,
+        schedule: Callable[[int], float] | None = None,
+        validation: Any = None,
+        patience: int | None = None,
+        shuffle: bool = True,
+        seed: int | None = None,
+        checkpoint: str | os.PathLike[str] | None = None,
+        resume: bool = False,
+        progress: bool = True,
+        callbacks: Sequence[Callable[[History], Any]] = (),
+        weight: Any = None,
+        lengths: ArrayLike | None = None,
+        reset: Any = None,
+        teacher_forcing: float | Callable[[int], float] | None = None,
+    ) -> History:
+        """Train the parameters: an update follows the gradient of the mean loss per target of a batch or window.
+
+        Parameters
+        ----------
+        x, y, weight, lengths, reset
+            As for `loss`. The sequences of a batch, or of a list, are the examples; a batch is made of some of them,
+            of similar length where they differ, and no arithmetic is spent on padding. With `truncate`, they are
+            streams.
+        optimizer : Optimizer
+            `SGD`, `RMSProp`, `Adam`, `AdamW` or `Adagrad`.
+        epochs : int
+            How many times the data are seen.
+        batch_size : int, optional
+            Sequences per update; 32 by default, and all of them with `truncate`.
+        truncate : int, optional
+            Truncated back-propagation through time: the streams are cut into windows of so many steps, the state is
+            carried from window to window, the parameters are updated after each, and no gradient crosses.
+        clip_norm, clip_value : float, optional
+            The gradient is scaled down to this norm, or cut off at this magnitude.
+        schedule : callable, optional
+            Of the update (from 0): the factor of the optimizer's learning rate. See `bptt.schedules`.
+        validation : tuple or dict, optional
+            ``(x, y)``, ``(x, y, weight)`` or a dict of `loss`'s arguments, whose mean loss is taken after every epoch.
+        patience : int, optional
+            Stop after so many epochs without a better validation loss; the parameters are then, and at the end of all
+            epochs, those with the best one.
+        shuffle : bool
+            Whether each epoch has its own order of examples.
+        seed : int, optional
+            In ``[0, 2**64)``, of all that is random; by default a new one.
+        checkpoint : path-like, optional
+            A file from which training can go on: written at the beginning, after every epoch, about every half minute
+            and at the end, each time as a whole.
+        resume : bool
+            Whether to go on from the checkpoint, if there is one. A run that was killed at any moment and resumed ends
+            with the same bits as one that was not, for any number of threads. Data and settings must be the same, save
+            for `epochs`.
+        progress : bool
+            Whether to show progress on standard error.
+        callbacks : sequence of callable
+            Each is called with the history after every epoch, and ends training by returning True.
+        teacher_forcing : float or callable, optional
+            Of a `JordanRNN`: as for its `loss`, 1 by default, or a function of the update (from 0) that tells it, as
+            scheduled sampling does. See `bptt.schedules`. Validation is fed with targets.
+
+        Returns
+        -------
+        History
+            With losses (nats per target), gradient norms, learning rates and seconds. Ctrl-C ends training after the
+            update under way, and the history tells so.
+
+        Raises
+        ------
+        FloatingPointError
+            If a loss or gradient is not finite; the parameters are the last finite ones.
+        ValueError, TypeError
+            As for `loss`; and if the checkpoint is damaged or belongs to another run.
+        OSError
+            If the checkpoint cannot be written; the one before is whole.
+        """
+        from bptt import training
+        from bptt._batches import Data
+
+        return training.fit(
+            self,
+            Data(self, x, y, weight=weight, lengths=lengths, reset=reset),
+            training.Settings(
+                optimizer,
+                epochs,
+                batch_size,
+                truncate,
+                clip_norm,
+                clip_value,
+                schedule,
+                patience,
+                shuffle,
+                callbacks,
+                teacher_forcing,
+            ),
+            validation=validation,
+            seed=seed,
+            checkpoint=checkpoint,
+            resume=resume,
+            progress=progress,
+        )
 
     # ---- Copies and files ----
 

@@ -1,0 +1,78 @@
+"""What a training run goes on from, in one file that is whole at every moment. Knows no networks."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from bptt._inputs import Array
+from bptt.files import write_whole
+
+_KEY = "bptt.checkpoint"
+
+
+@dataclass
+class Checkpoint:
+    """Arrays, what the run must be equal in to be resumed (`identity`), and where it was (`position`)."""
+
+    arrays: dict[str, Array]
+    identity: dict[str, Any]
+    position: dict[str, Any]
+
+    def part(self, name: str) -> dict[str, Array]:
+        """The arrays whose names begin so, under the rest of their names."""
+        prefix = f"{name}."
+        return {key[len(prefix) :]: array for key, array in self.arrays.items() if key.startswith(prefix)}
+
+    def write(self, path: str | os.PathLike[str]) -> None:
+        """Replace the file at `path`, or leave it as it was and raise OSError."""
+        from safetensors.numpy import save
+
+        arrays = {name: np.ascontiguousarray(array) for name, array in self.arrays.items()}
+        write_whole(path, save(arrays, {_KEY: json.dumps({"identity": self.identity, "position": self.position})}))
+
+    @classmethod
+    def read(cls, path: str | os.PathLike[str]) -> Checkpoint | None:
+        """Read what `write` has written; None where there is no file.
+
+        Raises
+        ------
+        ValueError
+            If it is no checkpoint, or is damaged.
+        """
+        from safetensors import SafetensorError
+        from safetensors.numpy import load
+
+        try:
+            with open(path, "rb") as file:
+                data = file.read()
+        except FileNotFoundError:
+            return None
+        try:
+            arrays = load(data)
+            header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
+            text = json.loads(header["__metadata__"][_KEY])
+            return cls(arrays, text["identity"], text["position"])
+        except (SafetensorError, ValueError, KeyError, TypeError) as error:
+            raise ValueError(f"{os.fspath(path)}: expected a checkpoint: {error}") from None
+
+    def check(self, identity: dict[str, Any]) -> None:
+        """Raise ValueError unless the run is the one that is to go on."""
+        mine = json.loads(json.dumps(identity))
+        for name, value in _flat(mine):
+            theirs = dict(_flat(self.identity)).get(name)
+            if theirs != value:
+                raise ValueError(f"resume: expected {name} as in the checkpoint, {theirs!r}, got {value!r}")
+
+
+def _flat(tree: dict[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
+    """The leaves of a tree of dicts, with the path of each."""
+    leaves = []
+    for key, value in tree.items():
+        name = f"{prefix}{key}"
+        leaves += _flat(value, f"{name}.") if isinstance(value, dict) else [(name, value)]
+    return leaves

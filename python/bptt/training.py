@@ -1,0 +1,367 @@
+"""Training: epochs, updates, validation, interruption. Knows networks and optimizers by their public face only."""
+
+from __future__ import annotations
+
+import math
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from types import FrameType
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from bptt._batches import Batch, Data
+from bptt._inputs import Array, size
+from bptt.checkpoint import Checkpoint
+from bptt.history import History
+
+if TYPE_CHECKING:
+    from bptt.network import RecurrentNetwork
+    from bptt.optimizers import Optimizer
+
+DEFAULT_BATCH = 32  # sequences
+_CHECKPOINT_SECONDS = 30.0  # apart, at least; at the end of an epoch in any case
+_LOG_SECONDS = 10.0  # between lines of progress where there is no terminal
+
+
+@contextmanager
+def interruptible() -> Iterator[Callable[[], bool]]:
+    """Turn the first Ctrl-C inside into a note, which the given function tells; a second one interrupts at once."""
+    pressed = threading.Event()
+
+    def note(signum: int, frame: FrameType | None) -> None:
+        pressed.set()
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+    # A process that ignores the signal (a background job) goes on ignoring it, and only a main thread may ask.
+    listens = (
+        threading.current_thread() is threading.main_thread()
+        and signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    )
+    if listens:
+        signal.signal(signal.SIGINT, note)
+    try:
+        yield pressed.is_set
+    finally:
+        if listens:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def _number(name: str, value: float | None, low: float = 0.0) -> float | None:
+    """A finite number above `low`, or None."""
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int | float | np.number):
+        raise TypeError(f"{name}: expected a number or None, got {type(value).__name__}")
+    if not (math.isfinite(value) and value > low):
+        raise ValueError(f"{name}: expected a finite number above {low:g}, got {value}")
+    return float(value)
+
+
+def _described(value: Any) -> str:
+    """What tells a function from another, in every process."""
+    text = repr(value)
+    return (
+        text
+        if " at 0x" not in text
+        else f"{value.__module__}.{getattr(value, '__qualname__', type(value).__qualname__)}"
+    )
+
+
+@dataclass
+class Settings:
+    """What `fit` was asked for, checked."""
+
+    optimizer: Optimizer
+    epochs: int
+    batch_size: int | None
+    truncate: int | None
+    clip_norm: float | None
+    clip_value: float | None
+    schedule: Callable[[int], float] | None
+    patience: int | None
+    shuffle: bool
+    callbacks: Sequence[Callable[[History], Any]]
+    teacher_forcing: Callable[[int], float] | float | None
+
+    def __post_init__(self) -> None:
+        if not callable(getattr(self.optimizer, "step", None)):
+            raise TypeError(f"optimizer: expected one of bptt's optimizers, got {type(self.optimizer).__name__}")
+        self.epochs = size("epochs", self.epochs, 1)
+        self.clip_norm = _number("clip_norm", self.clip_norm)
+        self.clip_value = _number("clip_value", self.clip_value)
+        for name in ("batch_size", "truncate", "patience"):
+            value = getattr(self, name)
+            setattr(self, name, None if value is None else size(name, value, 1))
+        if self.schedule is not None and not callable(self.schedule):
+            raise TypeError(f"schedule: expected a function of the update, got {type(self.schedule).__name__}")
+        for callback in self.callbacks:
+            if not callable(callback):
+                raise TypeError(f"callbacks: expected functions of the history, got {type(callback).__name__}")
+
+    def check(self, rnn: RecurrentNetwork, data: Data) -> None:
+        if self.teacher_forcing is not None and rnn._KIND != "jordan":
+            raise ValueError("teacher_forcing: expected None, as no outputs are fed back")
+        if self.truncate is None:
+            return
+        if self.batch_size is not None:
+            raise ValueError("batch_size: expected None with truncate, as all streams go on side by side")
+        if data.is_list or data.padded:
+            raise ValueError("truncate: expected x in one array of streams of equal length, got sequences of several")
+        if not rnn._every_step:
+            raise ValueError("truncate: expected None where only the last step has an output")
+
+    def plain(self) -> dict[str, Any]:
+        """What a run that is resumed has to agree with."""
+        return {
+            "batch_size": self.batch_size,
+            "truncate": self.truncate,
+            "clip_norm": self.clip_norm,
+            "clip_value": self.clip_value,
+            "patience": self.patience,
+            "shuffle": self.shuffle,
+            "schedule": _described(self.schedule),
+            "teacher_forcing": _described(self.teacher_forcing),
+            "optimizer": self.optimizer.configuration(),
+        }
+
+
+class Training:
+    """One run of `fit`: where it is, and what it takes to go on from there."""
+
+    def __init__(
+        self, rnn: RecurrentNetwork, data: Data, validation: Data | None, settings: Settings, seed: int
+    ) -> None:
+        self.rnn, self.data, self.validation, self.settings = rnn, data, validation, settings
+        self.seed = seed
+        self.history = History()
+        self.epoch = 0  # the one under way
+        self.batch = 0  # of it, the next one
+        self.updates = 0
+        self.epoch_loss = self.epoch_targets = 0.0
+        self.state: Array | None = None  # carried from window to window
+        self.best: Array | None = None  # parameters with the best validation
+
+    # ---- What an epoch is made of ----
+
+    def _random(self, purpose: int, number: int) -> np.random.Generator:
+        """Of an epoch or update: it follows from the seed alone, so that a resumed run needs no generator's state."""
+        return np.random.default_rng([self.seed, purpose, number])
+
+    def parts(self) -> list[slice | Array]:
+        """The parts of the data that the epoch under way sees one after the other."""
+        s = self.settings
+        if s.truncate is not None:
+            return self.data.windows(s.truncate)
+        return self.data.batches(s.batch_size or DEFAULT_BATCH, self._random(0, self.epoch) if s.shuffle else None)
+
+    def update(self, batch: Batch) -> None:
+        """One update of the parameters, or none where there is no target."""
+        s, begin = self.settings, time.perf_counter()
+        arguments = dict(batch.arguments)
+        if s.truncate is not None and self.state is not None:
+            arguments[self.rnn._INITIAL] = self.state
+        if (p := s.teacher_forcing) is not None:
+            arguments["teacher_forcing"] = p(self.updates) if callable(p) else p
+            arguments["seed"] = self._random(1, self.updates)
+        loss, gradients = self.rnn.loss_and_gradients(**arguments)  # type: ignore[attr-defined]
+        if batch.targets > 0:
+            rate = s.optimizer.lr * (1.0 if s.schedule is None else s.schedule(self.updates))
+            try:
+                if not math.isfinite(loss):
+                    raise FloatingPointError(f"the loss is {loss}")
+                norm = s.optimizer.step(
+                    self.rnn, gradients, scale=batch.targets, clip_norm=s.clip_norm, clip_value=s.clip_value, lr=rate
+                )
+            except FloatingPointError as error:
+                norm = float(np.sqrt(np.square(gradients.flat.astype(np.float64)).sum())) / batch.targets
+                raise FloatingPointError(
+                    f"update {self.updates} of epoch {self.epoch}: {error}, the norm of the gradient {norm:.6g}; "
+                    "the parameters are those before it"
+                ) from None
+            self.history.updates.append(
+                loss=loss / batch.targets,
+                gradient_norm=norm,
+                learning_rate=rate,
+                targets=batch.targets,
+                seconds=time.perf_counter() - begin,
+            )
+            self.updates += 1
+            self.epoch_loss += loss
+            self.epoch_targets += batch.targets
+        if s.truncate is not None:
+            self.state = getattr(gradients, f"{self.rnn._INITIAL[0]}_last")
+        self.batch += 1
+
+    def end_epoch(self, seconds: float) -> None:
+        loss = self.epoch_loss / self.epoch_targets if self.epoch_targets > 0 else math.nan
+        validation = math.nan if self.validation is None else self.mean_loss(self.validation)
+        self.history.epochs.append(loss=loss, validation=validation, updates=self.updates, seconds=seconds)
+        if self.history.best_epoch == self.epoch:
+            self.best = self.rnn.parameters.copy()
+        self.epoch, self.batch, self.state = self.epoch + 1, 0, None
+        self.epoch_loss = self.epoch_targets = 0.0
+
+    def mean_loss(self, data: Data) -> float:
+        """Per target, in batches; a network with teacher forcing is fed with targets."""
+        total = targets = 0.0
+        for part in data.batches(self.settings.batch_size or DEFAULT_BATCH, None):
+            batch = data.take(part)
+            total += self.rnn.loss(**batch.arguments)  # type: ignore[attr-defined]
+            targets += batch.targets
+        return total / targets if targets > 0 else math.nan
+
+    # ---- When it ends ----
+
+    def over(self) -> str:
+        """Why training ends here, after a whole epoch; empty if it goes on."""
+        best = self.history.best_epoch
+        if self.settings.patience is not None and best is not None and self.epoch - 1 - best >= self.settings.patience:
+            return "patience"
+        return "epochs" if self.epoch >= self.settings.epochs else ""
+
+    # ---- To and from a checkpoint ----
+
+    def checkpoint(self) -> Checkpoint:
+        arrays = {"parameters": self.rnn.parameters, "state": self.state, "best": self.best}
+        for name, array in self.settings.optimizer.state().items():
+            arrays[f"optimizer.{name}"] = np.asarray(array)
+        for kind in ("updates", "epochs"):
+            for name, array in getattr(self.history, kind).arrays().items():
+                arrays[f"{kind}.{name}"] = array
+        position = {
+            "seed": self.seed,
+            "epoch": self.epoch,
+            "batch": self.batch,
+            "updates": self.updates,
+            "epoch_loss": self.epoch_loss.hex(),
+            "epoch_targets": self.epoch_targets.hex(),
+            "stopped": self.history.stopped,
+        }
+        return Checkpoint({name: a for name, a in arrays.items() if a is not None}, self.identity(), position)
+
+    def identity(self) -> dict[str, Any]:
+        """What a run to be resumed must be equal in."""
+        rnn = self.rnn
+        return {
+            "network": {"kind": rnn._KIND, **rnn._configuration()},
+            "settings": self.settings.plain(),
+            "data": self.data.digest(),
+            "validation": None if self.validation is None else self.validation.digest(),
+        }
+
+    def go_on_from(self, checkpoint: Checkpoint) -> None:
+        checkpoint.check(self.identity())
+        arrays, position = checkpoint.arrays, checkpoint.position
+        self.settings.optimizer.load_state(checkpoint.part("optimizer"))
+        for kind in ("updates", "epochs"):
+            getattr(self.history, kind).load(checkpoint.part(kind))
+        self.rnn.parameters = arrays["parameters"]
+        self.state, self.best = arrays.get("state"), arrays.get("best")
+        self.seed = position["seed"]
+        self.epoch, self.batch, self.updates = position["epoch"], position["batch"], position["updates"]
+        self.epoch_loss, self.epoch_targets = (float.fromhex(position[f"epoch_{n}"]) for n in ("loss", "targets"))
+
+
+class Bar:
+    """Progress on standard error: a bar in a terminal or notebook, now and then a line in a log, or nothing."""
+
+    def __init__(self, training: Training, wanted: bool) -> None:
+        import sys
+
+        from tqdm.auto import tqdm
+
+        total = training.data.steps * training.settings.epochs
+        interval = 0.1 if sys.stderr.isatty() else _LOG_SECONDS
+        self._bar: Any = tqdm(
+            total=total, unit="step", unit_scale=True, dynamic_ncols=True, mininterval=interval, disable=not wanted
+        )
+        self._training = training
+
+    def __enter__(self) -> Bar:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bar.close()
+
+    def add(self, steps: int) -> None:
+        if self._bar.disable:
+            return
+        history = self._training.history
+        if len(history.updates):
+            text = f"loss {history.updates._columns['loss'][-1]:.4f}"
+            if len(history.epochs) and not math.isnan(last := history.epochs._columns["validation"][-1]):
+                text += f", validation {last:.4f}"
+            self._bar.set_postfix_str(text, refresh=False)
+        self._bar.update(steps)
+
+
+def data_of(rnn: RecurrentNetwork, name: str, value: Any) -> Data:
+    """``(x, y)``, ``(x, y, weight)``, or a mapping with the arguments of `loss`."""
+    if isinstance(value, Mapping):
+        return Data(rnn, **value)
+    if isinstance(value, tuple) and len(value) in (2, 3):
+        return Data(rnn, *value[:2], weight=value[2] if len(value) == 3 else None)
+    raise TypeError(
+        f"{name}: expected (x, y), (x, y, weight) or a dict of loss's arguments, got {type(value).__name__}"
+    )
+
+
+def fit(
+    rnn: RecurrentNetwork,
+    data: Data,
+    settings: Settings,
+    validation: Any,
+    seed: int | None,
+    checkpoint: Any,
+    resume: bool,
+    progress: bool,
+) -> History:
+    """Train as `RecurrentNetwork.fit` says."""
+    settings.check(rnn, data)
+    held_out = None if validation is None else data_of(rnn, "validation", validation)
+    if settings.patience is not None and held_out is None:
+        raise ValueError("patience: expected None without validation data")
+    if resume and checkpoint is None:
+        raise ValueError("resume: expected False without a checkpoint")
+    number = int(np.random.SeedSequence().entropy) % 2**64 if seed is None else size("seed", seed, 0, 2**64 - 1)  # type: ignore[arg-type]
+    training = Training(rnn, data, held_out, settings, number)
+    if resume and (found := Checkpoint.read(checkpoint)) is not None:
+        training.go_on_from(found)
+    history = training.history
+    history.stopped = training.over() if training.batch == 0 and training.epoch > 0 else ""
+    last_saved = time.monotonic()
+
+    def save() -> None:
+        nonlocal last_saved
+        if checkpoint is not None:
+            training.checkpoint().write(checkpoint)
+            last_saved = time.monotonic()
+
+    if checkpoint is not None and not history.stopped:
+        save()  # what cannot be written is found out now
+    with interruptible() as interrupted, Bar(training, progress) as bar:
+        while not history.stopped:
+            begin, parts = time.perf_counter(), training.parts()
+            while training.batch < len(parts) and not history.stopped:
+                batch = data.take(parts[training.batch])
+                training.update(batch)
+                bar.add(batch.steps)
+                if interrupted():
+                    history.stopped = "interrupted"
+                elif training.batch < len(parts) and time.monotonic() - last_saved > _CHECKPOINT_SECONDS:
+                    save()
+            if training.batch == len(parts) and history.stopped != "interrupted":
+                training.end_epoch(time.perf_counter() - begin)
+                history.stopped = training.over()
+                for callback in settings.callbacks:
+                    if callback(history) is True and not history.stopped:
+                        history.stopped = "callback"
+            save()
+    if settings.patience is not None and training.best is not None and history.stopped != "interrupted":
+        rnn.parameters = training.best
+    return history
