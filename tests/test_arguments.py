@@ -13,7 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bptt import ElmanRNN
-from conftest import Case, everything, problem, same_bits
+from conftest import everything, same_bits
+from problems import Case, problem
 
 TAU, BATCH, N_IN, N_HIDDEN, N_OUT = 5, 4, 3, 6, 2
 X = np.zeros((TAU, BATCH, N_IN), np.float32)

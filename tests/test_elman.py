@@ -13,23 +13,8 @@ from hypothesis import strategies as st
 
 import bptt
 from bptt import ElmanRNN, _core
-from conftest import (
-    DTYPES,
-    INPUTS,
-    ISAS,
-    OUTPUTS,
-    READOUTS,
-    Case,
-    Form,
-    Problem,
-    answer,
-    assert_close,
-    by_sequence,
-    everything,
-    problem,
-    same_bits,
-    solve,
-)
+from conftest import DTYPES, ISAS, assert_close, by_sequence, central_differences, check_forms, everything, same_bits
+from problems import INPUTS, OUTPUTS, READOUTS, SHAPES, Case, Problem, answer, problem, solve
 
 # How far a result may be from the reference (whose sums are exact), in units of the dtype's eps, as a fraction of the
 # array's largest magnitude. Rounding errors are a random walk over the steps, each of which forgets some of the past,
@@ -43,49 +28,6 @@ GRADIENTS = 96
 def tolerances(dtype: str) -> dict[str, float]:
     eps = float(np.finfo(dtype).eps)
     return {"forward": FORWARD * eps, "gradients": GRADIENTS * eps}
-
-
-# Sizes 1, odd, and a vector's width (2 to 16) or two of them, less one and plus one; batches around the heights of a
-# tile, 6 and 8, and around twice that.
-SHAPES: list[tuple[int, int, int, tuple[int, ...]]] = [
-    (1, 1, 1, (1,)),
-    (3, 7, 1, (1,)),
-    (7, 3, 17, (1,)),
-    (65, 17, 31, (1,)),
-    (0, 5, 3, (4,)),
-    (0, 3, 7, (3,) * 9),
-    (1, 17, 7, (3,) * 5),
-    (17, 31, 3, (5,) * 2),
-    (31, 17, 33, (3,) * 3),
-    (33, 65, 31, (2,) * 2),
-    (65, 33, 65, (2,) * 3),
-    (17, 65, 17, (4,)),
-    (3, 9, 8, (4,) * 4),
-    (3, 33, 7, (2,) * 5),
-    (3, 31, 1, (2,) * 6),
-    (7, 7, 3, (3,) * 7),
-    (3, 17, 3, (3,) * 8),
-    (7, 3, 7, (3,) * 9),
-    (3, 3, 3, (2,) * 12),
-    (1, 7, 7, (2,) * 13),
-    (5, 1, 2, (2,) * 14),
-    (3, 5, 5, (2,) * 15),
-    (3, 7, 3, (2,) * 16),
-    (7, 3, 3, (2,) * 17),
-    # One to three rows take tiles of up to 7 vectors, and begin every other step with the last one
-    (3, 129, 5, (3,)),
-    (1, 115, 117, (3,) * 2),
-    (3, 97, 5, (3,) * 3),
-    # Several windows of some 400 rows
-    (3, 7, 3, (450,)),
-    (3, 7, 7, (60,) * 9),
-    # Different lengths; where many end at once, in one window after another, and where a window begins with few rows
-    (7, 3, 17, (1, 2)),
-    (3, 7, 3, (4, 1, 7, 3, 7, 2)),
-    (3, 3, 7, tuple(range(1, 20))),
-    (5, 9, 3, (1,) * 8 + (5,)),
-    (2, 5, 3, (120, 200, 30, 120, 1, 119)),
-]
 
 
 def cases() -> list[Case]:
@@ -150,17 +92,7 @@ def test_gradients_of_states_and_inputs_are_central_differences(output: Any, rea
     arguments = p.arguments()
     _, gradients = rnn.loss_and_gradients(**arguments, wrt_x=True)
     for name in ("h0", "x"):
-        values = arguments[name].copy()
-        exact = getattr(gradients, name)
-        differences = np.empty_like(values)
-        for place in np.ndindex(*values.shape):
-            middle = values[place]
-            losses = []
-            for step in (-1e-5, 1e-5):
-                values[place] = middle + step
-                losses.append(rnn.loss(**{**arguments, name: values}))
-            values[place] = middle
-            differences[place] = (losses[1] - losses[0]) / 2e-5
+        exact, differences = getattr(gradients, name), central_differences(rnn, arguments, name)
         assert np.abs(exact - differences).max() <= 1e-8 * np.abs(exact).max()  # see above
 
 
@@ -190,37 +122,7 @@ def test_gradcheck_finds_a_wrong_gradient(letter: str, monkeypatch: pytest.Monke
 @pytest.mark.parametrize("output", OUTPUTS)
 @pytest.mark.parametrize("input", INPUTS)
 def test_forms_agree(input: Any, output: Any, readout: Any, dtype: str, isa: str) -> None:
-    check_forms(ragged(input, output, readout), dtype)
-
-
-def check_forms(p: Problem, dtype: str) -> None:
-    """A list, a padded batch, a batch, one sequence after another: equal bits, save where sums have another order."""
-    case, rnn = p.case, p.network(dtype)
-    together = by_sequence(everything(rnn, p.arguments("list")), "list", case)
-    forms: list[Form] = ["padded"] if len(set(case.lengths)) > 1 else ["padded", "batch"]
-    for form in forms:
-        assert same_bits(by_sequence(everything(rnn, p.arguments(form)), form, case), together), form
-
-    alone = []
-    for i in range(len(case.lengths)):
-        part = p.part(i)
-        alone.append(by_sequence(everything(rnn, part.arguments("single")), "single", part.case))
-        for form in ("batch", "list", "padded") if i < 2 else ():
-            assert same_bits(by_sequence(everything(rnn, part.arguments(form)), form, part.case), alone[i]), form
-    for name in ("h", "o", "y_hat", "h_last"):
-        one_by_one = [results[name][0] for results in alone]
-        assert all(map(same_bits, one_by_one, together[name])), name
-    # The sum over sequences has another order, and what cancels in it was larger: measured by its terms, not by itself.
-    eps = float(np.finfo(dtype).eps)
-    for name in ("loss", *"UWbVc"):
-        terms = np.array([results[name] for results in alone], np.float64)
-        scale = np.abs(terms).sum(axis=0).max(initial=0.0)
-        assert np.abs(together[name] - terms.sum(axis=0)).max(initial=0.0) <= GRADIENTS * eps * scale, name
-    for name in ("h0", "x"):
-        if together[name] is not None:
-            for i, results in enumerate(alone):
-                scale = np.abs(results[name][0]).max(initial=0.0)
-                assert np.abs(together[name][i] - results[name][0]).max(initial=0.0) <= GRADIENTS * eps * scale, name
+    check_forms(ragged(input, output, readout), dtype, tolerances(dtype)["gradients"])
 
 
 # Too large for the reference: in windows of some 400 rows that do not fit near memory. Those of one sequence do.
@@ -235,7 +137,7 @@ def check_forms(p: Problem, dtype: str) -> None:
 def test_forms_agree_at_large_sizes(
     dtype: str, sizes: tuple[int, int, int], lengths: tuple[int, ...], output: Any, isa: str
 ) -> None:
-    check_forms(problem(Case(*sizes, lengths, "real", output)), dtype)
+    check_forms(problem(Case(*sizes, lengths, "real", output)), dtype, tolerances(dtype)["gradients"])
 
 
 @settings(max_examples=60, deadline=None)
@@ -262,7 +164,8 @@ def test_forms_agree_whatever_the_shape(
     before = _core.isa()
     _core.set_isa(isa)
     try:
-        check_forms(problem(Case(*sizes, lengths, input, output, readout, extras)), dtype)
+        case = Case(*sizes, lengths, input, output, readout, extras)
+        check_forms(problem(case), dtype, tolerances(dtype)["gradients"])
     finally:
         _core.set_isa(before)
 

@@ -15,8 +15,9 @@ from safetensors import safe_open
 from safetensors.numpy import load_file, save_file
 
 import bptt
-from bptt import ElmanRNN
-from conftest import LETTERS, same_bits
+from bptt import ElmanRNN, JordanRNN
+from conftest import same_bits
+from problems import LETTERS
 
 
 def model(**options: Any) -> ElmanRNN:
@@ -51,9 +52,41 @@ def test_round_trip(input: Any, output: Any, readout: Any, dtype: Any, tmp_path:
     assert other.forward(x).h.shape == (4, 5)
 
 
+@pytest.mark.parametrize("feedback", ["y_hat", "o"])
+@pytest.mark.parametrize("output", ["softmax", "sigmoid", "linear"])
+@pytest.mark.parametrize("input", ["real", "token"])
+def test_round_trip_of_an_output_recurrent_network(
+    input: Any, output: Any, feedback: Any, dtype: Any, tmp_path: Path
+) -> None:
+    rnn = JordanRNN(3, 5, 2, input=input, output=output, feedback=feedback, dtype=dtype, seed=0)
+    rnn.metadata = {"name": "another model"}
+    rnn.save(tmp_path / "model.safetensors")
+    other = bptt.load(tmp_path / "model.safetensors")
+    assert type(other) is JordanRNN
+    assert repr(other) == repr(rnn)
+    assert same_bits(other.parameters, rnn.parameters)
+    assert other.metadata == rnn.metadata
+    x = np.ones((4, 3), dtype) if input == "real" else np.ones(4, int)
+    assert same_bits(other.forward(x).o, rnn.forward(x).o)
+    with safe_open(tmp_path / "model.safetensors", "numpy") as file:
+        configuration = json.loads(file.metadata()["bptt"])
+    assert configuration == {
+        "network": "jordan",
+        "n_in": 3,
+        "n_hidden": 5,
+        "n_out": 2,
+        "input": input,
+        "output": output,
+        "feedback": feedback,
+        "dtype": dtype,
+        "metadata": rnn.metadata,
+    }
+
+
+@pytest.mark.parametrize("kind", [ElmanRNN, JordanRNN])
 @pytest.mark.parametrize("sizes", [(0, 1, 1), (1, 1, 1), (2, 17, 40)])
-def test_round_trip_of_sizes(sizes: tuple[int, int, int], tmp_path: Path) -> None:
-    rnn = ElmanRNN(*sizes, seed=0, init="uniform")
+def test_round_trip_of_sizes(sizes: tuple[int, int, int], kind: Any, tmp_path: Path) -> None:
+    rnn = kind(*sizes, seed=0, init="uniform")
     rnn.save(tmp_path / "m")
     assert same_bits(bptt.load(tmp_path / "m").parameters, rnn.parameters)
 
@@ -201,7 +234,19 @@ def write(path: Path, change: Callable[[dict[str, Any], dict[str, Any]], Any]) -
         (lambda t, c: c.update(readout=None), "bad configuration: readout: expected one of .* got None$"),
         (lambda t, c: c.update(dtype="int32"), "bad configuration: dtype: expected one of .* got 'int32'$"),
         (lambda t, c: c.update(dtype={}), "bad configuration: "),
-        (lambda t, c: c.update(network="lstm"), "bad configuration: expected the network 'elman' or 'jordan', got 'lstm'$"),
+        (
+            lambda t, c: c.update(network="lstm"),
+            "bad configuration: expected the network 'elman' or 'jordan', got 'lstm'$",
+        ),
+        (lambda t, c: c.update(network=["elman"]), "bad configuration: expected the network 'elman' or 'jordan', got "),
+        (
+            lambda t, c: c.update(network="jordan"),
+            r"bad configuration: expected the keys \[.*\], got \[.*'readout'.*\]$",
+        ),
+        (
+            lambda t, c: (c.pop("readout"), c.update(network="jordan", feedback="o")),
+            r"W: expected the shape \[5, 2\], got",
+        ),
         (lambda t, c: c.pop("network"), "bad configuration: expected the network 'elman' or 'jordan', got None$"),
         (lambda t, c: c.pop("readout"), r"bad configuration: expected the keys \[.*\], got \[.*\]$"),
         (lambda t, c: c.update(layers=2), r"bad configuration: expected the keys \[.*\], got \[.*'layers'.*\]$"),

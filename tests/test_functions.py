@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from bptt import ElmanRNN, _core
-from conftest import Array, same_bits
+from conftest import same_bits
+from problems import Array
 
 
 def kernel_tanh(x: Array) -> Array:

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from bptt import ElmanRNN
-from conftest import Array, same_bits
+from conftest import same_bits
+from problems import Array
 
 VOCABULARY = 5
 

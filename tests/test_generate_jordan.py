@@ -11,7 +11,8 @@ import pytest
 
 import bptt
 from bptt import ElmanRNN, JordanRNN, reference
-from conftest import Array, same_bits
+from conftest import same_bits
+from problems import Array
 
 
 def network(n_in: int = 0, output: Any = "softmax", **options: Any) -> JordanRNN:

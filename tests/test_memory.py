@@ -14,7 +14,8 @@ import numpy as np
 import pytest
 
 from bptt import ElmanRNN
-from conftest import INPUTS, OUTPUTS, READOUTS, Array, Case, Form, by_sequence, everything, problem, same_bits
+from conftest import by_sequence, everything, same_bits
+from problems import INPUTS, OUTPUTS, READOUTS, Array, Case, Form, problem
 
 
 def with_gaps(array: Array, *steps: int) -> Array:
@@ -62,22 +63,24 @@ LAYOUTS: dict[str, Callable[[Array], Array]] = {
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("feedback", [None, "y_hat"])
 @pytest.mark.parametrize("output", OUTPUTS)
 @pytest.mark.parametrize("input", INPUTS)
-def test_any_memory_layout(input: Any, output: Any, layout: str, dtype: str) -> None:
-    p = problem(Case(4, 11, 5, (6,) * 5, input, output))
+def test_any_memory_layout(input: Any, output: Any, feedback: Any, layout: str, dtype: str) -> None:
+    p = problem(Case(4, 11, 5, (6,) * 5, input, output, feedback=feedback, teacher_forcing=0.5))
     rnn = p.network(dtype)
     arguments = p.arguments()
     for name, value in arguments.items():
-        if value is not None and value.dtype.kind == "f":
+        if isinstance(value, np.ndarray) and value.dtype.kind == "f":
             arguments[name] = value.astype(dtype)
     expected = everything(rnn, arguments)
-    laid_out = {name: value if value is None else LAYOUTS[layout](value) for name, value in arguments.items()}
-    before = {name: value if value is None else value.tobytes() for name, value in laid_out.items()}
-    assert same_bits(everything(rnn, laid_out), expected)
-    assert before == {name: value if value is None else value.tobytes() for name, value in laid_out.items()}
-    parts = {name: None if value is None else [*value.swapaxes(0, 1)] for name, value in laid_out.items()}
-    as_list = everything(rnn, {**parts, "h0": laid_out["h0"]})
+    arrays = {name: LAYOUTS[layout](value) for name, value in arguments.items() if isinstance(value, np.ndarray)}
+    others = {name: value for name, value in arguments.items() if name not in arrays}
+    before = {name: value.tobytes() for name, value in arrays.items()}
+    assert same_bits(everything(rnn, others | arrays), expected)
+    assert before == {name: value.tobytes() for name, value in arrays.items()}
+    parts = {name: [*value.swapaxes(0, 1)] for name, value in arrays.items()}
+    as_list = everything(rnn, others | parts | {p.case.initial: arrays[p.case.initial]})
     assert same_bits(by_sequence(as_list, "list", p.case), by_sequence(expected, "batch", p.case))
 
 
@@ -114,11 +117,14 @@ def test_other_dtypes_are_converted(other: str) -> None:
     assert same_bits(everything(rnn, converted), everything(rnn, exact))
 
 
-@pytest.mark.parametrize("readout", READOUTS)
+@pytest.mark.parametrize(
+    "options",
+    [{"readout": "all"}, {"readout": "last"}, {"feedback": "y_hat"}, {"feedback": "o", "teacher_forcing": 0.0}],
+)
 @pytest.mark.parametrize("form", ["single", "batch", "padded", "list"])
-def test_results_belong_to_the_caller(form: Form, readout: Any) -> None:
+def test_results_belong_to_the_caller(form: Form, options: Any) -> None:
     lengths = {"single": (6,), "batch": (6,) * 3}.get(form, (6, 2, 4))
-    p = problem(Case(4, 11, 5, lengths, "real", "linear", readout))
+    p = problem(Case(4, 11, 5, lengths, "real", "linear", **options))
     rnn = p.network("float32")
     results = everything(rnn, p.arguments(form))
     kept = copy.deepcopy(results)

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 import bptt
-from bptt import ElmanRNN
+from bptt import ElmanRNN, JordanRNN
 
 
 @pytest.mark.parametrize("name", ["n_in", "n_hidden", "n_out", "input", "output", "readout", "dtype"])
@@ -25,8 +25,12 @@ def test_what_the_core_was_built_for_is_read_only(name: str) -> None:
     assert repr(rnn) == before
 
 
-def test_tokens_that_change_during_a_call_are_never_followed_astray() -> None:
-    rnn = ElmanRNN(7, 6, 5, input="token", seed=0)
+@pytest.mark.parametrize(
+    ("kind", "arguments"),
+    [(ElmanRNN, {}), (JordanRNN, {}), (JordanRNN, {"teacher_forcing": 0.5}), (JordanRNN, {"teacher_forcing": 0})],
+)
+def test_tokens_that_change_during_a_call_are_never_followed_astray(kind: Any, arguments: dict[str, Any]) -> None:
+    rnn = kind(7, 6, 5, input="token", seed=0)
     tokens, targets = np.zeros((400, 50), np.int64), np.zeros((400, 50), np.int64)
     stop = threading.Event()
 
@@ -41,7 +45,7 @@ def test_tokens_that_change_during_a_call_are_never_followed_astray() -> None:
     try:
         for _ in range(60):
             try:
-                rnn.loss_and_gradients(tokens, targets)
+                rnn.loss_and_gradients(tokens, targets, **arguments)
                 finished += 1
             except ValueError:
                 refused += 1
@@ -70,13 +74,15 @@ def test_gradients_are_read_by_several_threads() -> None:
         assert sorted(array.size for array in found) == sorted((2, 10, 5, 25, 15))
 
 
-def test_runs_and_gradients_are_copied_and_pickled() -> None:
-    rnn = ElmanRNN(3, 5, 2, seed=0)
+@pytest.mark.parametrize("kind", [ElmanRNN, JordanRNN])
+def test_runs_and_gradients_are_copied_and_pickled(kind: Any) -> None:
+    rnn = kind(3, 5, 2, seed=0)
     x = np.ones((4, 2, 3), np.float32)
     run = rnn.forward(x, lengths=[4, 2])
     _, gradients = rnn.loss_and_gradients(x, np.zeros((4, 2), int))
     for again in (pickle.loads(pickle.dumps(run)), copy.deepcopy(run)):
         np.testing.assert_array_equal(again.y_hat, run.y_hat)
+        np.testing.assert_array_equal(*(getattr(r, "h_last" if kind is ElmanRNN else "r_last") for r in (again, run)))
     for same in (pickle.loads(pickle.dumps(gradients)), copy.deepcopy(gradients)):
         np.testing.assert_array_equal(same.W, gradients.W)
 

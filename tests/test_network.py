@@ -13,8 +13,9 @@ import numpy as np
 import pytest
 
 import bptt
-from bptt import ElmanRNN, _core
-from conftest import ISAS, LETTERS, everything, run_python, same_bits
+from bptt import ElmanRNN, JordanRNN, _core
+from conftest import ISAS, everything, run_python, same_bits
+from problems import LETTERS
 
 # ---- Initial weights ----
 
@@ -90,6 +91,51 @@ def test_weights_leave_the_global_state_alone() -> None:
     assert np.random.get_state()[1].tolist() == before  # type: ignore[index]
 
 
+# ---- Initial weights of the output-recurrent network ----
+
+
+@pytest.mark.parametrize(("n_hidden", "n_out"), [(1, 1), (7, 3), (3, 7), (64, 64), (64, 20)])
+@pytest.mark.parametrize(("output", "feedback"), [("softmax", "o"), ("sigmoid", "y_hat"), ("linear", "y_hat")])
+def test_orthonormal_columns_or_rows(n_hidden: int, n_out: int, output: Any, feedback: Any, dtype: Any) -> None:
+    rnn = JordanRNN(9, n_hidden, n_out, output=output, feedback=feedback, dtype=dtype, seed=0)
+    W = rnn.W.astype(np.float64)
+    products = W.T @ W if n_hidden >= n_out else W @ W.T
+    bound = math.sqrt(max(n_hidden, n_out)) * 4 * np.finfo(dtype).eps  # as above
+    assert np.abs(products - np.eye(min(n_hidden, n_out))).max() <= bound
+    assert not rnn.b.any()
+    assert not rnn.c.any()
+
+
+def test_orthonormal_columns_prefer_no_direction() -> None:
+    # As above; the mean square of an element is 1/n_hidden.
+    draws = [JordanRNN(1, 4, 2, output="linear", dtype="float64", seed=seed).W for seed in range(400)]
+    assert np.abs(np.mean(draws, axis=0)).max() < 4.5 / 20 / 2
+    assert np.abs(np.mean(np.square(draws), axis=0) - 1 / 4).max() < 0.06
+
+
+@pytest.mark.parametrize("input", ["real", "token"])
+def test_the_columns_of_classes_are_those_of_tokens(input: Any) -> None:
+    rnn = JordanRNN(9, 64, 30, input=input, seed=1)
+    for values, bound in ((rnn.W, 1.0), (rnn.V, 1 / 8), (rnn.U, 1.0 if input == "token" else 1 / 3)):
+        assert 0.98 * bound < values.max() <= bound * 1.000001
+        assert -0.98 * bound > values.min() >= -bound * 1.000001
+    rnn = JordanRNN(9, 64, 30, input=input, seed=1, init="uniform")
+    assert all(0.9 / 8 < np.abs(getattr(rnn, letter)).max() <= 1.000001 / 8 for letter in LETTERS)
+    assert not JordanRNN(9, 64, 30, input=input, init=None).parameters.any()
+
+
+@pytest.mark.parametrize("init", ["orthogonal", "uniform"])
+@pytest.mark.parametrize("feedback", ["y_hat", "o"])
+def test_weights_of_both_dtypes_follow_the_seed(init: Any, feedback: Any) -> None:
+    def weights(seed: Any, dtype: Any = "float32") -> Any:
+        return JordanRNN(3, 5, 2, feedback=feedback, seed=seed, init=init, dtype=dtype).parameters
+
+    assert same_bits(weights(7), weights(7))
+    assert not same_bits(weights(7), weights(8))
+    assert same_bits(weights(7, "float64").astype(np.float32), weights(7, "float32"))
+    assert same_bits(weights(np.random.default_rng(7)), weights(7))
+
+
 # ---- Parameters ----
 
 
@@ -148,7 +194,7 @@ def test_a_changed_parameter_counts_at_once() -> None:
 
 # ---- Copies ----
 
-COPIES: dict[str, Callable[[ElmanRNN], ElmanRNN]] = {
+COPIES: dict[str, Callable[[Any], Any]] = {
     "copy": copy.copy,
     "deepcopy": copy.deepcopy,
     "pickle": lambda rnn: pickle.loads(pickle.dumps(rnn)),
@@ -156,16 +202,19 @@ COPIES: dict[str, Callable[[ElmanRNN], ElmanRNN]] = {
 }
 
 
+@pytest.mark.parametrize("kind", [ElmanRNN, JordanRNN])
 @pytest.mark.parametrize("how", COPIES)
-def test_copies_are_equal_and_independent(how: str, dtype: Any) -> None:
-    rnn = ElmanRNN(3, 5, 2, input="token", output="sigmoid", readout="last", dtype=dtype, seed=0)
+def test_copies_are_equal_and_independent(how: str, kind: Any, dtype: Any) -> None:
+    other_options = {"readout": "last"} if kind is ElmanRNN else {"feedback": "o"}
+    rnn = kind(3, 5, 2, input="token", output="sigmoid", **other_options, dtype=dtype, seed=0)
     rnn.metadata = {"name": "a", "list": [1]}
     other = COPIES[how](rnn)
-    assert type(other) is ElmanRNN
+    assert type(other) is kind
     assert repr(other) == repr(rnn)
     assert same_bits(other.parameters, rnn.parameters)
     assert other.metadata == rnn.metadata
-    arguments = {"x": np.array([0, 2, 1]), "y": [0.0, 1.0], "h0": None, "lengths": None, "weight": None}
+    y = np.array([0.0, 1.0])
+    arguments = {"x": np.array([0, 2, 1]), "y": y if kind is ElmanRNN else np.tile(y, (3, 1))}
     assert same_bits(everything(other, arguments), everything(rnn, arguments))
     kept = rnn.parameters.copy()
     other.parameters += 1
@@ -191,6 +240,9 @@ def test_repr_makes_the_same_network() -> None:
     text = "ElmanRNN(3, 5, 2, input='token', output='linear', readout='last', dtype='float64')"
     assert repr(rnn) == text
     assert repr(eval(text, {"ElmanRNN": ElmanRNN})) == text
+    text = "JordanRNN(3, 5, 2, input='real', output='sigmoid', feedback='o', dtype='float32')"
+    assert repr(JordanRNN(3, 5, 2, output="sigmoid", feedback="o")) == text
+    assert repr(eval(text, {"JordanRNN": JordanRNN})) == text
 
 
 def test_repr_of_results() -> None:
@@ -201,6 +253,15 @@ def test_repr_of_results() -> None:
     gradients = rnn.loss_and_gradients(x, y)[1]
     assert repr(gradients) == "Gradients(U, W, b, V, c, h0: norm 2.82843)"  # 4 steps, each (-1/2, 1/2) for c
     assert repr(rnn.loss_and_gradients(x, y, wrt_x=True)[1]).startswith("Gradients(U, W, b, V, c, h0, x: norm ")
+    jordan = JordanRNN(1, 2, 2, init=None)
+    assert repr(jordan.forward(x)) == "Run(h [4, 2], o [4, 2], float32)"
+    assert repr(jordan.loss_and_gradients(x, y)[1]) == "Gradients(U, W, b, V, c, r0: norm 2.82843)"
+    for kind, rnn_of_kind in ((bptt.ElmanRun, rnn), (bptt.JordanRun, jordan)):
+        assert type(rnn_of_kind.forward(x)) is kind
+        assert issubclass(kind, bptt.Run)
+    for kind_of_gradients, rnn_of_kind in ((bptt.ElmanGradients, rnn), (bptt.JordanGradients, jordan)):
+        assert type(rnn_of_kind.loss_and_gradients(x, y)[1]) is kind_of_gradients
+        assert issubclass(kind_of_gradients, bptt.Gradients)
 
 
 def test_config() -> None:

@@ -17,7 +17,8 @@ import pytest
 
 import bptt
 from bptt import _threads
-from conftest import DTYPES, Case, everything, problem, run_python, same_bits
+from conftest import DTYPES, everything, run_python, same_bits
+from problems import Case, problem
 
 # Large enough for 8 threads: a window's products are millions of operations.
 LARGE = [

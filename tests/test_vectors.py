@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from bptt import ElmanRNN
-from conftest import Array
+from problems import Array
 
 
 def network(dtype: Any, U: Any, W: Any, b: Any) -> ElmanRNN:
