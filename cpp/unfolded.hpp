@@ -61,6 +61,7 @@ template <class T> class Unfolded {
       for (Index t = 0; t < batch.lengths[std::size_t(timeline.order[std::size_t(i)])]; ++t)
         resets[std::size_t(t)] |= *reset(t, i) != 0;
     }
+    zero_where_reset(timeline.windows[0], 0, 0, r0.matrix(timeline.batch, n_r));
   }
 
   int threads_for(double operations) const {

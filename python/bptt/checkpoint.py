@@ -32,7 +32,7 @@ class Checkpoint:
         """Replace the file at `path`, or leave it as it was and raise OSError."""
         from safetensors.numpy import save
 
-        arrays = {name: np.ascontiguousarray(array) for name, array in self.arrays.items()}
+        arrays = {name: np.asarray(array, order="C") for name, array in self.arrays.items()}
         write_whole(path, save(arrays, {_KEY: json.dumps({"identity": self.identity, "position": self.position})}))
 
     @classmethod
