@@ -9,6 +9,7 @@
 
 #include "bptt.hpp"
 #include "isa.hpp"
+#include "optimizer.hpp"
 #include "threads.hpp"
 
 namespace py = pybind11;
@@ -193,6 +194,25 @@ void py_output_unit(const std::string& output, const py::array& o, const py::arr
   });
 }
 
+double py_update(const std::string& rule, const py::array& parameters, const py::array& gradient, const py::object& first,
+                 const py::object& second, double scale, double clip_norm, double clip_value, double rate, double decay,
+                 double keep, double beta1, double beta2, double root, double eps) {
+  const auto by = named<Rule>(rule, {"sgd", "momentum", "nesterov", "adagrad", "rmsprop", "rmsprop_momentum", "adam"});
+  return with_dtype(parameters, [&](auto number) {
+    using T = decltype(number);
+    const auto state = [](const py::object& array) {
+      return array.is_none() ? nullptr : all_memory<T>(py::reinterpret_borrow<py::array>(array));
+    };
+    T* const s = state(first);
+    T* const r = state(second);
+    T* const theta = all_memory<T>(parameters);
+    const T* const g = all_memory<const T>(gradient);
+    const py::gil_scoped_release release;
+    return update<T>(by, parameters.size(), theta, g, s, r, {scale, clip_norm, clip_value},
+                     {rate, decay, keep, beta1, beta2, root, eps});
+  });
+}
+
 void py_tanh(const py::array& x, const py::array& y) {
   with_dtype(x, [&](auto number) {
     using T = decltype(number);
@@ -219,6 +239,9 @@ PYBIND11_MODULE(_core, m, py::mod_gil_not_used()) {
   m.def("generate", &py_generate, py::arg("network"), py::arg("parameters"), py::arg("x"), py::arg("r"), py::arg("o"),
         py::arg("temperature"), py::arg("top_k"), py::arg("seed"), py::arg("y"));
   m.def("output_unit", &py_output_unit, py::arg("output"), py::arg("o"), py::arg("y_hat"));
+  m.def("update", &py_update, py::arg("rule"), py::arg("parameters"), py::arg("gradient"), py::arg("first"), py::arg("second"),
+        py::arg("scale"), py::arg("clip_norm"), py::arg("clip_value"), py::arg("rate"), py::arg("decay"), py::arg("keep"),
+        py::arg("beta1"), py::arg("beta2"), py::arg("root"), py::arg("eps"));
   m.def("tanh", &py_tanh, py::arg("x"), py::arg("y"));
   m.def("supported_isas", &supported_isas);
   m.def("isa", &isa);

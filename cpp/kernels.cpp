@@ -2,6 +2,7 @@
 #include "kernels.hpp"
 
 #include "functions.hpp"
+#include "updates.hpp"
 
 namespace bptt::BPTT_ISA {
 namespace {
@@ -493,7 +494,7 @@ template <class T> void sigmoid_back(const T* y, const T* dy, Index count, T* d_
 template <class T> constexpr Kernels<T> table() {
   return {lanes<T>,   2 * lanes<T>, tile_rows,       pack<T>,         copy_blocks<T>,  affine<T>,
           outer<T>,   add_rows<T>,  softmax_loss<T>, sigmoid_loss<T>, squared_loss<T>, softmax<T>,
-          sigmoid<T>, tanh<T>,      softmax_back<T>, sigmoid_back<T>};
+          sigmoid<T>, tanh<T>,      softmax_back<T>, sigmoid_back<T>, update<T>,       sum_of_squares<T>};
 }
 
 }  // namespace

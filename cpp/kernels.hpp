@@ -68,6 +68,29 @@ template <class T> struct Loss {
   bool gradient;
 };
 
+/// How parameters theta follow their gradient g (Deep Learning, chapter 8): theta = keep theta - rate d, with the direction d of
+///   sgd               g                                                                          (algorithm 8.1)
+///   momentum          v = beta1 v + g                                                            (8.2)
+///   nesterov          g + beta1 v, where v = beta1 v + g                                         (8.3)
+///   adagrad           g / (sqrt(r) + eps), where r = r + g^2                                     (8.4)
+///   rmsprop           g / (sqrt(r) + eps), where r = beta2 r + (1 - beta2) g^2                   (8.5)
+///   rmsprop_momentum  v = beta1 v + g / (sqrt(r) + eps)
+///   adam              s / (root sqrt(r) + eps), where s = beta1 s + (1 - beta1) g, and r as for rmsprop  (8.7)
+enum class Rule { sgd, momentum, nesterov, adagrad, rmsprop, rmsprop_momentum, adam };
+
+/// One update, element by element, of parameters and of what the rule keeps. g = factor * gradient, brought into
+/// [-limit, limit], + decay * theta. `root` is 1 but for Adam.
+template <class T> struct Update {
+  Rule rule;
+  Index count;
+  T* parameters;
+  const T* gradient;
+  T *first, *second;  // v or s; r
+  T factor, limit, decay, keep, rate;
+  T beta1, beta2, rest1, rest2;  // rest = 1 - beta
+  T root, eps;
+};
+
 template <class T> struct Kernels {
   Index lanes;      // elements of a vector
   Index panel;      // columns of a panel: two vectors
@@ -90,6 +113,8 @@ template <class T> struct Kernels {
   /// d_o += J^T dy with J the Jacobian of the unit where its value is y; rows without gaps
   void (*softmax_back)(const T* y, const T* dy, Index rows, Index n, T* d_o);  // d_o_j += y_j (dy_j - sum_i y_i dy_i)
   void (*sigmoid_back)(const T* y, const T* dy, Index count, T* d_o);          // d_o_j += y_j (1 - y_j) dy_j
+  void (*update)(const Update<T>&);
+  double (*sum_of_squares)(const T* x, Index count);  // in double precision, in an order that follows from `count` alone
 };
 
 /// The tables, a pair per instruction set, each compiled with its own flags.

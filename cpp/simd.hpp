@@ -86,6 +86,33 @@ template <class T> [[gnu::always_inline]] inline Bits<T> bits(Vector<T> v) { ret
 [[gnu::always_inline]] inline Vector<double> fma(Vector<double> a, Vector<double> b, Vector<double> c) { return a * b + c; }
 #endif
 
+#if defined(__AVX512F__)
+[[gnu::always_inline]] inline Vector<float> square_root(Vector<float> x) {
+  return (Vector<float>)_mm512_maskz_sqrt_ps(__mmask16(-1), (__m512)x);
+}
+[[gnu::always_inline]] inline Vector<double> square_root(Vector<double> x) {
+  return (Vector<double>)_mm512_maskz_sqrt_pd(__mmask8(-1), (__m512d)x);
+}
+#elif defined(__AVX2__)
+[[gnu::always_inline]] inline Vector<float> square_root(Vector<float> x) { return (Vector<float>)_mm256_sqrt_ps((__m256)x); }
+[[gnu::always_inline]] inline Vector<double> square_root(Vector<double> x) { return (Vector<double>)_mm256_sqrt_pd((__m256d)x); }
+#elif defined(__SSE2__)
+[[gnu::always_inline]] inline Vector<float> square_root(Vector<float> x) { return (Vector<float>)_mm_sqrt_ps((__m128)x); }
+[[gnu::always_inline]] inline Vector<double> square_root(Vector<double> x) { return (Vector<double>)_mm_sqrt_pd((__m128d)x); }
+#elif defined(__aarch64__)
+[[gnu::always_inline]] inline Vector<float> square_root(Vector<float> x) { return (Vector<float>)vsqrtq_f32((float32x4_t)x); }
+[[gnu::always_inline]] inline Vector<double> square_root(Vector<double> x) { return (Vector<double>)vsqrtq_f64((float64x2_t)x); }
+#else
+[[gnu::always_inline]] inline Vector<float> square_root(Vector<float> x) {
+  for (std::ptrdiff_t j = 0; j < lanes<float>; ++j) x[j] = __builtin_sqrtf(x[j]);
+  return x;
+}
+[[gnu::always_inline]] inline Vector<double> square_root(Vector<double> x) {
+  for (std::ptrdiff_t j = 0; j < lanes<double>; ++j) x[j] = __builtin_sqrt(x[j]);
+  return x;
+}
+#endif
+
 // The first n lanes (0 <= n <= lanes): nothing beyond them is read or written; the others load as 0. A whole vector is stored
 // without a mask: processors do not forward masked stores to the loads that follow.
 #if defined(__AVX512F__)
@@ -132,7 +159,7 @@ template <class T> [[gnu::always_inline]] inline Vector<T> with_sign_of(Vector<T
 template <class T> [[gnu::always_inline]] inline Vector<T> larger(Vector<T> a, Vector<T> b) { return a > b ? a : b; }
 #if defined(__AVX512F__)
 template <> [[gnu::always_inline]] inline Vector<float> larger<float>(Vector<float> a, Vector<float> b) {
-  return (Vector<float>)_mm512_max_ps((__m512)a, (__m512)b);
+  return (Vector<float>)_mm512_maskz_max_ps(__mmask16(-1), (__m512)a, (__m512)b);
 }
 #elif defined(__AVX2__)
 template <> [[gnu::always_inline]] inline Vector<float> larger<float>(Vector<float> a, Vector<float> b) {
@@ -198,6 +225,14 @@ template <class T> [[gnu::always_inline]] inline T sum(Vector<T> v) {
 
 template <class T> [[gnu::always_inline]] inline T largest(Vector<T> v) {
   return fold<T>(v, [](auto a, auto b) { return a > b ? a : b; });
+}
+
+// As many numbers as a vector has in double precision.
+[[gnu::always_inline]] inline Vector<double> load_as_double(const double* from) { return load(from); }
+[[gnu::always_inline]] inline Vector<double> load_as_double(const float* from) {
+  Simd<float>::Half half;
+  __builtin_memcpy(&half, from, sizeof half);
+  return __builtin_convertvector(half, Vector<double>);
 }
 
 // The lanes of v in double precision, added up lane by lane into total (which holds the upper lanes' sums on the lower).

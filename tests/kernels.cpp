@@ -159,6 +159,53 @@ template <class T> void check_losses(Index rows, Index n) {
   }
 }
 
+// One update by the rule, in double precision: theta, v and r are changed.
+void update_one(const Update<double>& u, double g, double& theta, double& v, double& r) {
+  g = std::clamp(u.factor * g, -u.limit, u.limit) + u.decay * theta;
+  if (u.rule == Rule::adagrad) r += g * g;
+  if (u.rule > Rule::adagrad) r = u.beta2 * r + (1 - u.beta2) * g * g;
+  const double divided = g / (std::sqrt(r) * u.root + u.eps);
+  double d = g;
+  if (u.rule == Rule::momentum || u.rule == Rule::nesterov) v = u.beta1 * v + g;
+  if (u.rule == Rule::momentum) d = v;
+  if (u.rule == Rule::nesterov) d = g + u.beta1 * v;
+  if (u.rule == Rule::adagrad || u.rule == Rule::rmsprop) d = divided;
+  if (u.rule == Rule::rmsprop_momentum) d = v = u.beta1 * v + divided;
+  if (u.rule == Rule::adam) {
+    v = u.beta1 * v + (1 - u.beta1) * g;
+    d = v / (std::sqrt(r) * u.root + u.eps);
+  }
+  theta = u.keep * theta - u.rate * d;
+}
+
+template <class T> void check_update(Index n) {
+  const Kernels<T>& k = kernels<T>();
+  for (const Rule rule :
+       {Rule::sgd, Rule::momentum, Rule::nesterov, Rule::adagrad, Rule::rmsprop, Rule::rmsprop_momentum, Rule::adam}) {
+    const bool has_v = rule != Rule::sgd && rule != Rule::adagrad && rule != Rule::rmsprop, has_r = rule >= Rule::adagrad;
+    const auto gradient = numbers<T>(n);
+    auto theta = numbers<T>(n), v = numbers<T>(n), r = numbers<T>(n);
+    for (T& x : r) x = x * x + T(0.25);  // so that a quotient is as good as the numbers that it is made of
+    const auto theta0 = theta, v0 = v, r0 = r;
+    // Powers of 2 and sums of few: the same numbers in either precision
+    const Update<double> u{rule, n,      nullptr, nullptr, nullptr, nullptr, 0.5,  0.375,  0.125,
+                           0.75, 0.0625, 0.875,   0.75,    0.125,   0.25,    1.25, 0.03125};
+    k.update({rule, n, theta.data(), gradient.data(), has_v ? v.data() : nullptr, has_r ? r.data() : nullptr, T(u.factor),
+              T(u.limit), T(u.decay), T(u.keep), T(u.rate), T(u.beta1), T(u.beta2), T(u.rest1), T(u.rest2), T(u.root), T(u.eps)});
+    for (std::size_t i = 0; i < theta.size(); ++i) {
+      double one = theta0[i], v_one = v0[i], r_one = r0[i];
+      if (i < std::size_t(n)) update_one(u, gradient[i], one, v_one, r_one);  // beyond the end nothing has changed
+      expect<T>("updated parameter", theta[i], one, 0);
+      expect<T>("updated v", v[i], has_v ? v_one : double(v0[i]), 0);
+      expect<T>("updated r", r[i], has_r ? r_one : double(r0[i]), 0);
+    }
+  }
+  const auto x = numbers<T>(n);
+  double squares = 0;
+  for (Index i = 0; i < n; ++i) squares += double(x[std::size_t(i)]) * double(x[std::size_t(i)]);
+  expect<double>("sum of squares", k.sum_of_squares(x.data(), n), squares, n);
+}
+
 template <class T> void check_all() {
   for (const Index columns : {1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 31, 32, 33, 63, 65, 97, 130})
     for (const Index rows : {1, 2, 3, 4, 5, 7, 8, 9, 12, 13, 17}) {
@@ -168,6 +215,7 @@ template <class T> void check_all() {
       check_losses<T>(rows, columns);
     }
   check_outer<T>(1030, 9, 5);  // more than one block of rows
+  for (Index n = 0; n < 70; ++n) check_update<T>(n);
 }
 
 }  // namespace

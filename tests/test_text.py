@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 
 from bptt import ElmanRNN
-from bptt._adam import Adam, clip_norm
 from bptt.language_model import Streams, Trainer, nats_per_character, new_model, split, vocabulary_of
 from bptt.text import UserError, Vocabulary, default_text, read_text
 
@@ -194,35 +193,3 @@ def test_trainer_keeps_the_best() -> None:
     rnn.parameters[:] = np.nan
     with pytest.raises(UserError, match="the loss is nan after 40 updates: try a smaller --lr"):
         trainer.update()
-
-
-def test_adam_follows_its_definition() -> None:
-    random = np.random.default_rng(0)
-    start = random.normal(size=5)
-    parameters = start.copy()
-    adam = Adam(parameters, beta1=0.8, beta2=0.95, epsilon=1e-3)
-    expected, first, second = start.tolist(), [0.0] * 5, [0.0] * 5
-    for step in range(1, 8):
-        gradient, rate = random.normal(size=5), 0.1 / step
-        kept = gradient.copy()
-        adam.update(gradient, rate)
-        assert np.array_equal(gradient, kept)
-        for i, g in enumerate(gradient.tolist()):
-            first[i] = 0.8 * first[i] + 0.2 * g
-            second[i] = 0.95 * second[i] + 0.05 * g * g
-            m, v = first[i] / (1 - 0.8**step), second[i] / (1 - 0.95**step)
-            expected[i] -= rate * m / (math.sqrt(v) + 1e-3)
-    assert parameters == pytest.approx(expected, rel=1e-12, abs=1e-12)  # float64, a few roundings a step
-
-
-def test_clip_norm() -> None:
-    gradient = np.array([3.0, 4.0])
-    assert clip_norm(gradient, 6.0) == 5.0
-    assert gradient.tolist() == [3.0, 4.0]
-    assert clip_norm(gradient, 1.0) == 5.0
-    assert gradient == pytest.approx([3 / (5 + 1e-6), 4 / (5 + 1e-6)], rel=1e-15)
-    # Summed in float32, these squares would overflow.
-    large = np.full(4, 1e30, np.float32)
-    assert clip_norm(large, 1.0) == pytest.approx(2e30)
-    assert large == pytest.approx(np.full(4, 0.5), rel=1e-6)
-    assert large.dtype == np.float32

@@ -6,11 +6,12 @@ import os
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from bptt import _core, _threads
+from bptt import _core, _threads, schedules
 from bptt._threads import get_num_threads, set_num_threads
 from bptt.elman import ElmanRNN
 from bptt.files import load
 from bptt.jordan import JordanRNN
+from bptt.optimizers import SGD, Adagrad, Adam, AdamW, Optimizer, RMSProp
 from bptt.results import ElmanGradients, ElmanRun, Gradients, JordanGradients, JordanRun, Run
 
 if TYPE_CHECKING:
@@ -19,6 +20,10 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 __all__ = [
+    "SGD",
+    "Adagrad",
+    "Adam",
+    "AdamW",
     "ElmanGradients",
     "ElmanRNN",
     "ElmanRun",
@@ -26,12 +31,15 @@ __all__ = [
     "JordanGradients",
     "JordanRNN",
     "JordanRun",
+    "Optimizer",
+    "RMSProp",
     "Run",
     "config",
     "get_num_threads",
     "gradcheck",
     "load",
     "reference",
+    "schedules",
     "set_num_threads",
 ]
 

@@ -64,6 +64,23 @@ def generate(
     y: _Array,
 ) -> bool: ...
 def output_unit(output: str, o: _Array, y_hat: _Array) -> None: ...
+def update(
+    rule: str,
+    parameters: _Array,
+    gradient: _Array,
+    first: _Array | None,
+    second: _Array | None,
+    scale: float,
+    clip_norm: float,
+    clip_value: float,
+    rate: float,
+    decay: float,
+    keep: float,
+    beta1: float,
+    beta2: float,
+    root: float,
+    eps: float,
+) -> float: ...
 def tanh(x: _Array, y: _Array) -> None: ...
 def supported_isas() -> list[str]: ...
 def isa() -> str: ...

@@ -33,6 +33,17 @@ def size(name: str, value: int, least: int, most: int = 2**31 - 1) -> int:
     return int(value)
 
 
+def number(name: str, value: float, least: float, most: float, ends: str = "[)") -> float:
+    """Return `value` as a float from `least` to `most`, of which a bracket includes the end, else raise."""
+    if isinstance(value, bool) or not isinstance(value, float | int | np.floating | np.integer):
+        raise TypeError(f"{name}: expected a number, got {type(value).__name__}")
+    above = least <= value if ends[0] == "[" else least < value
+    below = value <= most if ends[1] == "]" else value < most
+    if not (above and below):  # nor NaN
+        raise ValueError(f"{name}: expected a number in {ends[0]}{least:g}, {most:g}{ends[1]}, got {value}")
+    return float(value)
+
+
 def generator(seed: int | np.random.Generator | None) -> np.random.Generator:
     """Return the random generator that `seed` stands for."""
     try:

@@ -10,7 +10,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from bptt import ElmanRNN
-from bptt._adam import Adam, clip_norm
+from bptt.optimizers import Adam
 from bptt.text import Tokens, UserError, Vocabulary
 
 _HELD_OUT_SHARE = 0.1
@@ -164,7 +164,7 @@ class Trainer:
         self.best, self.best_update = math.inf, 0
         self.training_loss = math.nan
         self._streams = Streams(training, batch, tau, seed)
-        self._adam = Adam(rnn.parameters)
+        self._adam = Adam(rate)
         self._state: NDArray[np.floating[Any]] | None = None
         self._best_parameters = rnn.parameters.copy()
 
@@ -174,16 +174,17 @@ class Trainer:
         Raises
         ------
         UserError
-            The loss is no longer a finite number.
+            The loss or its gradient is no longer finite.
         """
         x, y, begins = self._streams.window()
         loss, gradients = self.rnn.loss_and_gradients(x, y, h0=None if begins else self._state)
         loss /= y.size
         self._check(loss)
         self._state = gradients.h_last
-        gradients.flat /= y.size
-        clip_norm(gradients.flat, _MAX_NORM)
-        self._adam.update(gradients.flat, self._rate_now())
+        try:
+            self._adam.step(self.rnn, gradients, scale=y.size, clip_norm=_MAX_NORM, lr=self._rate_now())
+        except FloatingPointError as error:
+            raise UserError(f"{error}: try a smaller --lr") from error
         self.done += 1
         weight = max(1 / self.done, 0.02)
         self.training_loss = loss if self.done == 1 else (1 - weight) * self.training_loss + weight * loss

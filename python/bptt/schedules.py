@@ -1,0 +1,101 @@
+"""Learning rates over time: factors of a base rate, update by update. Knows no optimizers.
+
+A schedule is anything that maps the number of an update, from 0, to a factor; those here can be compared, printed and
+pickled:
+
+>>> schedule = Warmup(100, Cosine(9900, final=0.1))
+>>> norm = optimizer.step(rnn, gradients, lr=optimizer.lr * schedule(i))
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from bptt._inputs import number, size
+
+
+@dataclass(frozen=True)
+class Constant:
+    """The base rate throughout."""
+
+    def __call__(self, update: int) -> float:
+        """Return the factor 1."""
+        return 1.0
+
+
+@dataclass(frozen=True)
+class Step:
+    """The rate times `gamma` after every so many updates.
+
+    Parameters
+    ----------
+    every : int
+        How many updates a rate lasts.
+    gamma : float
+        In ``(0, 1]``.
+    """
+
+    every: int
+    gamma: float = 0.1
+
+    def __post_init__(self) -> None:
+        size("every", self.every, 1)
+        number("gamma", self.gamma, 0.0, 1.0, "(]")
+
+    def __call__(self, update: int) -> float:
+        """Return the factor ``gamma ** (update // every)``."""
+        return float(self.gamma ** (update // self.every))
+
+
+@dataclass(frozen=True)
+class Cosine:
+    """Half a period of a cosine, from the base rate to a last one, which then stays.
+
+    Parameters
+    ----------
+    updates : int
+        How many updates it takes.
+    final : float
+        The last factor, in ``[0, 1]``.
+    """
+
+    updates: int
+    final: float = 0.0
+
+    def __post_init__(self) -> None:
+        size("updates", self.updates, 1)
+        number("final", self.final, 0.0, 1.0, "[]")
+
+    def __call__(self, update: int) -> float:
+        """Return the factor ``final + (1 - final) (1 + cos(pi update / updates)) / 2``."""
+        progress = min(update, self.updates) / self.updates
+        return self.final + (1 - self.final) * (1 + math.cos(math.pi * progress)) / 2
+
+
+@dataclass(frozen=True)
+class Warmup:
+    """A rate that rises linearly to where another schedule begins, which then follows.
+
+    Parameters
+    ----------
+    updates : int
+        How many updates rise: the factors of the first ones are ``1 / updates``, ``2 / updates``, ... of ``then(0)``.
+    then : callable
+        The schedule that follows, counted from its own beginning.
+    """
+
+    updates: int
+    then: Callable[[int], float] = field(default_factory=Constant)
+
+    def __post_init__(self) -> None:
+        size("updates", self.updates, 0)
+        if not callable(self.then):
+            raise TypeError(f"then: expected a schedule, got {type(self.then).__name__}")
+
+    def __call__(self, update: int) -> float:
+        """Return the factor of the update of this number, from 0."""
+        if update < self.updates:
+            return (update + 1) / self.updates * self.then(0)
+        return self.then(update - self.updates)
