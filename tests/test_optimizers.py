@@ -14,7 +14,8 @@ import pytest
 
 import bptt
 from bptt import SGD, Adagrad, Adam, AdamW, ElmanRNN, JordanRNN, Optimizer, RMSProp, _core
-from conftest import DTYPES, ISAS, Array, deviation, same_bits
+from conftest import DTYPES, ISAS, deviation, same_bits
+from problems import Array
 
 KINDS: dict[str, type[Optimizer]] = {kind.__name__: kind for kind in (SGD, RMSProp, Adam, AdamW, Adagrad)}
 OPTIMIZERS: list[tuple[str, dict[str, Any]]] = [

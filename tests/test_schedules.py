@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from bptt import schedules
-from bptt.schedules import Constant, Cosine, Step, Warmup
+from bptt.schedules import Constant, Cosine, InverseSigmoid, Linear, Step, Warmup
 
 SCHEDULES = [
     Constant(),
@@ -20,6 +20,9 @@ SCHEDULES = [
     Warmup(4),
     Warmup(0, Step(5)),
     Warmup(3, Cosine(10, final=0.1)),
+    Linear(10),
+    Linear(5, start=0.2, end=0.9),
+    InverseSigmoid(5.0),
 ]
 
 
@@ -30,6 +33,11 @@ def test_values() -> None:
     assert Cosine(4)(1) == pytest.approx((1 + math.sqrt(0.5)) / 2, rel=1e-15)
     assert [Warmup(4)(i) for i in range(6)] == [0.25, 0.5, 0.75, 1, 1, 1]
     assert [Warmup(2, Step(2, 0.5))(i) for i in range(7)] == [0.5, 1, 1, 1, 0.5, 0.5, 0.25]
+    assert [Linear(4)(i) for i in (0, 1, 3, 4, 10**9)] == [1, 0.75, 0.25, 0, 0]
+    assert [Linear(2, 0.5, 1.0)(i) for i in range(4)] == [0.5, 0.75, 1, 1]
+    assert [InverseSigmoid(3)(i) for i in (0, 6)] == pytest.approx([3 / 4, 3 / (3 + math.e**2)], rel=1e-15)
+    assert InverseSigmoid(2)(2 * math.log(2)) == pytest.approx(0.5, rel=1e-15)  # type: ignore[arg-type]
+    assert InverseSigmoid(1)(10**9) < 1e-300
     assert [Warmup(2, lambda i: 0.4 / (i + 1))(i) for i in range(4)] == [0.2, 0.4, 0.4, 0.2]
 
 
@@ -64,6 +72,9 @@ def test_equal_to_pytorch() -> None:
         (lambda: Step(2, 0.0), ValueError, r"^gamma: expected a number in \(0, 1\], got 0.0$"),
         (lambda: Cosine(2.0), TypeError, "^updates: expected an int, got float$"),  # type: ignore[arg-type]
         (lambda: Cosine(2, 1.5), ValueError, r"^final: expected a number in \[0, 1\], got 1.5$"),
+        (lambda: Linear(0), ValueError, "^updates: expected at least 1, got 0$"),
+        (lambda: Linear(3, end=-0.1), ValueError, r"^end: expected a number in \[0, inf\), got -0.1$"),
+        (lambda: InverseSigmoid(0.5), ValueError, r"^k: expected a number in \[1, inf\), got 0.5$"),
         (lambda: Warmup(-1), ValueError, "^updates: expected at least 0, got -1$"),
         (lambda: Warmup(2, 0.5), TypeError, "^then: expected a schedule, got float$"),  # type: ignore[arg-type]
     ],

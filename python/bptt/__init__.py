@@ -10,6 +10,7 @@ from bptt import _core, _threads, schedules
 from bptt._threads import get_num_threads, set_num_threads
 from bptt.elman import ElmanRNN
 from bptt.files import load
+from bptt.history import History
 from bptt.jordan import JordanRNN
 from bptt.optimizers import SGD, Adagrad, Adam, AdamW, Optimizer, RMSProp
 from bptt.results import ElmanGradients, ElmanRun, Gradients, JordanGradients, JordanRun, Run
@@ -28,6 +29,7 @@ __all__ = [
     "ElmanRNN",
     "ElmanRun",
     "Gradients",
+    "History",
     "JordanGradients",
     "JordanRNN",
     "JordanRun",

@@ -1,6 +1,6 @@
-"""Learning rates over time: factors of a base rate, update by update. Knows no optimizers.
+"""Numbers that change over training: factors of a learning rate, shares of forced steps. Knows no optimizers.
 
-A schedule is anything that maps the number of an update, from 0, to a factor; those here can be compared, printed and
+A schedule is anything that maps the number of an update, from 0, to a number; those here can be compared, printed and
 pickled:
 
 >>> schedule = Warmup(100, Cosine(9900, final=0.1))
@@ -99,3 +99,49 @@ class Warmup:
         if update < self.updates:
             return (update + 1) / self.updates * self.then(0)
         return self.then(update - self.updates)
+
+
+@dataclass(frozen=True)
+class Linear:
+    """From one number to another in equal steps; then the last one stays.
+
+    Parameters
+    ----------
+    updates : int
+        How many updates it takes.
+    start, end : float
+        The numbers: for teacher forcing in ``[0, 1]``, from 1 to 0 by default.
+    """
+
+    updates: int
+    start: float = 1.0
+    end: float = 0.0
+
+    def __post_init__(self) -> None:
+        size("updates", self.updates, 1)
+        number("start", self.start, 0.0, math.inf)
+        number("end", self.end, 0.0, math.inf)
+
+    def __call__(self, update: int) -> float:
+        """Return ``start + (end - start) min(update / updates, 1)``."""
+        return self.start + (self.end - self.start) * (min(update, self.updates) / self.updates)
+
+
+@dataclass(frozen=True)
+class InverseSigmoid:
+    """From near 1 to 0, slowly at both ends, as scheduled sampling has it (Bengio, Vinyals, Jaitly, Shazeer, 2015).
+
+    Parameters
+    ----------
+    k : float
+        At least 1: the larger, the later; 1/2 is reached after ``k log(k)`` updates.
+    """
+
+    k: float
+
+    def __post_init__(self) -> None:
+        number("k", self.k, 1.0, math.inf)
+
+    def __call__(self, update: int) -> float:
+        """Return ``k / (k + exp(update / k))``."""
+        return self.k / (self.k + math.exp(min(update / self.k, 700.0)))

@@ -15,13 +15,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bptt._batches import Batch, Data
-from bptt._inputs import Array, size
+from bptt._inputs import Array, number, size
 from bptt.checkpoint import Checkpoint
 from bptt.history import History
+from bptt.optimizers import Optimizer
 
 if TYPE_CHECKING:
     from bptt.network import RecurrentNetwork
-    from bptt.optimizers import Optimizer
 
 DEFAULT_BATCH = 32  # sequences
 _CHECKPOINT_SECONDS = 30.0  # apart, at least; at the end of an epoch in any case
@@ -51,17 +51,6 @@ def interruptible() -> Iterator[Callable[[], bool]]:
             signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-def _number(name: str, value: float | None, low: float = 0.0) -> float | None:
-    """A finite number above `low`, or None."""
-    if value is None:
-        return None
-    if isinstance(value, bool) or not isinstance(value, int | float | np.number):
-        raise TypeError(f"{name}: expected a number or None, got {type(value).__name__}")
-    if not (math.isfinite(value) and value > low):
-        raise ValueError(f"{name}: expected a finite number above {low:g}, got {value}")
-    return float(value)
-
-
 def _described(value: Any) -> str:
     """What tells a function from another, in every process."""
     text = repr(value)
@@ -89,11 +78,12 @@ class Settings:
     teacher_forcing: Callable[[int], float] | float | None
 
     def __post_init__(self) -> None:
-        if not callable(getattr(self.optimizer, "step", None)):
+        if not isinstance(self.optimizer, Optimizer):
             raise TypeError(f"optimizer: expected one of bptt's optimizers, got {type(self.optimizer).__name__}")
         self.epochs = size("epochs", self.epochs, 1)
-        self.clip_norm = _number("clip_norm", self.clip_norm)
-        self.clip_value = _number("clip_value", self.clip_value)
+        for name in ("clip_norm", "clip_value"):
+            bound = getattr(self, name)
+            setattr(self, name, None if bound is None else number(name, bound, 0.0, math.inf, "()"))
         for name in ("batch_size", "truncate", "patience"):
             value = getattr(self, name)
             setattr(self, name, None if value is None else size(name, value, 1))
