@@ -260,19 +260,21 @@ template <class T> class Jordan : Unfolded<T> {
   }
 
   // b + U x(t), plus W r(t-1) where that is a class: the sum that a(t) begins with, of rows [first, first + rows).
-  Sum<T> start(const Window& w, Index first, Index rows) const {
-    Sum<T> a(k);
+  void start(const Window& w, Index first, Index rows, Sum<T>& a) const {
     if (table.data() != nullptr)
       a.from({table.data(), m + 1, n}, target_window.data() + first, 0);
     else
       a.from(p.b);
     if (real) a.plus(Base::inputs(w).middle_rows(first, rows), U_transposed);
-    return a;
   }
 
   // The same into a; of tokens, a column of U is added.
   void start_into(const Window& w, Index first, Matrix<T> a) const {
-    if (real) return start(w, first, a.rows).into(a);
+    if (real) {
+      Sum<T> sum(k);
+      start(w, first, a.rows, sum);
+      return sum.into(a);
+    }
     for (Index f = 0; f < a.rows; ++f) {
       const std::int32_t token = Base::token_window[first + f];
       T* const row = a.row(f);
@@ -312,7 +314,8 @@ template <class T> class Jordan : Unfolded<T> {
         const Index first = t * w.rows + share.row_from;
         const Matrix<T> h_t = h.middle_rows(first, rows), o_t = o.middle_rows(first, rows);
         const bool copied = t > 0 && !share.first();
-        Sum<T> a = start_in_place ? Sum<T>(k).from(h_t) : start(w, first, rows);
+        Sum<T> a(k);
+        start_in_place ? void(a.from(h_t)) : start(w, first, rows, a);
         a.plus(Matrix<const T>(copied ? copy.data() : r_window.data() + first * m, rows, m), W_transposed);
         a.only_columns(share.h_from, share.h_to).tanh_into(h_t);
         share.meet();
@@ -332,7 +335,8 @@ template <class T> class Jordan : Unfolded<T> {
       if (rows == 0) return;
       const Matrix<T> h_rows = h.middle_rows(from, rows);
       if (!real) start_into(w, first + from, h_rows);
-      Sum<T> a = real ? start(w, first + from, rows) : Sum<T>(k).from(h_rows);
+      Sum<T> a(k);
+      real ? start(w, first + from, rows, a) : void(a.from(h_rows));
       if (r_is_dense) a.plus(Matrix<const T>(r_window.data() + (first + from) * m, rows, m), W_transposed);
       a.tanh_into(h_rows);
     };

@@ -234,21 +234,27 @@ template <class T, int C> struct AffineTile {
   }
 };
 
-template <class T> void affine(const Affine<T>& first) {
-  Affine<T> s = first;
+template <class T> void affine_step(const Affine<T>& s, bool backwards) {
   const Index width = vectors<T>(s.whole);
-  for (Index t = 0; t < s.steps; ++t) {
-    if (width > 2)
-      cover<T>(AffineTile<T, 1>{s}, tile_rows, s.rows, s.columns, (t % 2 != 0) != s.backwards);
-    else if (width == 2)
-      cover<T>(AffineTile<T, 2>{s}, narrow_rows, s.rows, s.columns);
-    else
-      cover<T>(AffineTile<T, 4>{s}, narrow_rows, s.rows, s.columns);
+  if (width > 2)
+    cover<T>(AffineTile<T, 1>{s}, tile_rows, s.rows, s.columns, backwards);
+  else if (width == 2)
+    cover<T>(AffineTile<T, 2>{s}, narrow_rows, s.rows, s.columns);
+  else
+    cover<T>(AffineTile<T, 4>{s}, narrow_rows, s.rows, s.columns);
+}
+
+template <class T> void affine(const Affine<T>& first) {
+  affine_step(first, first.backwards);
+  if (first.steps == 1) return;  // the copy would wait for what has just been written
+  Affine<T> s = first;
+  for (Index t = 1; t < s.steps; ++t) {
     s.start += s.start_step;
     if (s.start_index) s.start_index += s.start_index_step;
     for (Product<T>& product : s.product) product.a += product.a_step;
     s.h += s.h_step;
     s.out += s.out_step;
+    affine_step(s, (t % 2 != 0) != s.backwards);
   }
 }
 

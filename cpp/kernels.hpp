@@ -13,10 +13,10 @@ enum class Activation { identity, tanh, tanh_derivative };
 
 /// A B: `a` [rows, depth], row by row; B [depth, columns], packed in panels. From one step to the next, `a` moves by a_step.
 template <class T> struct Product {
-  const T* a;
-  Index a_stride, a_step;
-  const T* panels;
-  Index depth;
+  const T* a = nullptr;
+  Index a_stride = 0, a_step = 0;
+  const T* panels = nullptr;
+  Index depth = 0;
 };
 
 /// out = f(start + A1 B1 + A2 B2), each element one sum in an order that follows from depths and columns alone, whatever rows stand
@@ -24,19 +24,19 @@ template <class T> struct Product {
 /// next). Row r of `start` is `start + start_stride * (start_index ? start_index[r] : r)`: a bias (stride 0), a matrix, or rows of
 /// a table. f is the identity, tanh, or (start + ...) * (1 - h^2): the derivative of tanh where its value is h.
 template <class T> struct Affine {
-  Index steps, rows, columns;
-  Index whole;     // columns of the result of which these are a part: the order of the sums follows from it
-  bool backwards;  // begin with the last columns; every other step begins at the other end, where the last one ended
-  const T* start;
-  Index start_stride, start_step;
-  const std::int32_t* start_index;
-  Index start_index_step;
+  Index steps = 1, rows = 0, columns = 0;
+  Index whole = 0;         // columns of the result of which these are a part: the order of the sums follows from it
+  bool backwards = false;  // begin with the last columns; every other step begins at the other end, where the last one ended
+  const T* start = nullptr;
+  Index start_stride = 0, start_step = 0;
+  const std::int32_t* start_index = nullptr;
+  Index start_index_step = 0;
   Product<T> product[2];  // depth 0: none
-  Activation activation;
-  const T* h;
-  Index h_stride, h_step;
-  T* out;
-  Index out_stride, out_step;
+  Activation activation = Activation::identity;
+  const T* h = nullptr;
+  Index h_stride = 0, h_step = 0;
+  T* out = nullptr;
+  Index out_stride = 0, out_step = 0;
 };
 
 /// c += A^T B: A [rows, m], B [rows, n], `c` [m, n]. Row r of A's columns [i tile_rows, (i + 1) tile_rows) is at

@@ -39,7 +39,7 @@ template <class T> Packed<T> pack_transposed(const Kernels<T>& k, Matrix<const T
 /// pointer moved by its `step` from one to the next.
 template <class T> class Sum {
  public:
-  explicit Sum(const Kernels<T>& kernels) : kernels_(kernels) { s_.steps = 1; }
+  explicit Sum(const Kernels<T>& kernels) : kernels_(kernels) {}
 
   Sum& from(const T* same_for_all_rows) { return from({same_for_all_rows, 0, 0, 0}, 0); }
   Sum& from(Matrix<const T> rows, Index step = 0) {
@@ -94,7 +94,7 @@ template <class T> class Sum {
     kernels_.affine(s_);
   }
   const Kernels<T>& kernels_;
-  Affine<T> s_{};
+  Affine<T> s_;
   int products_ = 0;
   Index from_ = 0, to_ = std::numeric_limits<Index>::max();
 };
