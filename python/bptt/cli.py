@@ -5,15 +5,11 @@ from __future__ import annotations
 import argparse
 import math
 import os
-import signal
 import sys
 import tempfile
-import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING
 
 from bptt.text import UserError, Vocabulary, default_text, read_text, text_name
@@ -74,6 +70,7 @@ def _train(options: argparse.Namespace) -> int:
     _check_writable(out, options.file)
 
     from bptt import language_model
+    from bptt.training import interruptible
 
     _use_threads(options.threads)
     vocabulary = Vocabulary.of(text)
@@ -100,7 +97,7 @@ def _train(options: argparse.Namespace) -> int:
         f"model: {options.hidden} hidden units, {rnn.parameters.size:,} parameters; "
         f"{options.updates:,} updates on {batch} streams x {options.tau} characters"
     )
-    with _ctrl_c() as interrupted:
+    with interruptible() as interrupted:
         _run(trainer, batch * options.tau, interrupted)
         trainer.keep_best()
         _save(rnn, out)
@@ -215,29 +212,6 @@ def _check_writable(out: Path, source: str | None) -> None:
             pass
     except OSError as error:
         raise UserError(f"--out {out}: cannot write into the folder {out.parent} ({error.strerror})") from error
-
-
-@contextmanager
-def _ctrl_c() -> Iterator[Callable[[], bool]]:
-    """Turn the first Ctrl-C inside into a note, which the given function tells; a second one interrupts at once."""
-    pressed = threading.Event()
-
-    def note(signum: int, frame: FrameType | None) -> None:
-        pressed.set()
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-
-    # A process that ignores the signal (a background job) goes on ignoring it, and only a main thread may ask.
-    listens = (
-        threading.current_thread() is threading.main_thread()
-        and signal.getsignal(signal.SIGINT) is signal.default_int_handler
-    )
-    if listens:
-        signal.signal(signal.SIGINT, note)
-    try:
-        yield pressed.is_set
-    finally:
-        if listens:
-            signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def _both(nats: float) -> str:
