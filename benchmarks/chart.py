@@ -6,8 +6,8 @@ from html import escape
 from statistics import median
 
 from peers import OURS, PEERS
-from problem import MODES, Line, Mode
-from report import Results, Times, best, fastest_peer, milliseconds
+from problem import SIZES, Line, Mode
+from report import Results, Times, best, fastest_peer, milliseconds, modes_of
 
 LONGEST = 2.5  # times the fastest peer: a bar ends here, and the number beside it tells the rest
 SCALE = 100  # of a bar as long as the fastest peer's
@@ -57,25 +57,23 @@ def group(line: Line, rows: list[tuple[str, float]], unit: float, x: float, y: f
 
 def svg(results: Results, threads: int, isa: str) -> str:
     """The chart: one panel a mode, side by side, and one group of bars a line."""
-    legend = f"{threads} threads (peers: 1 or {threads}, whichever is faster), {isa}. Sizes: " + ", ".join(
-        Line._fields[:5]
-    )
-    shapes = []
-    for index, mode in enumerate(MODES):
+    legend = f"{threads} threads (peers: 1 or {threads}, whichever is faster), {isa}. Sizes: {SIZES}"
+    shapes, panels = [], modes_of(results)
+    for index, mode in enumerate(panels):
         x = 10 + index * PANEL
         shapes += [text(x, 18, HEADINGS[mode], "title"), text(x, 35, "time; 1 = the fastest peer", "faint")]
         for value in range(int(LONGEST) + 1):
             shapes.append(text(x + LEFT + value * SCALE, 35, str(value) if value else "", "faint", "middle"))
     y = TOP
     for line, modes in results.items():
-        rows = {mode: bars(modes[mode], threads) for mode in MODES}
-        for index, mode in enumerate(MODES):
-            fastest = fastest_peer(modes[mode])
+        rows = {mode: bars(times, threads) for mode, times in modes.items()}
+        for mode, times in modes.items():
+            fastest = fastest_peer(times)
             unit = fastest[0] if fastest else rows[mode][0][1]
-            shapes += group(line, rows[mode], unit, 10 + index * PANEL, y)
+            shapes += group(line, rows[mode], unit, 10 + panels.index(mode) * PANEL, y)
         y += max(map(len, rows.values())) * PITCH + BETWEEN
     shapes.append(text(10, y - 6, legend, "faint"))
-    size = f"{10 + PANEL * len(MODES)} {y + 4}"
+    size = f"{10 + PANEL * len(panels)} {y + 4}"
     body = "\n".join(shapes)
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {size}" role="img" '

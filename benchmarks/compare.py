@@ -13,8 +13,8 @@ from tqdm import tqdm
 import bptt
 import chart
 import report
-from peers import OURS, PEAK, PEERS, fma_peak, numpy_by_hand
-from problem import LINES, MODES, Line, Mode, Problem, errors
+from peers import COMPANION, NUMPY, OURS, PEAK, PEERS, fma_peak
+from problem import LINES, MODES, NETWORKS, SIZES, Line, Mode, Problem, errors
 from report import Results, Times
 from workers import Worker
 
@@ -26,9 +26,8 @@ def arguments() -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--lines", type=int, nargs="+", help=f"which lines, 1 to {len(LINES)}; all by default")
-    parser.add_argument(
-        "--line", type=int, nargs=5, action="append", metavar=("tau", "batch", "n_in", "n_hidden", "n_out")
-    )
+    parser.add_argument("--line", type=int, nargs=5, action="append", metavar=tuple(SIZES.split(", ")))
+    parser.add_argument("--network", choices=NETWORKS, default="elman", help="of --line (default elman)")
     parser.add_argument("--rounds", type=int, default=11, help="each contender runs once a round (default 11)")
     parser.add_argument("--seconds", type=float, default=60, help="a line starts no round after so long (default 60)")
     parser.add_argument("--threads", type=int, default=2, help="the larger number of threads (default 2)")
@@ -43,7 +42,7 @@ def arguments() -> argparse.Namespace:
 
 def chosen_lines(options: argparse.Namespace) -> list[Line]:
     if options.line:
-        return [Line(*sizes) for sizes in options.line]
+        return [Line(*sizes, network=options.network) for sizes in options.line]
     numbers = options.lines or (range(1, 6) if options.quick else range(1, len(LINES) + 1))
     return [LINES[number - 1] for number in numbers]
 
@@ -51,7 +50,7 @@ def chosen_lines(options: argparse.Namespace) -> list[Line]:
 def check(line: Line, dtype: str, workers: list[Worker]) -> float:
     """Compare all answers with NumPy in double precision; return the largest error."""
     problem = Problem(line, dtype).as_float64()
-    exact = numpy_by_hand.build(problem, 1)
+    exact = NUMPY.build(problem, 1)
     largest = 0.0
     truth = {mode: exact.answer(mode) for mode in MODES}
     for worker in workers:
@@ -74,7 +73,7 @@ def fastest_rounds(times: Times) -> Times:
     return {key: [min(rounds)] for key, rounds in times.items()}
 
 
-def start_workers(options: argparse.Namespace, notes: list[str]) -> list[Worker]:
+def start_workers(lines: list[Line], options: argparse.Namespace, notes: list[str]) -> list[Worker]:
     """A worker for each contender and number of threads; what cannot be measured here is noted and left out."""
     entries = [OURS]
     for entry in PEERS:
@@ -91,14 +90,18 @@ def start_workers(options: argparse.Namespace, notes: list[str]) -> list[Worker]
     else:
         notes.append("The peak is not measured: no C compiler found.")
     counts, least = sorted({1, options.threads}), 0.005 if options.quick else 0.02
-    return [Worker(entry, threads, options.dtype, least) for entry in entries for threads in counts]
+    contenders = [(entry, threads) for entry in entries for threads in counts]
+    if any(map(COMPANION.task, lines)):
+        contenders.append((COMPANION, options.threads))
+    return [Worker(entry, threads, options.dtype, least) for entry, threads in contenders]
 
 
 def measure(line: Line, workers: list[Worker], options: argparse.Namespace) -> dict[Mode, Times]:
     """Check all contenders, then time them in rounds: each once a round, in a new order."""
     turns = [(worker, mode) for worker in workers for mode in worker.prepare(line)]
-    error = check(line, options.dtype, workers)
-    times: dict[Mode, Times] = {mode: {} for mode in MODES}
+    tasks = {worker.task for worker in workers if worker.task}
+    error = max(check(task, options.dtype, [worker for worker in workers if worker.task == task]) for task in tasks)
+    times: dict[Mode, Times] = {mode: {} for mode in line.modes}
     order = random.Random(0)
     end = time.perf_counter() + options.seconds
     for number in tqdm(range(options.rounds), desc=str(line), unit="round", leave=False, disable=None):
@@ -115,7 +118,7 @@ def measure(line: Line, workers: list[Worker], options: argparse.Namespace) -> d
 def run(lines: list[Line], options: argparse.Namespace, notes: list[str]) -> Results:
     """Measure line by line; an interruption leaves the lines that are done."""
     results: Results = {}
-    workers = start_workers(options, notes)
+    workers = start_workers(lines, options, notes)
     try:
         for line in lines:
             results[line] = measure(line, workers, options)

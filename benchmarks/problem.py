@@ -12,11 +12,18 @@ from numpy.typing import NDArray
 Array = NDArray[Any]
 Mode = Literal["gradient", "forward"]
 MODES: tuple[Mode, ...] = ("gradient", "forward")
+Network = Literal["elman", "forced", "free"]
+NETWORKS: tuple[Network, ...] = ("elman", "forced", "free")
 PARAMETERS = ("U", "W", "b", "V", "c")
 
 
 class Line(NamedTuple):
-    """The sizes of one line of the table; `ragged`: the lengths are uniform from 1 to tau."""
+    """The sizes of one line of the table, and what else tells it from others.
+
+    `ragged`: the lengths are uniform from 1 to tau (of the Elman network alone). `network`: "elman" (figure 10.3), or
+    the output-recurrent one with softmax output, whose hidden units see y(t-1) if "forced" (teacher forcing, figure
+    10.6) and the network's own y_hat(t-1) if "free" (figure 10.4).
+    """
 
     tau: int
     batch: int
@@ -24,10 +31,42 @@ class Line(NamedTuple):
     n_hidden: int
     n_out: int
     ragged: bool = False
+    network: Network = "elman"
+
+    @property
+    def sizes(self) -> tuple[int, int, int, int, int]:
+        return self[:5]
+
+    @property
+    def modes(self) -> tuple[Mode, ...]:
+        """Teacher forcing is a way to train: a forward pass without targets runs free."""
+        return ("gradient",) if self.network == "forced" else MODES
+
+    def operations(self, mode: Mode) -> int:
+        """The arithmetic of one step of one sequence as it must be done: no gradient of x, no product for a gather."""
+        U, V = self.n_in * self.n_hidden, self.n_hidden * self.n_out
+        W = {"elman": self.n_hidden**2, "forced": 0, "free": V}[self.network]
+        return 2 * (2 * U + 3 * W + 3 * V if mode == "gradient" else U + W + V)
+
+    @property
+    def companion(self) -> Line | None:
+        """The Elman network beside an output-recurrent one: if that is forced of the same sizes, if free of the same
+        arithmetic, as near as n_hidden allows (counted in a training gradient).
+        """
+        if self.network == "elman":
+            return None
+        same = self._replace(network="elman")
+        if self.network == "forced":
+            return same
+        candidates = [same._replace(n_hidden=n_hidden) for n_hidden in range(1, 2 * self.n_hidden + 1)]
+        return min(candidates, key=lambda line: abs(line.operations("gradient") - self.operations("gradient")))
 
     def __str__(self) -> str:
-        return ", ".join(map(str, self[:5])) + (", ragged" if self.ragged else "")
+        parts = [*map(str, self.sizes), "ragged" * self.ragged, self.network if self.network != "elman" else ""]
+        return ", ".join(filter(None, parts))
 
+
+SIZES = ", ".join(Line._fields[:5])
 
 LINES = (
     Line(100, 1, 16, 32, 16),
@@ -39,6 +78,10 @@ LINES = (
     Line(100, 64, 512, 512, 1000),
     Line(50, 32, 1024, 1024, 1024),
     Line(200, 64, 64, 128, 64, ragged=True),
+    Line(2000, 1, 16, 128, 64, network="forced"),
+    Line(2000, 1, 16, 128, 64, network="free"),
+    Line(100, 32, 64, 128, 64, network="forced"),
+    Line(100, 32, 64, 128, 64, network="free"),
 )
 
 
@@ -52,18 +95,24 @@ class Problem:
             return (random.standard_normal(shape) / np.sqrt(max(shape[-1], 1))).astype(dtype)
 
         self.line, self.dtype = line, np.dtype(dtype)
-        tau, batch, n_in, n_hidden, n_out, ragged = line
-        self.U, self.W, self.b = scaled(n_hidden, n_in), scaled(n_hidden, n_hidden), scaled(n_hidden)
+        tau, batch, n_in, n_hidden, n_out = line.sizes
+        n_recurrent = n_hidden if line.network == "elman" else n_out
+        self.U, self.W, self.b = scaled(n_hidden, n_in), scaled(n_hidden, n_recurrent), scaled(n_hidden)
         self.V, self.c = scaled(n_out, n_hidden), scaled(n_out)
         self.x = random.standard_normal((tau, batch, n_in), np.float32).astype(dtype)
         self.y = random.integers(0, n_out, (tau, batch))
-        self.lengths = random.integers(1, tau, batch, endpoint=True) if ragged else np.full(batch, tau)
+        self.lengths = random.integers(1, tau, batch, endpoint=True) if line.ragged else np.full(batch, tau)
         self.y[~self.valid] = -1  # no target beyond a length
 
     @property
     def valid(self) -> Array:
         """Which steps count, ``[tau, batch]``."""
         return np.arange(self.line.tau)[:, None] < self.lengths
+
+    @property
+    def y_before(self) -> Array:
+        """y(t-1), ``[tau, batch]``; n_out, which is no class, where there is none."""
+        return np.concatenate([np.full((1, self.line.batch), self.line.n_out), self.y[:-1]])
 
     def as_float64(self) -> Problem:
         """The same numbers in double precision, for the answer that all are checked against."""
@@ -74,13 +123,8 @@ class Problem:
         return exact
 
     def operations(self, mode: Mode) -> int:
-        """The arithmetic as it must be done: no gradient of x, nothing computed twice or beyond a length."""
-        _, _, n_in, n_hidden, n_out, _ = self.line
-        if mode == "gradient":
-            per_step = 2 * n_in * n_hidden + 3 * n_hidden**2 + 3 * n_hidden * n_out
-        else:
-            per_step = n_in * n_hidden + n_hidden**2 + n_hidden * n_out
-        return 2 * int(self.lengths.sum()) * per_step
+        """The arithmetic of one call, nothing computed twice or beyond a length."""
+        return int(self.lengths.sum()) * self.line.operations(mode)
 
 
 Answer = dict[str, Array]

@@ -8,8 +8,8 @@ from pathlib import Path
 from statistics import median
 
 import bptt
-from peers import OURS, PEAK, PEERS, fma_peak
-from problem import LINES, MODES, Line, Mode, Problem
+from peers import COMPANION, OURS, PEAK, PEERS, fma_peak
+from problem import LINES, MODES, SIZES, Line, Mode, Problem
 
 Key = tuple[str, int]  # a contender's name and its number of threads
 Times = dict[Key, list[float]]
@@ -22,6 +22,12 @@ TITLES: dict[Mode, str] = {
 GOALS: dict[str, dict[Mode, tuple[float, ...]]] = {  # times as fast as the fastest peer, for the lines in their order
     "float32": {"gradient": (9, 2.4, 2.8, 4, 4, 2.2, 1.6, 1.3), "forward": (5, 2, 1.8, 3, 2, 1.4, 1.25, 1.15)},
     "float64": {"gradient": (1.3,) * 8, "forward": ()},
+}
+# Of the output-recurrent network, in either dtype: at most so many times as long as the Elman network beside it, and at
+# least so much of the peak.
+OUTPUT_RECURRENT_GOALS: dict[Line, tuple[float, float | None]] = {
+    Line(2000, 1, 16, 128, 64, network="forced"): (0.4, 0.6),
+    Line(2000, 1, 16, 128, 64, network="free"): (1.3, None),
 }
 
 
@@ -38,17 +44,22 @@ def best(times: Times, name: str) -> tuple[float, int] | None:
 
 def fastest_peer(times: Times) -> tuple[float, str] | None:
     """The best median of all peers, and whose it is."""
-    medians = ((median(rounds), key[0]) for key, rounds in times.items() if key[0] not in (OURS.name, PEAK.name))
+    medians = ((found[0], entry.name) for entry in PEERS if (found := best(times, entry.name)))
     return min(medians, default=None)
+
+
+def modes_of(results: Results) -> list[Mode]:
+    """Those that at least one line has."""
+    return [mode for mode in MODES if any(mode in modes for modes in results.values())]
 
 
 def summary(times: dict[Mode, Times], threads: int) -> str:
     """One line for who waits: ours and the fastest peer."""
     parts = []
-    for mode in MODES:
-        fastest = fastest_peer(times[mode])
+    for mode, of_mode in times.items():
+        fastest = fastest_peer(of_mode)
         peer = f", {fastest[1]} {milliseconds(fastest[0])}" if fastest else ""
-        parts.append(f"{mode} {milliseconds(median(times[mode][OURS.name, threads]))}{peer}")
+        parts.append(f"{mode} {milliseconds(median(of_mode[OURS.name, threads]))}{peer}")
     return "; ".join(parts)
 
 
@@ -66,14 +77,19 @@ def row(cells: list[str]) -> str:
     return "| " + " | ".join(cells) + " |"
 
 
+def of_mode(results: Results, mode: Mode) -> dict[Line, Times]:
+    """The lines that have the mode."""
+    return {line: modes[mode] for line, modes in results.items() if mode in modes}
+
+
 def ratios(results: Results, mode: Mode, dtype: str, threads: int, goals: bool) -> list[str]:
     """The table that matters: ours, each peer, the ratio to the fastest, the share of the peak."""
-    names = [entry.name for entry in PEERS if any(best(modes[mode], entry.name) for modes in results.values())]
-    head = ["tau, batch, n_in, n_hidden, n_out", f"bptt ({threads} threads)", *names, "ratio to the fastest peer"]
+    measured = of_mode(results, mode)
+    names = [entry.name for entry in PEERS if any(best(times, entry.name) for times in measured.values())]
+    head = [SIZES, f"bptt ({threads} threads)", *names, "ratio to the fastest peer"]
     head += ["goal"] * goals + ["GFLOP/s, 1 thread", "of the peak", f"{threads} threads : 1"]
     lines = [row(head), row(["---", *["--:"] * (len(head) - 1)])]
-    for line, modes in results.items():
-        times = modes[mode]
+    for line, times in measured.items():
         ours, one = median(times[OURS.name, threads]), median(times[OURS.name, 1])
         rate, ceiling = gigaflops(line, mode, dtype, one), peak(results, line, dtype, 1)
         cells = [str(line), f"**{milliseconds(ours)}**"]
@@ -90,14 +106,35 @@ def ratios(results: Results, mode: Mode, dtype: str, threads: int, goals: bool) 
     return lines
 
 
+def beside_elman(results: Results, dtype: str, threads: int, goals: bool) -> list[str]:
+    """The output-recurrent network beside its companion; empty without one."""
+    head = [SIZES, "mode", "time", "Elman network", "its time", "time : its time", *["goal"] * goals]
+    head += [f"of the peak, {threads} threads", *["goal"] * goals]
+    lines = [row(head), row(["---", "---", "--:", "---", *["--:"] * (len(head) - 4)])]
+    for line, modes in results.items():
+        most, least = OUTPUT_RECURRENT_GOALS.get(line, (None, None))
+        for mode, times in modes.items():
+            if (COMPANION.name, threads) not in times:
+                continue
+            ours, its = median(times[OURS.name, threads]), median(times[COMPANION.name, threads])
+            ceiling = peak(results, line, dtype, threads)
+            share = f"{gigaflops(line, mode, dtype, ours) / ceiling:.0%}" if ceiling else ""
+            cells = [str(line), mode, f"**{milliseconds(ours)}**", str(line.companion), milliseconds(its)]
+            cells += [f"**{ours / its:.2f}**", *[f"at most {most:g}" if most else ""] * goals]
+            cells += [share, *[f"at least {least:.0%}" if least else ""] * goals]
+            lines.append(row(cells))
+    return lines if len(lines) > 2 else []
+
+
 def all_times(results: Results, mode: Mode) -> list[str]:
     """Every contender at every number of threads: the median, and the fastest round."""
-    measured = {key for modes in results.values() for key in modes[mode]}
-    keys = [key for entry in (OURS, *PEERS) for key in sorted(measured) if key[0] == entry.name]
-    head = ["tau, batch, n_in, n_hidden, n_out", *(f"{name}, {threads} thr." for name, threads in keys)]
+    measured = of_mode(results, mode)
+    found = {key for times in measured.values() for key in times}
+    keys = [key for entry in (OURS, *PEERS) for key in sorted(found) if key[0] == entry.name]
+    head = [SIZES, *(f"{name}, {threads} thr." for name, threads in keys)]
     lines = [row(head), row(["---", *["--:"] * (len(head) - 1)])]
-    for line, modes in results.items():
-        rounds = [modes[mode].get(key) for key in keys]
+    for line, times in measured.items():
+        rounds = [times.get(key) for key in keys]
         cells = [f"{milliseconds(median(r))} ({milliseconds(min(r)).split()[0]})" if r else "" for r in rounds]
         lines.append(row([str(line), *cells]))
     return lines
@@ -143,9 +180,19 @@ def markdown(results: Results, dtype: str, threads: int, goals: bool, headline: 
     if any(line.ragged for line in results):
         text.append("Ragged: lengths uniform from 1 to tau. bptt takes `lengths`, PyTorch packs, ONNX Runtime takes")
         text.append("`sequence_lens`; JAX and NumPy compute the padding and mask it out of the loss.")
+    if any(line.companion for line in results):
+        text.append(
+            "Forced and free: the output-recurrent network, which sees its targets (teacher forcing) or its own"
+        )
+        text.append(
+            "softmax; fetching a target's column of W counts as no operation. ONNX Runtime has no such network."
+        )
     text += notes
-    for mode in MODES:
+    for mode in modes_of(results):
         text += ["", f"## {TITLES[mode]}", "", *ratios(results, mode, dtype, threads, goals)]
-    for mode in MODES:
+    if lines := beside_elman(results, dtype, threads, goals):
+        text += ["", "## The output-recurrent network beside bptt's Elman network", ""]
+        text += ["Forced: beside one of the same sizes. Free: beside one of the same arithmetic.", "", *lines]
+    for mode in modes_of(results):
         text += ["", f"## All times, {mode}: median (fastest round)", "", *all_times(results, mode)]
     return "\n".join(text) + "\n"

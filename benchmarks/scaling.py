@@ -15,7 +15,7 @@ from typing import Literal, NamedTuple
 
 import bptt
 from bptt import ElmanRNN
-from problem import PARAMETERS, Line, Problem
+from problem import PARAMETERS, SIZES, Line, Problem
 from report import milliseconds, row
 from workers import Clock
 
@@ -59,7 +59,7 @@ def measure(point: Point) -> Measured:
     """In a process of its own: the data is in memory and the package has run before the peak is looked at."""
     bptt.set_num_threads(point.threads)
     problem = Problem(point.line, point.dtype)
-    rnn = ElmanRNN(*point.line[2:5], readout=point.readout, dtype=point.dtype, init=None)
+    rnn = ElmanRNN(*point.line.sizes[2:], readout=point.readout, dtype=point.dtype, init=None)
     for name in PARAMETERS:
         setattr(rnn, name, getattr(problem, name))
     rnn.W *= point.radius
@@ -103,7 +103,7 @@ def sweeps(threads: int, dtype: str, quick: bool) -> dict[str, list[Point]]:
 
 def table(points: list[Point], measured: list[Measured]) -> list[str]:
     """Markdown; the states are (tau + 1) batch n_hidden numbers."""
-    head = ["tau, batch, n_in, n_hidden, n_out", "setting", "time", "per step and sequence", "GFLOP/s", "memory"]
+    head = [SIZES, "setting", "time", "per step and sequence", "GFLOP/s", "memory"]
     lines = [row([*head, "of the states"]), row(["---", "---", *["--:"] * 5])]
     for point, result in zip(points, measured, strict=True):
         rate = Problem(point.line, point.dtype).operations("gradient") / result.seconds / 1e9

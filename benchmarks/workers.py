@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import math
 import multiprocessing
 import os
@@ -86,7 +85,7 @@ def serve(connection: Connection, entry: Entry, threads: int, dtype: str, least:
         if isinstance(message, Line):
             clocks.clear()
             contender = None  # frees the last line's memory
-            contender = importlib.import_module(f"peers.{entry.module}").build(Problem(message, dtype), threads)
+            contender = entry.build(Problem(message, dtype), threads)
             connection.send([mode for mode in MODES if contender.call(mode)])
         elif message == "answers":
             connection.send({mode: contender.answer(mode) for mode in MODES})
@@ -103,6 +102,7 @@ class Worker:
 
     def __init__(self, entry: Entry, threads: int, dtype: str, least: float) -> None:
         self.entry, self.threads = entry, threads
+        self.task: Line | None = None
         context = multiprocessing.get_context("spawn")
         self._connection, other = context.Pipe()
         saved = dict(os.environ)
@@ -122,8 +122,11 @@ class Worker:
         return [name for name in entry.needs if find_spec(name) is None]
 
     def prepare(self, line: Line) -> list[Mode]:
-        """Build what the line needs; tell which modes there are."""
-        return self._ask(line)
+        """Build what the contender measures for a line of the table, which is its task; tell which modes there are."""
+        self.task = self.entry.task(line)
+        if self.task is None:
+            return []
+        return [mode for mode in self._ask(self.task) if mode in line.modes]
 
     def answers(self) -> dict[Mode, Answer]:
         return self._ask("answers")

@@ -6,8 +6,7 @@ scan unrolled or not. JAX has no packing: with different lengths the padding is 
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -15,14 +14,20 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
+from peers.fastest import fastest
 from problem import PARAMETERS, Answer, Array, Contender, Problem
 
 Parameters = dict[str, jax.Array]
-WAYS = ({"ahead": False, "unroll": 1}, {"ahead": True, "unroll": 1}, {"ahead": True, "unroll": 16})
+Way = dict[str, Any]  # the keyword arguments of a run
+Run = Callable[..., tuple[jax.Array, jax.Array]]  # of parameters, inputs and a way: h and o for all steps
+WAYS: tuple[Way, ...] = (
+    {"ahead": False, "unroll": 1},
+    {"ahead": True, "unroll": 1},
+    {"ahead": True, "unroll": 16},
+)
 
 
 def run(parameters: Parameters, x: jax.Array, ahead: bool, unroll: int) -> tuple[jax.Array, jax.Array]:
-    """h and o for all steps."""
     U, W, b, V, c = (parameters[name] for name in PARAMETERS)
 
     def step(h: jax.Array, x_t: jax.Array) -> tuple[jax.Array, jax.Array]:
@@ -33,40 +38,24 @@ def run(parameters: Parameters, x: jax.Array, ahead: bool, unroll: int) -> tuple
     return h, c + h @ V
 
 
-def total_loss(parameters: Parameters, x: jax.Array, y: jax.Array, ragged: bool, **way: Any) -> jax.Array:
-    _, o = run(parameters, x, **way)
-    log_likelihood = jnp.take_along_axis(jax.nn.log_softmax(o), y[..., None], axis=-1)[..., 0]
-    return -jnp.sum(jnp.where(y >= 0, log_likelihood, 0) if ragged else log_likelihood)
-
-
-def fastest(candidates: list[Callable[[], Any]]) -> Callable[[], Any]:
-    """Compile all, time each for a moment, keep the best."""
-
-    def seconds(call: Callable[[], Any]) -> float:
-        call()
-        best, end = float("inf"), time.perf_counter() + 0.1
-        while time.perf_counter() < end:
-            start = time.perf_counter()
-            call()
-            best = min(best, time.perf_counter() - start)
-        return best
-
-    return min(candidates, key=seconds)
-
-
-def build(problem: Problem, threads: int) -> Contender:
+def contender(problem: Problem, run: Run, inputs: Sequence[Array], ways: Sequence[Way]) -> Contender:
+    """The network that `run` computes from its inputs, in the fastest of the ways."""
     jax.config.update("jax_enable_x64", problem.dtype == "float64")  # the number of threads is PJRT_NPROC
-    ragged = problem.line.ragged
     parameters: Parameters = {name: jnp.array(getattr(problem, name).T) for name in PARAMETERS}
-    x, y = jnp.array(problem.x), jnp.array(problem.y, jnp.int32)
+    data, y = [jnp.array(array) for array in inputs], jnp.array(problem.y, jnp.int32)
 
-    def gradient(way: dict[str, Any]) -> Callable[[], Any]:
-        compiled = jax.jit(jax.value_and_grad(partial(total_loss, ragged=ragged, **way)))
-        return lambda: jax.block_until_ready(compiled(parameters, x, y))
+    def total_loss(parameters: Parameters, data: list[jax.Array], y: jax.Array, **way: Any) -> jax.Array:
+        _, o = run(parameters, *data, **way)
+        log_likelihood = jnp.take_along_axis(jax.nn.log_softmax(o), y[..., None], axis=-1)[..., 0]
+        return -jnp.sum(jnp.where(y >= 0, log_likelihood, 0) if problem.line.ragged else log_likelihood)
 
-    def forward(way: dict[str, Any]) -> Callable[[], Any]:
+    def gradient(way: Way) -> Callable[[], Any]:
+        compiled = jax.jit(jax.value_and_grad(partial(total_loss, **way)))
+        return lambda: jax.block_until_ready(compiled(parameters, data, y))
+
+    def forward(way: Way) -> Callable[[], Any]:
         compiled = jax.jit(partial(run, **way))
-        return lambda: jax.block_until_ready(compiled(parameters, x))
+        return lambda: jax.block_until_ready(compiled(parameters, *data))
 
     def read_gradient(result: tuple[Array, dict[str, Array]]) -> Answer:
         return {"loss": result[0], **{name: result[1][name].T for name in PARAMETERS}}
@@ -75,8 +64,12 @@ def build(problem: Problem, threads: int) -> Contender:
         return {"h": result[0], "o": result[1]}
 
     return Contender(
-        fastest([gradient(way) for way in WAYS]),
-        fastest([forward(way) for way in WAYS]),
+        fastest([gradient(way) for way in ways]),
+        fastest([forward(way) for way in ways]) if "forward" in problem.line.modes else None,
         read_gradient,
         read_forward,
     )
+
+
+def build(problem: Problem, threads: int) -> Contender:
+    return contender(problem, run, [problem.x], WAYS)

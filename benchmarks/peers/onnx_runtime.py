@@ -11,7 +11,7 @@ from problem import Answer, Array, Contender, Problem
 
 def model(problem: Problem) -> bytes:
     """The network as an ONNX graph, weights included: h [tau, 1, batch, n_hidden], o [tau * batch, n_out]."""
-    tau, batch, n_in, n_hidden, n_out, ragged = problem.line
+    tau, batch, n_in, n_hidden, n_out = problem.line.sizes
     weights = {
         "U": problem.U[None],
         "W": problem.W[None],
@@ -20,10 +20,11 @@ def model(problem: Problem) -> bytes:
         "c": problem.c,
         "rows": np.array([tau * batch, n_hidden]),
     }
-    if ragged:
+    if problem.line.ragged:
         weights["lengths"] = problem.lengths.astype(np.int32)
+    lengths = "lengths" if problem.line.ragged else ""
     nodes = [
-        helper.make_node("RNN", ["x", "U", "W", "b", "lengths" if ragged else ""], ["h"], hidden_size=n_hidden),
+        helper.make_node("RNN", ["x", "U", "W", "b", lengths], ["h"], hidden_size=n_hidden),
         helper.make_node("Reshape", ["h", "rows"], ["h_rows"]),
         helper.make_node("Gemm", ["h_rows", "V", "c"], ["o"], transB=1),
     ]
@@ -44,7 +45,7 @@ def model(problem: Problem) -> bytes:
 
 
 def build(problem: Problem, threads: int) -> Contender:
-    tau, batch, _, n_hidden, n_out, _ = problem.line
+    tau, batch, _, n_hidden, n_out = problem.line.sizes
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL

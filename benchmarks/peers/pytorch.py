@@ -16,7 +16,8 @@ from problem import Answer, Contender, Problem
 
 def build(problem: Problem, threads: int) -> Contender:
     torch.set_num_threads(threads)
-    _, _, n_in, n_hidden, n_out, ragged = problem.line
+    _, _, n_in, n_hidden, n_out = problem.line.sizes
+    ragged = problem.line.ragged
     dtype = torch.from_numpy(problem.x).dtype
     rnn, readout = nn.RNN(n_in, n_hidden, dtype=dtype), nn.Linear(n_hidden, n_out, dtype=dtype)
     model = nn.ModuleList([rnn, readout])

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import bptt
-from bptt import ElmanRNN, Gradients, Run
+from bptt import ElmanRNN, Gradients, JordanRNN, Run
 from problem import PARAMETERS, Answer, Contender, Problem
 
 
 def build(problem: Problem, threads: int) -> Contender:
     bptt.set_num_threads(threads)
-    _, _, n_in, n_hidden, n_out, ragged = problem.line
-    rnn = ElmanRNN(n_in, n_hidden, n_out, dtype=problem.dtype, init=None)
+    line = problem.line
+    network = ElmanRNN if line.network == "elman" else JordanRNN
+    rnn = network(line.n_in, line.n_hidden, line.n_out, dtype=problem.dtype, init=None)
     for name in PARAMETERS:
         setattr(rnn, name, getattr(problem, name))
-    x, y, lengths = problem.x, problem.y, problem.lengths if ragged else None
+    x, y, lengths = problem.x, problem.y, problem.lengths if line.ragged else None
+    options = {} if line.network == "elman" else {"teacher_forcing": 1.0 if line.network == "forced" else 0.0}
 
     def read_gradient(result: tuple[float, Gradients]) -> Answer:
         loss, gradients = result
@@ -23,8 +25,8 @@ def build(problem: Problem, threads: int) -> Contender:
         return {"h": run.h, "o": run.o}
 
     return Contender(
-        lambda: rnn.loss_and_gradients(x, y, lengths=lengths),
-        lambda: rnn.forward(x, lengths=lengths),
+        lambda: rnn.loss_and_gradients(x, y, lengths=lengths, **options),
+        (lambda: rnn.forward(x, lengths=lengths)) if "forward" in line.modes else None,
         read_gradient,
         read_forward,
     )
