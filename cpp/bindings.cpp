@@ -166,7 +166,7 @@ double py_loss_and_gradients(const Network& network, const py::array& parameters
 }
 
 bool py_generate(const Network& network, const py::array& parameters, const py::object& x, const py::array& r, const py::array& o,
-                 double temperature, Index top_k, std::uint64_t seed, const py::array& y) {
+                 double temperature, Index top_k, std::uint64_t seed, bool from_state, const py::array& y) {
   return with_dtype(parameters, [&](auto number) {
     using T = decltype(number);
     const bool classes = network.output == Output::softmax;
@@ -178,7 +178,7 @@ bool py_generate(const Network& network, const py::array& parameters, const py::
     T* const state = all_memory<T>(r);
     T* const outputs = all_memory<T>(o);
     const py::gil_scoped_release release;
-    return generate<T>(network, p, batch, state, outputs, {temperature, top_k, seed}, results);
+    return generate<T>(network, p, batch, state, outputs, {temperature, top_k, seed, from_state}, results);
   });
 }
 
@@ -237,7 +237,7 @@ PYBIND11_MODULE(_core, m, py::mod_gil_not_used()) {
         py::arg("y"), py::arg("r0"), py::arg("weight"), py::arg("reset"), py::arg("teacher_forcing"), py::arg("seed"),
         py::arg("flat"), py::arg("dr0"), py::arg("dx"), py::arg("r_last"), py::arg("memory_limit"));
   m.def("generate", &py_generate, py::arg("network"), py::arg("parameters"), py::arg("x"), py::arg("r"), py::arg("o"),
-        py::arg("temperature"), py::arg("top_k"), py::arg("seed"), py::arg("y"));
+        py::arg("temperature"), py::arg("top_k"), py::arg("seed"), py::arg("from_state"), py::arg("y"));
   m.def("output_unit", &py_output_unit, py::arg("output"), py::arg("o"), py::arg("y_hat"));
   m.def("update", &py_update, py::arg("rule"), py::arg("parameters"), py::arg("gradient"), py::arg("first"), py::arg("second"),
         py::arg("scale"), py::arg("clip_norm"), py::arg("clip_value"), py::arg("rate"), py::arg("decay"), py::arg("keep"),

@@ -97,6 +97,7 @@ struct Drawing {
   double temperature;
   Index top_k;
   std::uint64_t seed;
+  bool from_state;  // of hidden recurrence: the outputs to begin with are those of the state
 };
 
 /// What is drawn: classes [steps, batch] (softmax), or numbers [steps, batch, n_out].

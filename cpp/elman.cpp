@@ -11,14 +11,14 @@ constexpr double worth_meeting = 2.5e4;  // elements of W: a step that takes som
 
 template <class T> class Elman : Unfolded<T> {
   using Base = Unfolded<T>;
+  using Base::ahead, Base::large, Base::last_states, Base::multiply, Base::outputs, Base::pieces, Base::resets_at, Base::zero;
   using Base::call, Base::k, Base::n, Base::net, Base::o_window, Base::p, Base::r0, Base::r_last, Base::real, Base::timeline;
-  using Base::large, Base::last_states, Base::multiply, Base::outputs, Base::pieces, Base::resets_at, Base::zero;
-  using Base::U_transposed, Base::V_transposed;
+  using Base::U_transposed, Base::V_transposed, Base::W_transposed;
   using typename Base::Sums;
 
  public:
   Elman(const Network& network, const T* parameters, const Batch<T>& batch) : Base(network, parameters, batch) {
-    W_transposed = pack_transposed<T>(k, p.W, call.threads());
+    if (Base::reset.given()) cut = Array<T>(timeline.batch * n);
   }
 
   void forward(const States<T>& results) {
@@ -127,14 +127,10 @@ template <class T> class Elman : Unfolded<T> {
   }
 
  private:
-  // With few rows a step is a product of a matrix and hardly more than a vector: then what is not recurrent, a product with
-  // `other`, is taken out of the loop over time and made into a product over many steps. With many rows one tile does the whole
-  // step, where both matrices stay in near memory.
-  bool ahead(const Window& w, const Packed<T>& other) const { return w.rows < k.tile_rows || large(W_transposed) || large(other); }
-
   // What one thread takes through steps [first, last) of a window, counted in the order of work.
   struct Share {
     Index row_from, row_to, column_from, column_to, first, last;
+    const Team::Member* member;  // where the columns are shared
     Index rows() const { return row_to - row_from; }
   };
 
@@ -152,7 +148,7 @@ template <class T> class Elman : Unfolded<T> {
       Team::run(int(std::min<Index>(call.threads(), panels / 2)), [&](const Team::Member& member) {
         const Index from = panels * member.rank / member.size * k.panel, to = panels * (member.rank + 1) / member.size * k.panel;
         for (Index t = 0; t < w.steps; ++t) {
-          work(Share{0, w.rows, from, to, t, t + 1});
+          work(Share{0, w.rows, from, to, t, t + 1, &member});
           if (t + 1 < w.steps) member.meet();
         }
       });
@@ -160,7 +156,8 @@ template <class T> class Elman : Unfolded<T> {
     }
     const double operations = double(w.size()) * double((n + net.n_in + net.n_out) * n);
     const int threads = int(std::min<Index>(w.rows, Base::threads_for(operations)));
-    parallel(threads, threads, [&](Index i) { work(Share{w.rows * i / threads, w.rows * (i + 1) / threads, 0, n, 0, w.steps}); });
+    parallel(threads, threads,
+             [&](Index i) { work(Share{w.rows * i / threads, w.rows * (i + 1) / threads, 0, n, 0, w.steps, nullptr}); });
   }
 
   // h(t) of the window, from h(t-1) of the step before it.
@@ -198,28 +195,27 @@ template <class T> class Elman : Unfolded<T> {
             .only_columns(share.column_from, share.column_to, share.first % 2 != 0);
         a.tanh_into(h_t, w.rows * n);
       };
-      Cut cut;
       for (Index t = share.first, count; t < share.last; t += count) {
         const Matrix<const T> h_before =
             t == 0 ? before.middle_rows(share.row_from, rows) : h.middle_rows((t - 1) * w.rows + share.row_from, rows);
         count = 1;  // steps whose h(t-1) is where the one before them has put it go together
         if (t > 0 && !resets_at(w, t))
           while (t + count < share.last && !resets_at(w, t + count)) ++count;
-        run(t, count, seen(w, t, share.row_from, h_before, cut));
+        run(t, count, seen(w, t, share, h_before));
       }
     });
   }
 
-  // Rows of h(t-1) or da(t), as they are or, where new sequences begin at step t, a copy with zeros.
-  struct Cut {
-    Array<T> copy;
-  };
-  Matrix<const T> seen(const Window& w, Index t, Index from, Matrix<const T> rows, Cut& cut) const {
+  // The share's rows of h(t-1) or da(t), as they are or, where new sequences begin at step t, a copy with zeros.
+  Matrix<const T> seen(const Window& w, Index t, const Share& share, Matrix<const T> rows) const {
     if (!resets_at(w, t)) return rows;
-    if (cut.copy.data() == nullptr) cut.copy = Array<T>(rows.rows * n);
-    std::copy_n(rows.data, rows.rows * n, cut.copy.data());
-    Base::zero_where_reset(w, t, from, cut.copy.matrix(rows.rows, n));
-    return cut.copy.matrix(rows.rows, n);
+    const Matrix<T> copy(cut.data() + share.row_from * n, rows.rows, n);
+    if (share.member == nullptr || share.member->rank == 0) {
+      std::copy_n(rows.data, rows.rows * n, copy.data);
+      Base::zero_where_reset(w, t, share.row_from, copy);
+    }
+    if (share.member != nullptr) share.member->meet();
+    return copy;
   }
 
   // What the window before this one will read.
@@ -272,17 +268,16 @@ template <class T> class Elman : Unfolded<T> {
       run(t, 1, goes_on, to, {});
       --t;
     }
-    Cut cut;
     for (; t >= least; t -= count) {
       count = 1;
       if (!resets_at(w, t + 1))
         while (t - count >= least && !resets_at(w, t + 1 - count)) ++count;
-      run(t, count, from, to, seen(w, t + 1, from, da.middle_rows((t + 1) * w.rows + from, to - from), cut));
+      run(t, count, from, to, seen(w, t + 1, share, da.middle_rows((t + 1) * w.rows + from, to - from)));
     }
   }
 
-  Packed<T> W_transposed, W_packed, V_packed;
-  Array<T> dh_last, da_window, da_next;
+  Packed<T> W_packed, V_packed;
+  Array<T> cut, dh_last, da_window, da_next;  // cut: see `seen`
 };
 
 }  // namespace

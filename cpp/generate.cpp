@@ -18,13 +18,13 @@ double uniform_at(const Drawing& d, Index t, Index sequence, Index j) {
 }
 
 // A class from softmax(o / temperature), or the likeliest: the first whose share of the total, added up, passes a uniform number.
-template <class T> Index draw_class(const T* o, Index n, const Drawing& d, Index t, Index sequence, std::vector<double>& e) {
+template <class T>
+Index draw_class(const T* o, Index n, const Drawing& d, Index t, Index sequence, std::vector<double>& e,
+                 std::vector<Index>& order) {
   const Index likeliest = std::max_element(o, o + n) - o;
   if (d.temperature == 0) return likeliest;
-  e.resize(std::size_t(n));
   for (Index j = 0; j < n; ++j) e[std::size_t(j)] = std::exp((double(o[j]) - double(o[likeliest])) / d.temperature);
   if (d.top_k < n) {  // of equal ones, the first
-    std::vector<Index> order(static_cast<std::size_t>(n));
     std::iota(order.begin(), order.end(), Index(0));
     std::nth_element(order.begin(), order.begin() + d.top_k, order.end(),
                      [&](Index i, Index j) { return o[i] != o[j] ? o[i] > o[j] : i < j; });
@@ -63,17 +63,32 @@ template <class T> class Generator {
       for (Index c = 0; c < fed.cols; ++c) columns[c * n + j] = fed(j, c);
   }
 
+  // What some sequences need, so that nothing is allocated where threads work.
+  struct Room {
+    Room(Index rows, Index n_in, Index n, Index m)
+        : h(rows * n),
+          a(rows * n),
+          y(rows * m),
+          x(rows * n_in),
+          drawn(std::size_t(rows)),
+          e(std::size_t(m)),
+          order(std::size_t(m)) {}
+    Array<T> h, a, y, x;
+    std::vector<Index> drawn;
+    std::vector<double> e;
+    std::vector<Index> order;
+  };
+
   // Sequences [from, to), each by itself.
-  bool run(Index from, Index to, T* r_all, T* o_all, const Drawn<T>& results) const {
+  bool run(Index from, Index to, T* r_all, T* o_all, Room& room, const Drawn<T>& results) const {
     const Index rows = to - from, m = net.n_out, width = hidden_recurrence() ? n : m;
     const Matrix<T> r(r_all + from * width, rows, width), o(o_all + from * m, rows, m);
-    const Array<T> h_memory(rows * n), a_memory(rows * n), y_memory(rows * m), x_memory(rows * net.n_in);
-    const Matrix<T> h = h_memory.matrix(rows, n), a = a_memory.matrix(rows, n), y = y_memory.matrix(rows, m);
-    std::vector<Index> drawn(static_cast<std::size_t>(rows));
-    std::vector<double> scratch;
+    const Matrix<T> h = room.h.matrix(rows, n), a = room.a.matrix(rows, n), y = room.y.matrix(rows, m);
+    std::vector<Index>& drawn = room.drawn;
+    if (hidden_recurrence() && drawing.from_state) Sum<T>(k).from(p.c).plus(r, V_transposed).into(o);
     for (Index t = 0; t < results.steps; ++t) {
       if (!hidden_recurrence()) {  // o(t) of y(t-1) and x(t)
-        inputs(t, from, a, x_memory);
+        inputs(t, from, a, room.x);
         if (t > 0 && classes()) add_columns(drawn, a);
         step(a, t > 0 ? (classes() ? Matrix<T>() : y) : r, h, o);
       }
@@ -82,7 +97,7 @@ template <class T> class Generator {
           if (!std::isfinite(o(i, j))) return false;
         const Index place = t * results.batch + from + i;
         if (classes()) {
-          drawn[std::size_t(i)] = draw_class(o.row(i), m, drawing, t, from + i, scratch);
+          drawn[std::size_t(i)] = draw_class(o.row(i), m, drawing, t, from + i, room.e, room.order);
           results.classes[place] = drawn[std::size_t(i)];
         } else {
           draw_numbers(net.output, o.row(i), m, drawing, t, from + i, y.row(i));
@@ -155,9 +170,13 @@ bool generate(const Network& network, const T* parameters, const Batch<T>& batch
   const double operations = double(results.steps) * double(results.batch) * double(network.size());
   const Call call(operations);
   const Index threads = std::min<Index>(results.batch, call.threads());
+  std::vector<typename Generator<T>::Room> rooms;
+  for (Index i = 0; i < threads; ++i)
+    rooms.emplace_back(results.batch / threads + 1, network.n_in, network.n_hidden, network.n_out);
   std::atomic<bool> finite{true};
   parallel(threads, int(threads), [&](Index i) {
-    if (!generator.run(results.batch * i / threads, results.batch * (i + 1) / threads, r, o, results)) finite.store(false);
+    const Index from = results.batch * i / threads, to = results.batch * (i + 1) / threads;
+    if (!generator.run(from, to, r, o, rooms[std::size_t(i)], results)) finite.store(false);
   });
   return finite.load();
 }

@@ -13,9 +13,9 @@ constexpr double worth_meeting = 6e3;  // elements of W: two products that take 
 
 template <class T> class Jordan : Unfolded<T> {
   using Base = Unfolded<T>;
+  using Base::ahead, Base::large, Base::multiply, Base::outputs, Base::pieces, Base::zero;
   using Base::call, Base::k, Base::n, Base::net, Base::o_window, Base::p, Base::r0, Base::r_last, Base::real, Base::timeline;
-  using Base::large, Base::multiply, Base::outputs, Base::pieces, Base::zero;
-  using Base::sorted, Base::U_transposed, Base::V_transposed;
+  using Base::sorted, Base::U_transposed, Base::V_transposed, Base::W_transposed;
   using typename Base::Sums;
 
  public:
@@ -26,9 +26,10 @@ template <class T> class Jordan : Unfolded<T> {
         softmax(network.output == Output::softmax),
         own_seen(forcing_.p < 1),
         r0_given(batch.r0.given()) {
-    W_transposed = pack_transposed<T>(k, p.W, call.threads());
     r_window = Array<T>(timeline.largest * m);
     cut_window = Array<char>(timeline.largest);
+    const Index threads = call.threads();
+    if (own_seen) scratch = Array<T>(2 * m * std::max(timeline.batch, threads * std::min(timeline.batch, 2 * threads)));
     nothing = Array<T>(timeline.batch * n);
     std::fill_n(nothing.data(), timeline.batch * n, T(0));
     if (!softmax || forcing.p <= 0) return;
@@ -147,6 +148,13 @@ template <class T> class Jordan : Unfolded<T> {
     return target < 0 ? m : target;
   }
 
+  // y(t) as r(t): one-hot for a class, 0 where there is none.
+  void target_vector(Index t, Index i, T* r) const {
+    std::fill_n(r, m, T(0));
+    if (softmax && target_class(t, i) < m) r[target_class(t, i)] = T(1);
+    if (!softmax && has_target(t, i)) std::copy_n(sorted.y(t, i), m, r);
+  }
+
   // The rows of a window whose r(t-1) is in r_window; of the others it is known from the index alone.
   Index dense_rows(const Window& w) const {
     if (own_seen || !softmax) return w.size();
@@ -166,8 +174,8 @@ template <class T> class Jordan : Unfolded<T> {
       T* const r = r_window.data() + f * m;
       if (t == 0 && !is_reset)
         std::copy_n(r0.data() + i * m, m, r);
-      else if (is_forced && !softmax && has_target(t - 1, i))
-        std::copy_n(sorted.y(t - 1, i), m, r);
+      else if (is_forced && !softmax)
+        target_vector(t - 1, i, r);
       else if (cut_window[f])
         std::fill_n(r, m, T(0));
     }
@@ -213,13 +221,7 @@ template <class T> class Jordan : Unfolded<T> {
     for (Index i = w.continue_; i < w.rows; ++i) {
       const Index end = w.begin + w.steps;
       T* const r = r_last.data() + i * m;
-      if (!forced(end, i)) {
-        feed(o.row(w.size() - w.rows + i), 1, r);
-        continue;
-      }
-      std::fill_n(r, m, T(0));
-      if (softmax && target_class(end - 1, i) < m) r[target_class(end - 1, i)] = T(1);
-      if (!softmax && has_target(end - 1, i)) std::copy_n(sorted.y(end - 1, i), m, r);
+      forced(end, i) ? target_vector(end - 1, i, r) : feed(o.row(w.size() - w.rows + i), 1, r);
     }
   }
 
@@ -227,9 +229,6 @@ template <class T> class Jordan : Unfolded<T> {
 
   Matrix<T> o_of(const Window& w) const { return o_window.matrix(w.size(), m); }
   Matrix<const T> before_first() const { return nothing.matrix(timeline.batch, n); }  // r(0), not h(0), is given
-
-  // With few rows what does not wait for the step before is taken out of the loop over time.
-  bool ahead(const Window& w, const Packed<T>& other) const { return w.rows < k.tile_rows || large(W_transposed) || large(other); }
 
   // What one thread takes through all steps of a window: a block of rows, or blocks of the columns of h and of o, of all rows. Then
   // it meets the others after either.
@@ -243,6 +242,11 @@ template <class T> class Jordan : Unfolded<T> {
       if (member != nullptr) member->meet();
     }
   };
+
+  // Room for two rows of o for each of the share's rows.
+  T* scratch_of(const Share& share) const {
+    return scratch.data() + 2 * m * (share.alone() ? share.row_from : share.member->rank * share.rows());
+  }
 
   template <class Work> void steps(const Window& w, const Work& work) const {
     if (call.threads() > 1 && w.rows < 2 * call.threads() && double(n) * double(m) > worth_meeting) {
@@ -309,20 +313,20 @@ template <class T> class Jordan : Unfolded<T> {
     feed_back_first(w, before);
     steps(w, [&](const Share& share) {
       const Index rows = share.rows();
-      const Array<T> copy(share.first() ? 0 : rows * m);
+      T* const copy = scratch_of(share);  // of r(t-1), where another thread writes it to r_window
       for (Index t = 0; t < w.steps; ++t) {
         const Index first = t * w.rows + share.row_from;
         const Matrix<T> h_t = h.middle_rows(first, rows), o_t = o.middle_rows(first, rows);
         const bool copied = t > 0 && !share.first();
         Sum<T> a(k);
         start_in_place ? void(a.from(h_t)) : start(w, first, rows, a);
-        a.plus(Matrix<const T>(copied ? copy.data() : r_window.data() + first * m, rows, m), W_transposed);
+        a.plus(Matrix<const T>(copied ? copy : r_window.data() + first * m, rows, m), W_transposed);
         a.only_columns(share.h_from, share.h_to).tanh_into(h_t);
         share.meet();
         Sum<T>(k).from(p.c).plus(h_t, V_transposed).only_columns(share.o_from, share.o_to).into(o_t);
         share.meet();
         const Index next = first + w.rows;
-        if (t + 1 < w.steps) feed_back(o_t.data, rows, next, share.first() ? r_window.data() + next * m : copy.data());
+        if (t + 1 < w.steps) feed_back(o_t.data, rows, next, share.first() ? r_window.data() + next * m : copy);
       }
     });
     keep_last(w, o);
@@ -374,8 +378,7 @@ template <class T> class Jordan : Unfolded<T> {
   // da(t) = (V^T do(t)) * (1 - h(t)^2), from the last step of the window to its first.
   void back_through_time(const Window& w, const Share& share, Matrix<const T> h, Matrix<T> d_o, Matrix<T> da) const {
     const Index from = share.row_from, all = share.rows();
-    const Array<T> mine(2 * all * m);
-    const Matrix<T> dr_mine = mine.matrix(all, m), do_mine(mine.data() + all * m, all, m);
+    const Matrix<T> dr_mine(scratch_of(share), all, m), do_mine(scratch_of(share) + all * m, all, m);
     const Matrix<T> dr = share.alone() ? dr_mine : Matrix<T>(dr_shared.data(), all, m);
     for (Index t = w.steps - 1; t >= 0; --t) {
       const Index first = t * w.rows + from, next = first + w.rows;
@@ -405,8 +408,8 @@ template <class T> class Jordan : Unfolded<T> {
   const bool softmax;
   const bool own_seen;  // by some step, of the network's own outputs
   const bool r0_given;
-  Packed<T> W_transposed, W_packed, V_packed;
-  Array<T> table, nothing, r_window, r_next, da_window, da_next, dr_shared;
+  Packed<T> W_packed, V_packed;
+  Array<T> table, nothing, r_window, r_next, da_window, da_next, dr_shared, scratch;
   Array<std::int32_t> target_window;
   Array<char> cut_window, cut_next;
 };

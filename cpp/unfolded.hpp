@@ -44,6 +44,7 @@ template <class T> class Unfolded {
       std::fill_n(r0.data(), timeline.batch * n_r, T(0));
     zero = Array<T>(widest);
     std::fill_n(zero.data(), widest, T(0));
+    W_transposed = pack_transposed<T>(k, p.W, call.threads());
     V_transposed = pack_transposed<T>(k, p.V, call.threads());
     o_window = Array<T>(std::max(timeline.largest, timeline.batch) * net.n_out);
     r_last = Array<T>(timeline.batch * n_r);
@@ -94,6 +95,11 @@ template <class T> class Unfolded {
 
   // Of what lies outside near memory every product reads as little and as rarely as it can.
   static bool large(const Packed<T>& b) { return double(b.depth) * double(b.columns) * sizeof(T) > near_memory / 2; }
+
+  // With few rows a step is a product of a matrix and hardly more than a vector: then what is not recurrent, a product with
+  // `other`, is taken out of the loop over time and made into a product over many steps. With many rows one tile does the whole
+  // step, where both matrices stay in near memory.
+  bool ahead(const Window& w, const Packed<T>& other) const { return w.rows < k.tile_rows || large(W_transposed) || large(other); }
 
   // ---- Inputs ----
 
@@ -304,7 +310,7 @@ template <class T> class Unfolded {
   Rows<const std::uint8_t> reset;
   std::vector<char> resets;  // whether a new sequence begins at a step in any row
   Batch<T> sorted;           // what the losses read
-  Packed<T> U_transposed, V_transposed;
+  Packed<T> U_transposed, W_transposed, V_transposed;
   Array<T> r0, r_last, zero, token_table, x_window, o_window;
   Array<std::int32_t> token_window;
 };

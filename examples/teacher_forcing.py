@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import bptt
-from bptt import ElmanRNN, JordanRNN
+from bptt import Adam, ElmanRNN, JordanRNN
 
 Array = NDArray[Any]
 
@@ -26,17 +26,12 @@ def train(
     rnn: Any, batches: Callable[[], tuple[Array, Array]], updates: int, rate: float, p: Callable[[float], float]
 ) -> None:
     """Adam on the mean loss per target, the rate falling to 0; p(progress from 0 to 1) is the share of forced steps."""
-    first, second = np.zeros_like(rnn.parameters), np.zeros_like(rnn.parameters)
+    optimizer = Adam(rate, betas=(0.9, 0.99))
     for i in range(updates):
         x, y = batches()
         forcing = {"teacher_forcing": p(i / updates), "seed": i} if isinstance(rnn, JordanRNN) else {}
         _, gradients = rnn.loss_and_gradients(x, y, **forcing)
-        g = gradients.flat / (y.shape[0] * y.shape[1])
-        g *= min(1.0, 1.0 / (np.linalg.norm(g) + 1e-6))
-        first = 0.9 * first + 0.1 * g
-        second = 0.99 * second + 0.01 * g * g
-        corrected = first / (1 - 0.9 ** (i + 1)) / (np.sqrt(second / (1 - 0.99 ** (i + 1))) + 1e-8)
-        rnn.parameters -= rate * (1 - i / updates) * corrected
+        optimizer.step(rnn, gradients, scale=y.shape[0] * y.shape[1], clip_norm=1.0, lr=rate * (1 - i / updates))
 
 
 # ---- (a) Time: with teacher forcing no step waits for another ----

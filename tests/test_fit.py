@@ -244,9 +244,18 @@ def test_what_is_not_finite_ends_training_before_the_update(where: str) -> None:
         before.fit(x[:40], y[:40], optimizer=SGD(0.1), epochs=1, truncate=20, **QUIET)
     else:
         before.parameters = rnn.parameters
-    with pytest.raises(FloatingPointError, match=r"^update \d of epoch 0: .* the norm of the gradient .*"):
+    with pytest.raises(FloatingPointError, match=r"^update \d \(epoch 0\): .*; the norm of the gradient is .*"):
         rnn.fit(x, y, optimizer=SGD(0.1), epochs=3, truncate=20, **QUIET)
     assert same_bits(rnn.parameters, before.parameters)
+
+
+def test_parameters_that_overflow_are_put_back() -> None:
+    x = np.ones((5, 2, 3))
+    rnn = ElmanRNN(3, 4, 2, output="linear", seed=0)
+    before = rnn.parameters.copy()
+    with pytest.raises(FloatingPointError, match=r"^update 0 \(epoch 0\): the parameters overflow at a learning rate"):
+        rnn.fit(x, np.full((5, 2, 2), 1e3), optimizer=SGD(1e37), epochs=1, **QUIET)
+    assert same_bits(rnn.parameters, before)
 
 
 PROGRAM = """
@@ -356,6 +365,8 @@ def test_only_the_same_run_is_resumed(tmp_path: Path) -> None:
         ValueError, match=r"^resume: expected settings.optimizer.lr as in the checkpoint, 0.01, got 0.02$"
     ):
         network().fit(x, y, optimizer=Adam(0.02), **options)
+    with pytest.raises(ValueError, match=r"^resume: expected seed as in the checkpoint, 0, got 1$"):
+        network().fit(x, y, optimizer=Adam(0.01), **{**options, "seed": 1})
     with pytest.raises(ValueError, match=r"^resume: expected settings.truncate as in the checkpoint, 20, got 10$"):
         network().fit(x, y, optimizer=Adam(0.01), **{**options, "truncate": 10})
     with pytest.raises(ValueError, match=r"^resume: expected network.n_hidden as in the checkpoint, 8, got 9$"):
@@ -368,6 +379,39 @@ def test_only_the_same_run_is_resumed(tmp_path: Path) -> None:
         path.write_bytes(damaged)
         with pytest.raises(ValueError, match=re.escape(f"{path}: expected a checkpoint: ")):
             network().fit(x, y, optimizer=Adam(0.01), **options)
+
+
+def test_a_run_that_a_callback_has_ended_is_over(tmp_path: Path) -> None:
+    x, y = stream()
+    options: dict[str, Any] = {"epochs": 5, "seed": 0, "checkpoint": tmp_path / "c", "resume": True, **QUIET}
+    options["callbacks"] = [lambda history: len(history.epochs) == 2]
+    first, second = network(), network()
+    assert first.fit(x, y, optimizer=Adam(0.01), **options).stopped == "callback"
+    assert second.fit(x, y, optimizer=Adam(0.01), **options).stopped == "callback"
+    assert same_bits(first.parameters, second.parameters)
+
+
+def test_a_checkpoint_of_a_network_without_inputs(tmp_path: Path) -> None:
+    rnn = JordanRNN(0, 4, 2, seed=0)
+    y = np.random.default_rng(0).integers(0, 2, (10, 5))
+    options: dict[str, Any] = {
+        "optimizer": Adam(0.01),
+        "epochs": 2,
+        "checkpoint": tmp_path / "c",
+        "resume": True,
+        **QUIET,
+    }
+    assert rnn.fit(np.empty((10, 5, 0)), y, **options).stopped == "epochs"
+    assert rnn.fit(np.empty((10, 5, 0)), y, **options).stopped == "epochs"
+
+
+def test_what_a_killed_process_has_left_is_removed(tmp_path: Path) -> None:
+    x, y = stream()
+    stale, other = tmp_path / ".c.0123456789ab.tmp", tmp_path / ".d.0123456789ab.tmp"
+    stale.touch()
+    other.touch()
+    network().fit(x, y, optimizer=Adam(0.01), epochs=1, checkpoint=tmp_path / "c", **QUIET)
+    assert sorted(tmp_path.iterdir()) == sorted([other, tmp_path / "c"])
 
 
 def test_a_checkpoint_that_cannot_be_written_is_found_out_before_training(tmp_path: Path) -> None:
@@ -428,8 +472,21 @@ def test_history_is_drawn() -> None:
         ({"clip_value": np.nan}, ValueError, "clip_value: expected a number in (0, inf), got nan"),
         ({"seed": -1}, ValueError, "seed: expected at least 0, got -1"),
         ({"schedule": 3}, TypeError, "schedule: expected a function of the update, got int"),
-        ({"validation": 3}, TypeError, r"validation: expected (x, y), (x, y, weight) or a dict"),
+        ({"validation": 3}, TypeError, "validation: expected (x, y), (x, y, weight) or a dict"),
         ({"teacher_forcing": 0.5}, ValueError, "teacher_forcing: expected None, as no outputs are fed back"),
+        ({"validation": (np.zeros((5, 2, 4)), np.zeros((5, 2), int))}, ValueError, "validation: x: expected ["),
+        (
+            {"validation": (np.zeros((5, 2, 3)), np.full((5, 2), 2))},
+            ValueError,
+            "validation: y: expected classes (or -1",
+        ),
+        ({"validation": {"x": 1}}, TypeError, "validation: expected (x, y), (x, y, weight) or a dict with x, y, "),
+        ({"weight": np.full((60, 4), np.nan)}, ValueError, "weight: expected finite numbers of at least 0"),
+        ({"weight": np.full((60, 4), -1.0)}, ValueError, "weight: expected finite numbers of at least 0"),
+        ({"weight": np.zeros((60, 4))}, ValueError, "y: expected at least one target, got none"),
+        ({"schedule": lambda update: None}, TypeError, "schedule: expected a number, got NoneType"),
+        ({"callbacks": len}, TypeError, "callbacks: expected a list of functions, got a function"),
+        ({"shuffle": "no"}, TypeError, "shuffle: expected True or False, got 'no'"),
         ({"callbacks": [3]}, TypeError, "callbacks: expected functions of the history, got int"),
         ({"nonsense": 3}, TypeError, "unexpected keyword argument 'nonsense'"),
     ],

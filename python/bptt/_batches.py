@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -27,19 +26,43 @@ class Batch(NamedTuple):
 class Data:
     """Sequences with their targets, checked: in arrays ``[tau, batch, ...]``, or in lists with one array a sequence."""
 
-    def __init__(self, rnn: RecurrentNetwork, x: Any, y: Any, **optional: Any) -> None:
-        unknown = set(optional) - {"weight", "lengths", "reset"}
-        if unknown:
-            raise TypeError(f"expected x, y, weight, lengths, reset, got {', '.join(sorted(unknown))}")
-        s = rnn._sequences(x, optional.get("lengths"))
+    def __init__(
+        self, rnn: RecurrentNetwork, x: Any, y: Any, weight: Any = None, lengths: Any = None, reset: Any = None
+    ) -> None:
+        s = rnn._sequences(x, lengths)
         self.x = s.data
-        self.y, self.weight = rnn._targets(s, y, optional.get("weight"))
-        reset = optional.get("reset")
+        self.y, self.weight = rnn._targets(s, y, weight)
         self.reset = None if reset is None else s.every_step("reset", reset, None, BOOL)
         self.lengths = np.array(s.lengths)
         self.padded = s.form == "batch" and s.padded
         self.is_list = s.form == "list"
         self._every_step, self._classes = rnn._every_step, rnn.output == "softmax"
+        self._check(rnn)
+
+    def _check(self, rnn: RecurrentNetwork) -> None:
+        """Raise ValueError for what the core would refuse in the middle of training, or could not learn from."""
+        if rnn.input == "token":
+            _check_range("x", "tokens", self._given(self.x, True), 0, rnn.n_in - 1)
+        weights = self._given(self.weight, self._every_step)
+        if weights is not None and not (np.isfinite(weights).all() and (weights >= 0).all()):
+            raise ValueError("weight: expected finite numbers of at least 0")
+        y = self._given(self.y, self._every_step)
+        if weights is not None:
+            y = y[weights != 0]
+        if self._classes:
+            _check_range("y", "classes (or -1 for none)", y, -1, rnn.n_out - 1)
+        elif rnn.output == "sigmoid":
+            _check_range("y", "probabilities", y, 0, 1)
+        if not ((y >= 0).any() if self._classes else y.size):
+            raise ValueError("y: expected at least one target, got none")
+
+    def _given(self, part: Any, every_step: bool) -> Any:
+        """All rows within the lengths, one after the other."""
+        if part is None or not every_step:
+            return part
+        if self.is_list:
+            return np.concatenate(part)
+        return part[np.arange(len(part))[:, None] < self.lengths] if self.padded else part
 
     def __len__(self) -> int:
         return len(self.lengths)
@@ -61,19 +84,12 @@ class Data:
             lengths = self.lengths if self.padded else None
             return self._batch(self.x, self.y, self.weight, self.reset, lengths, self.lengths)
         lengths = self.lengths[sequences]
-        if self.is_list:
-            parts = [
-                None if part is None else [part[i] for i in sequences] for part in (self.x, self.weight, self.reset)
-            ]
-            x, weight, reset = parts
-            y: Any = [self.y[i] for i in sequences] if self._every_step else self.y[sequences]
-            if weight is not None and not self._every_step:
-                weight = self.weight[sequences]
-            return self._batch(x, y, weight, reset, None, lengths)
         tau = int(lengths.max())
 
         def of(part: Any, every_step: bool) -> Any:
-            return None if part is None else part[:tau, sequences] if every_step else part[sequences]
+            if part is None or not every_step:
+                return None if part is None else part[sequences]
+            return [part[i] for i in sequences] if self.is_list else part[:tau, sequences]
 
         return self._batch(
             of(self.x, True),
@@ -124,13 +140,17 @@ class Data:
 
     def digest(self) -> int:
         """A number that changes with the data."""
-
-        def arrays() -> Iterator[Array]:
-            for part in (self.x, self.y, self.weight, self.reset, self.lengths):
-                yield from part if isinstance(part, list) else () if part is None else (part,)
-
-        value = 0
-        for array in arrays():
-            value = zlib.crc32(repr((array.shape, array.dtype.str)).encode(), value)
-            value = zlib.crc32(np.ascontiguousarray(array).tobytes(), value)
+        value = zlib.crc32(repr(self.lengths.tolist()).encode())
+        steps = ((self.x, True), (self.y, self._every_step), (self.weight, self._every_step), (self.reset, True))
+        for part, every_step in steps:
+            if (rows := self._given(part, every_step)) is not None:
+                value = zlib.crc32(repr((rows.shape, rows.dtype.str)).encode(), value)
+                if rows.size:
+                    value = zlib.crc32(np.ascontiguousarray(rows).data.cast("B"), value)
         return value
+
+
+def _check_range(name: str, what: str, values: Array, low: float, high: float) -> None:
+    outside = values[(values < low) | (values > high)]
+    if outside.size:
+        raise ValueError(f"{name}: expected {what} from {low} to {high}, got {outside.flat[0]}")

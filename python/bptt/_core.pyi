@@ -61,6 +61,7 @@ def generate(
     temperature: float,
     top_k: int,
     seed: int,
+    from_state: bool,
     y: _Array,
 ) -> bool: ...
 def output_unit(output: str, o: _Array, y_hat: _Array) -> None: ...

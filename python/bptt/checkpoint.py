@@ -13,6 +13,7 @@ from bptt._inputs import Array
 from bptt.files import write_whole
 
 _KEY = "bptt.checkpoint"
+_FORMAT = 1  # changes when an older run could not go on to the same bits
 
 
 @dataclass
@@ -33,7 +34,10 @@ class Checkpoint:
         from safetensors.numpy import save
 
         arrays = {name: np.asarray(array, order="C") for name, array in self.arrays.items()}
-        write_whole(path, save(arrays, {_KEY: json.dumps({"identity": self.identity, "position": self.position})}))
+        write_whole(
+            path,
+            save(arrays, {_KEY: json.dumps({"format": _FORMAT, "identity": self.identity, "position": self.position})}),
+        )
 
     @classmethod
     def read(cls, path: str | os.PathLike[str]) -> Checkpoint | None:
@@ -56,6 +60,8 @@ class Checkpoint:
             arrays = load(data)
             header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
             text = json.loads(header["__metadata__"][_KEY])
+            if text["format"] != _FORMAT:
+                raise ValueError(f"expected format {_FORMAT}, got {text['format']}")
             return cls(arrays, text["identity"], text["position"])
         except (SafetensorError, ValueError, KeyError, TypeError) as error:
             raise ValueError(f"{os.fspath(path)}: expected a checkpoint: {error}") from None

@@ -262,7 +262,7 @@ class ElmanRNN(RecurrentNetwork):
             nothing = np.zeros((1, *states.shape[:-1]), np.int8)  # as many sequences as h0 has states
             s = self._sequences(nothing if self.input == "token" else nothing[..., None].repeat(self.n_in, -1), None)
             h = s.one_row("h0", states, self.n_hidden, self.dtype)
-            o = self.c + h @ self.V.T
+            o = None
         else:
             if isinstance(prompt, list | tuple):
                 raise TypeError("prompt: expected an array, got a list, which is a list of sequences")

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import errno
+import glob
 import os
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -41,7 +43,8 @@ def write_whole(path: str | os.PathLike[str], data: bytes) -> None:
     path = os.path.realpath(path)  # a link stays a link
     if os.path.exists(path) and not os.path.isfile(path):
         raise OSError(errno.EINVAL, "expected a regular file, or none yet", path)
-    temporary = os.path.join(os.path.dirname(path), f".{os.urandom(6).hex()}.tmp")
+    folder, name = os.path.split(path)
+    temporary = os.path.join(folder, f".{name}.{os.urandom(6).hex()}.tmp")
     try:
         with open(temporary, "xb") as file:
             file.write(data)
@@ -52,6 +55,14 @@ def write_whole(path: str | os.PathLike[str], data: bytes) -> None:
         if os.path.exists(temporary):
             os.unlink(temporary)
         raise
+
+
+def remove_stale(path: str | os.PathLike[str]) -> None:
+    """Remove what a process that was killed while it wrote to `path` has left beside it."""
+    folder, name = os.path.split(os.path.realpath(path))
+    for stale in glob.glob(os.path.join(glob.escape(folder), f".{glob.escape(name)}.{'[0-9a-f]' * 12}.tmp")):
+        with suppress(OSError):
+            os.unlink(stale)
 
 
 def load(path: str | os.PathLike[str]) -> Any:

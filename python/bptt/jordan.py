@@ -302,9 +302,7 @@ class JordanRNN(RecurrentNetwork):
         elif r.ndim != (1 if single else 2) or r.size != s.batch * self.n_out:
             name = "r0" if prompt is None else "prompt"
             raise ValueError(f"{name}: expected {'a single sequence' if single else s.batch}, as x has, got {r.shape}")
-        return self._generate(
-            n_steps, np.asarray(s.data), np.atleast_2d(r), np.zeros((s.batch, self.n_out)), how, single
-        )
+        return self._generate(n_steps, np.asarray(s.data), np.atleast_2d(r), None, how, single)
 
     def _last_of(self, prompt: Any) -> Array:
         """The last outputs of a prompt, as vectors."""
@@ -320,7 +318,8 @@ class JordanRNN(RecurrentNetwork):
             return last
         if (last < 0).any() or (last >= self.n_out).any():
             raise ValueError(f"prompt: expected classes in [0, {self.n_out}), got {last.tolist()}")
-        one_hot: Array = np.eye(self.n_out, dtype=self.dtype)[last]
+        one_hot = np.zeros((*last.shape, self.n_out), self.dtype)
+        np.put_along_axis(one_hot, np.asarray(last)[..., None], 1, -1)
         return one_hot
 
 

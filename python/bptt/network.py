@@ -295,13 +295,14 @@ class RecurrentNetwork:
         given_back = None if dx is None else s.give_back(dx)
         return loss, (flat, self._shapes, given_back, s.give_back_one(dr0), s.give_back_one(r_last))
 
-    def _generate(self, n_steps: int, x: Array | None, r: Array, o: Array, how: Drawing, single: bool) -> Array:
-        """Draw from the state r ``[batch, ...]`` on; o ``[batch, n_out]`` is where a network reads its own draws."""
-        batch = len(r)
+    def _generate(self, n_steps: int, x: Array | None, r: Array, o: Array | None, how: Drawing, single: bool) -> Array:
+        """Draw from the state r ``[batch, ...]`` on, and from the outputs o ``[batch, n_out]``; None: those of r."""
+        batch, from_state = len(r), o is None
         classes = self._output == "softmax"
         y = np.empty((n_steps, batch) if classes else (n_steps, batch, self._n_out), INT64 if classes else self._dtype)
-        r, o = r.astype(self._dtype, order="C"), o.astype(self._dtype, order="C")  # copies: the core overwrites them
-        if not _core.generate(self._core, self.parameters, x, r, o, *how, y):
+        r = r.astype(self._dtype, order="C")  # copies: the core overwrites them
+        o = np.zeros((batch, self._n_out), self._dtype) if o is None else o.astype(self._dtype, order="C")
+        if not _core.generate(self._core, self.parameters, x, r, o, *how, from_state, y):
             raise ValueError("o: expected finite outputs to draw from, got NaN or infinity; are the parameters finite?")
         return y[:, 0] if single else y
 
@@ -354,10 +355,11 @@ class RecurrentNetwork:
         schedule : callable, optional
             Of the update (from 0): the factor of the optimizer's learning rate. See `bptt.schedules`.
         validation : tuple or dict, optional
-            ``(x, y)``, ``(x, y, weight)`` or a dict of `loss`'s arguments, whose mean loss is taken after every epoch.
+            ``(x, y)``, ``(x, y, weight)`` or a dict with x, y and, if need be, weight, lengths and reset: data whose
+            mean loss is taken after every epoch.
         patience : int, optional
             Stop after so many epochs without a better validation loss; the parameters are then, and at the end of all
-            epochs, those with the best one.
+            epochs, those with the best one. NaN in the validation loss is an error.
         shuffle : bool
             Whether each epoch has its own order of examples.
         seed : int, optional
@@ -368,7 +370,7 @@ class RecurrentNetwork:
         resume : bool
             Whether to go on from the checkpoint, if there is one. A run that was killed at any moment and resumed ends
             with the same bits as one that was not, for any number of threads. Data and settings must be the same, save
-            for `epochs`.
+            for `epochs`; a run that a callback has ended is over.
         progress : bool
             Whether to show progress on standard error.
         callbacks : sequence of callable
@@ -386,7 +388,7 @@ class RecurrentNetwork:
         Raises
         ------
         FloatingPointError
-            If a loss or gradient is not finite; the parameters are the last finite ones.
+            If a loss, a gradient or an updated parameter is not finite; the parameters are those before that update.
         ValueError, TypeError
             As for `loss`; and if the checkpoint is damaged or belongs to another run.
         OSError

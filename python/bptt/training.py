@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+import re
 import signal
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +19,7 @@ import numpy as np
 from bptt._batches import Batch, Data
 from bptt._inputs import Array, number, size
 from bptt.checkpoint import Checkpoint
+from bptt.files import remove_stale
 from bptt.history import History
 from bptt.optimizers import Optimizer
 
@@ -53,12 +56,7 @@ def interruptible() -> Iterator[Callable[[], bool]]:
 
 def _described(value: Any) -> str:
     """What tells a function from another, in every process."""
-    text = repr(value)
-    return (
-        text
-        if " at 0x" not in text
-        else f"{value.__module__}.{getattr(value, '__qualname__', type(value).__qualname__)}"
-    )
+    return re.sub(r" at 0x[0-9a-fA-F]+", "", repr(value))
 
 
 @dataclass
@@ -89,9 +87,14 @@ class Settings:
             setattr(self, name, None if value is None else size(name, value, 1))
         if self.schedule is not None and not callable(self.schedule):
             raise TypeError(f"schedule: expected a function of the update, got {type(self.schedule).__name__}")
+        if callable(self.callbacks):
+            raise TypeError("callbacks: expected a list of functions, got a function")
+        self.callbacks = tuple(self.callbacks)
         for callback in self.callbacks:
             if not callable(callback):
                 raise TypeError(f"callbacks: expected functions of the history, got {type(callback).__name__}")
+        if not isinstance(self.shuffle, bool):
+            raise TypeError(f"shuffle: expected True or False, got {self.shuffle!r}")
 
     def check(self, rnn: RecurrentNetwork, data: Data) -> None:
         if self.teacher_forcing is not None and rnn._KIND != "jordan":
@@ -134,7 +137,8 @@ class Training:
         self.updates = 0
         self.epoch_loss = self.epoch_targets = 0.0
         self.state: Array | None = None  # carried from window to window
-        self.best: Array | None = None  # parameters with the best validation
+        self.best: Array | None = None  # parameters with the best validation, if patience asks for them
+        self._before = np.empty_like(rnn.parameters)
 
     # ---- What an epoch is made of ----
 
@@ -160,19 +164,10 @@ class Training:
             arguments["seed"] = self._random(1, self.updates)
         loss, gradients = self.rnn.loss_and_gradients(**arguments)  # type: ignore[attr-defined]
         if batch.targets > 0:
-            rate = s.optimizer.lr * (1.0 if s.schedule is None else s.schedule(self.updates))
-            try:
-                if not math.isfinite(loss):
-                    raise FloatingPointError(f"the loss is {loss}")
-                norm = s.optimizer.step(
-                    self.rnn, gradients, scale=batch.targets, clip_norm=s.clip_norm, clip_value=s.clip_value, lr=rate
-                )
-            except FloatingPointError as error:
-                norm = float(np.sqrt(np.square(gradients.flat.astype(np.float64)).sum())) / batch.targets
-                raise FloatingPointError(
-                    f"update {self.updates} of epoch {self.epoch}: {error}, the norm of the gradient {norm:.6g}; "
-                    "the parameters are those before it"
-                ) from None
+            rate = s.optimizer.lr * (
+                1.0 if s.schedule is None else number("schedule", s.schedule(self.updates), 0, math.inf)
+            )
+            norm = self._step(loss, gradients, batch.targets, rate)
             self.history.updates.append(
                 loss=loss / batch.targets,
                 gradient_norm=norm,
@@ -187,11 +182,36 @@ class Training:
             self.state = getattr(gradients, f"{self.rnn._INITIAL[0]}_last")
         self.batch += 1
 
+    def _step(self, loss: float, gradients: Any, targets: float, rate: float) -> float:
+        """Update the parameters, or raise and leave them as they were; the norm of the gradient of the mean loss."""
+        s, parameters = self.settings, self.rnn.parameters
+        self._before[:] = parameters
+        try:
+            if not math.isfinite(loss):
+                raise FloatingPointError(f"the loss is {loss}")
+            norm = s.optimizer.step(
+                self.rnn, gradients, scale=targets, clip_norm=s.clip_norm, clip_value=s.clip_value, lr=rate
+            )
+            if not np.isfinite(parameters).all():
+                raise FloatingPointError(f"the parameters overflow at a learning rate of {rate:g}")
+        except FloatingPointError as error:
+            parameters[:] = self._before
+            norm = float(np.sqrt(np.square(gradients.flat, dtype=np.float64).sum())) / targets
+            raise FloatingPointError(
+                f"update {self.updates} (epoch {self.epoch}): {error}; the norm of the gradient is {norm:.6g}; "
+                "the parameters are those before this update"
+            ) from None
+        return norm
+
     def end_epoch(self, seconds: float) -> None:
         loss = self.epoch_loss / self.epoch_targets if self.epoch_targets > 0 else math.nan
         validation = math.nan if self.validation is None else self.mean_loss(self.validation)
+        if self.validation is not None and math.isnan(validation):
+            raise FloatingPointError(
+                f"epoch {self.epoch}: the validation loss is nan; the parameters are those after it"
+            )
         self.history.epochs.append(loss=loss, validation=validation, updates=self.updates, seconds=seconds)
-        if self.history.best_epoch == self.epoch:
+        if self.settings.patience is not None and self.history.best_epoch == self.epoch:
             self.best = self.rnn.parameters.copy()
         self.epoch, self.batch, self.state = self.epoch + 1, 0, None
         self.epoch_loss = self.epoch_targets = 0.0
@@ -231,11 +251,13 @@ class Training:
             "epoch_loss": self.epoch_loss.hex(),
             "epoch_targets": self.epoch_targets.hex(),
             "stopped": self.history.stopped,
+            "lr": self.settings.optimizer.lr,
         }
-        return Checkpoint({name: a for name, a in arrays.items() if a is not None}, self.identity(), position)
+        return Checkpoint({name: a for name, a in arrays.items() if a is not None}, self.identity, position)
 
+    @cached_property
     def identity(self) -> dict[str, Any]:
-        """What a run to be resumed must be equal in."""
+        """What a run to be resumed must be equal in, as training began."""
         rnn = self.rnn
         return {
             "network": {"kind": rnn._KIND, **rnn._configuration()},
@@ -245,14 +267,15 @@ class Training:
         }
 
     def go_on_from(self, checkpoint: Checkpoint) -> None:
-        checkpoint.check(self.identity())
+        checkpoint.check(self.identity)
         arrays, position = checkpoint.arrays, checkpoint.position
         self.settings.optimizer.load_state(checkpoint.part("optimizer"))
         for kind in ("updates", "epochs"):
             getattr(self.history, kind).load(checkpoint.part(kind))
         self.rnn.parameters = arrays["parameters"]
         self.state, self.best = arrays.get("state"), arrays.get("best")
-        self.seed = position["seed"]
+        self.seed, self.settings.optimizer.lr = position["seed"], position["lr"]
+        self.history.stopped = "callback" if position["stopped"] == "callback" else ""
         self.epoch, self.batch, self.updates = position["epoch"], position["batch"], position["updates"]
         self.epoch_loss, self.epoch_targets = (float.fromhex(position[f"epoch_{n}"]) for n in ("loss", "targets"))
 
@@ -266,9 +289,15 @@ class Bar:
         from tqdm.auto import tqdm
 
         total = training.data.steps * training.settings.epochs
-        interval = 0.1 if sys.stderr.isatty() else _LOG_SECONDS
+        in_log = not sys.stderr.isatty() and "notebook" not in tqdm.__module__
         self._bar: Any = tqdm(
-            total=total, unit="step", unit_scale=True, dynamic_ncols=True, mininterval=interval, disable=not wanted
+            initial=min(total, training.data.steps * training.epoch),
+            total=total,
+            unit="step",
+            unit_scale=True,
+            dynamic_ncols=True,
+            mininterval=_LOG_SECONDS if in_log else 0.1,
+            disable=not wanted,
         )
         self._training = training
 
@@ -291,14 +320,18 @@ class Bar:
 
 
 def data_of(rnn: RecurrentNetwork, name: str, value: Any) -> Data:
-    """``(x, y)``, ``(x, y, weight)``, or a mapping with the arguments of `loss`."""
-    if isinstance(value, Mapping):
-        return Data(rnn, **value)
+    """``(x, y)``, ``(x, y, weight)``, or a mapping with x, y and more of `fit`'s data; errors begin with `name`."""
     if isinstance(value, tuple) and len(value) in (2, 3):
-        return Data(rnn, *value[:2], weight=value[2] if len(value) == 3 else None)
-    raise TypeError(
-        f"{name}: expected (x, y), (x, y, weight) or a dict of loss's arguments, got {type(value).__name__}"
-    )
+        value = dict(zip(("x", "y", "weight"), value, strict=False))
+    if not isinstance(value, Mapping) or not {"x", "y"} <= set(value) <= {"x", "y", "weight", "lengths", "reset"}:
+        got = f"a dict with {', '.join(map(str, value))}" if isinstance(value, Mapping) else type(value).__name__
+        raise TypeError(
+            f"{name}: expected (x, y), (x, y, weight) or a dict with x, y, weight, lengths, reset, got {got}"
+        )
+    try:
+        return Data(rnn, **value)
+    except (TypeError, ValueError) as error:
+        raise type(error)(f"{name}: {error}") from None
 
 
 def fit(
@@ -322,8 +355,13 @@ def fit(
     training = Training(rnn, data, held_out, settings, number)
     if resume and (found := Checkpoint.read(checkpoint)) is not None:
         training.go_on_from(found)
+        if seed is not None and seed != training.seed:
+            raise ValueError(f"resume: expected seed as in the checkpoint, {training.seed}, got {seed}")
+    if checkpoint is not None:
+        remove_stale(checkpoint)
     history = training.history
-    history.stopped = training.over() if training.batch == 0 and training.epoch > 0 else ""
+    if training.batch == 0 and training.epoch > 0:
+        history.stopped = history.stopped or training.over()
     last_saved = time.monotonic()
 
     def save() -> None:
