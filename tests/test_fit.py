@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -407,7 +408,7 @@ def test_a_checkpoint_of_a_network_without_inputs(tmp_path: Path) -> None:
 
 def test_what_a_killed_process_has_left_is_removed(tmp_path: Path) -> None:
     x, y = stream()
-    stale, other = tmp_path / ".c.0123456789ab.tmp", tmp_path / ".d.0123456789ab.tmp"
+    stale, other = (tmp_path / f".{zlib.crc32(name):08x}.0123456789ab.tmp" for name in (b"c", b"d"))
     stale.touch()
     other.touch()
     network().fit(x, y, optimizer=Adam(0.01), epochs=1, checkpoint=tmp_path / "c", **QUIET)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import glob
 import os
+import zlib
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
@@ -43,8 +44,7 @@ def write_whole(path: str | os.PathLike[str], data: bytes) -> None:
     path = os.path.realpath(path)  # a link stays a link
     if os.path.exists(path) and not os.path.isfile(path):
         raise OSError(errno.EINVAL, "expected a regular file, or none yet", path)
-    folder, name = os.path.split(path)
-    temporary = os.path.join(folder, f".{name}.{os.urandom(6).hex()}.tmp")
+    temporary = f"{_beside(path)}{os.urandom(6).hex()}.tmp"
     try:
         with open(temporary, "xb") as file:
             file.write(data)
@@ -57,10 +57,15 @@ def write_whole(path: str | os.PathLike[str], data: bytes) -> None:
         raise
 
 
+def _beside(path: str) -> str:
+    """How the temporary files begin that become the file at `path`: a name as short as that of any other."""
+    folder, name = os.path.split(path)
+    return os.path.join(folder, f".{zlib.crc32(os.fsencode(name)):08x}.")
+
+
 def remove_stale(path: str | os.PathLike[str]) -> None:
     """Remove what a process that was killed while it wrote to `path` has left beside it."""
-    folder, name = os.path.split(os.path.realpath(path))
-    for stale in glob.glob(os.path.join(glob.escape(folder), f".{glob.escape(name)}.{'[0-9a-f]' * 12}.tmp")):
+    for stale in glob.glob(f"{glob.escape(_beside(os.path.realpath(path)))}{'[0-9a-f]' * 12}.tmp"):
         with suppress(OSError):
             os.unlink(stale)
 
