@@ -376,6 +376,11 @@ def test_only_the_same_run_is_resumed(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"^resume: expected data as in the checkpoint, \d+, got \d+$"):
         network().fit(x, y, optimizer=Adam(0.01), **options)
     whole_file = path.read_bytes()
+    rnn.save(path)
+    with pytest.raises(
+        ValueError, match=r"expected a checkpoint: got a file without the metadata key 'bptt.checkpoint'$"
+    ):
+        network().fit(x, y, optimizer=Adam(0.01), **options)
     for damaged in (b"", whole_file[:100], whole_file[:-1], b"x" * 50):
         path.write_bytes(damaged)
         with pytest.raises(ValueError, match=re.escape(f"{path}: expected a checkpoint: ")):

@@ -59,7 +59,9 @@ class Checkpoint:
         try:
             arrays = load(data)
             header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
-            text = json.loads(header["__metadata__"][_KEY])
+            if _KEY not in (metadata := header.get("__metadata__", {})):
+                raise ValueError(f"got a file without the metadata key {_KEY!r}")
+            text = json.loads(metadata[_KEY])
             if text["format"] != _FORMAT:
                 raise ValueError(f"expected format {_FORMAT}, got {text['format']}")
             return cls(arrays, text["identity"], text["position"])

@@ -103,7 +103,12 @@ class History:
             Without matplotlib (``pip install "bptt[plot]"``).
         """
         if axes is None:
-            from matplotlib import pyplot
+            try:
+                from matplotlib import pyplot
+            except ImportError as error:
+                raise ImportError(
+                    f'plot: expected matplotlib, as pip install "bptt[plot]" brings it: {error}'
+                ) from None
 
             axes = pyplot.subplots(layout="constrained")[1]
         updates, epochs = self.updates, self.epochs
