@@ -15,6 +15,10 @@ INT64 = np.dtype(np.int64)  # of tokens, classes and lengths
 BOOL = np.dtype(np.bool_)
 
 
+class UserError(Exception):
+    """What a user of the command line can put right. The message is one line and names the file or the option."""
+
+
 def choice(name: str, value: str, allowed: tuple[str, ...]) -> str:
     """Return `value` if it is one of the allowed, else raise."""
     if not isinstance(value, str) or value not in allowed:

@@ -1,27 +1,17 @@
-"""The command line: options, files, messages, Ctrl-C. Knows no mathematics."""
+"""The command line: its options, and what ends a command. Knows no data, models or mathematics."""
 
 from __future__ import annotations
 
 import argparse
+import csv
 import math
 import os
 import sys
-import tempfile
-import time
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bptt.text import UserError, Vocabulary, default_text, read_text, text_name
-
-if TYPE_CHECKING:
-    from bptt import ElmanRNN
-    from bptt.language_model import Trainer
-
-_INTERRUPTED = 130  # 128 + SIGINT, what a shell makes of it
-_VALIDATIONS = 20  # while training
-_VALIDATE_MOST = 32_768  # characters each time; the whole held-out text is scored at the end
-_SAMPLE_LENGTH, _TEMPERATURE = 500, 0.8
+from bptt import commands
+from bptt._inputs import UserError
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -52,180 +42,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"bptt: {error}", file=sys.stderr)
         return 2
     except MemoryError:
-        print("bptt: not enough memory for a model or text of this size", file=sys.stderr)
+        print("bptt: not enough memory for a model or data of this size", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("bptt: interrupted", file=sys.stderr)
-        return _INTERRUPTED
+        return commands.INTERRUPTED
     except BrokenPipeError:
         # The reader has seen enough (`| head`). What Python would still flush at exit has nowhere to go.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
 
 
-def _train(options: argparse.Namespace) -> int:
-    out = Path(options.out)
-    name = text_name(options.file)
-    text = default_text() if options.file is None else read_text(options.file)
-    _check_writable(out, options.file)
-
-    from bptt import language_model
-    from bptt.training import interruptible
-
-    _use_threads(options.threads)
-    vocabulary = Vocabulary.of(text)
-    training, held_out = language_model.split(vocabulary.encode(text), options.tau, name)
-    batch = min(options.batch, language_model.most_streams(len(training), options.tau))
-    rnn = language_model.new_model(vocabulary, options.hidden, options.seed)
-    trainer = language_model.Trainer(
-        rnn,
-        training,
-        held_out,
-        tau=options.tau,
-        batch=batch,
-        updates=options.updates,
-        rate=options.lr,
-        seed=options.seed,
-    )
-    _say(
-        f"text: {name}, {len(text):,} characters, {len(vocabulary)} different; "
-        f"the last {len(held_out):,} are held out for validation"
-    )
-    if batch < options.batch:
-        _say(f"the text is short: {batch} parallel streams instead of {options.batch}")
-    _say(
-        f"model: {options.hidden} hidden units, {rnn.parameters.size:,} parameters; "
-        f"{options.updates:,} updates on {batch} streams x {options.tau} characters"
-    )
-    with interruptible() as interrupted:
-        _run(trainer, batch * options.tau, interrupted)
-        trainer.keep_best()
-        _save(rnn, out)
-        stopped = interrupted()
-    _say(f"saved: {out}, the parameters with the best validation (after {trainer.best_update:,} updates)")
-    if stopped:
-        _say(f"interrupted after {trainer.done:,} of {options.updates:,} updates")
-    else:
-        loss = language_model.nats_per_character(rnn, held_out)
-        _say(f"validation: {_both(loss)} per character, over all {len(held_out) - 1:,} held-out characters")
-    _say(f"\na sample (temperature {_TEMPERATURE}):\n")
-    _say(language_model.sample(rnn, vocabulary, "", _SAMPLE_LENGTH, _TEMPERATURE, options.seed))
-    return _INTERRUPTED if stopped else 0
-
-
-def _run(trainer: Trainer, characters: int, interrupted: Callable[[], bool]) -> None:
-    """Train to the end, or to the first update after an interrupt; `characters` is what an update reads."""
-    from tqdm import tqdm
-
-    every = max(1, trainer.updates // _VALIDATIONS)
-    terminal = sys.stderr.isatty()
-    begin = time.monotonic()
-    with tqdm(
-        total=trainer.updates * characters, unit="char", unit_scale=True, dynamic_ncols=True, disable=not terminal
-    ) as bar:
-        stops, valid = False, ""
-        while not stops:
-            trainer.update()
-            stops = trainer.done == trainer.updates or interrupted()
-            # After an interrupt the newest parameters are scored too: they may be the best, or the only ones.
-            if validates := stops or trainer.done % every == 0:
-                valid = f", valid {_both(trainer.validate(_VALIDATE_MOST))}"
-            if terminal:
-                bar.set_postfix_str(f"train {_both(trainer.training_loss)}{valid}", refresh=False)
-                bar.update(characters)
-            elif validates:
-                rate = trainer.done * characters / (time.monotonic() - begin)
-                print(
-                    f"update {trainer.done:,}/{trainer.updates:,}: train {_both(trainer.training_loss)}{valid}, "
-                    f"{rate:,.0f} characters/s",
-                    file=sys.stderr,
-                    flush=True,
-                )
-
-
-def _sample(options: argparse.Namespace) -> int:
-    rnn, vocabulary = _load(options.model)
-
-    from bptt import language_model
-
-    text = language_model.sample(rnn, vocabulary, options.prompt, options.length, options.temperature, options.seed)
-    _say(options.prompt + text)
-    return 0
-
-
-def _evaluate(options: argparse.Namespace) -> int:
-    rnn, vocabulary = _load(options.model)
-    name = text_name(options.file)
-    tokens = vocabulary.encode(read_text(options.file), name)
-    if len(tokens) < 2:
-        raise UserError(f"{name}: too short, one character; at least 2 are needed (the first is only read)")
-
-    from bptt import language_model
-
-    _use_threads(options.threads)
-    loss = language_model.nats_per_character(rnn, tokens)
-    _say(f"{_both(loss)} per character, over {len(tokens) - 1:,} characters")
-    return 0
-
-
-def _use_threads(n: int | None) -> None:
-    from bptt import set_num_threads
-
-    if n is not None:
-        set_num_threads(n)
-
-
-def _load(path: str) -> tuple[ElmanRNN, Vocabulary]:
-    from bptt import language_model, load
-
-    try:
-        rnn = load(path)
-        return rnn, language_model.vocabulary_of(rnn)
-    except (OSError, ValueError) as error:
-        raise UserError(_about(path, error)) from error
-
-
-def _save(rnn: ElmanRNN, out: Path) -> None:
-    try:
-        rnn.save(out)
-    except OSError as error:
-        raise UserError(_about(str(out), error)) from error
-
-
-def _about(path: str, error: Exception) -> str:
-    """One line on a file's error, which names the file once."""
-    what = (error.strerror if isinstance(error, OSError) else None) or str(error)
-    line = " ".join(what.split())
-    return line if path in line else f"{path}: {line}"
-
-
-def _check_writable(out: Path, source: str | None) -> None:
-    """Raise UserError now if the model could not be written later, or would replace its text; leave no trace."""
-    try:
-        if source not in (None, "-") and out.exists() and out.samefile(source):
-            raise UserError(f"--out {out}: is the text itself")
-        if out.exists() and not out.is_file():
-            raise UserError(f"--out {out}: exists and is not a regular file")
-        if out.exists() and not os.access(out, os.W_OK):
-            raise UserError(f"--out {out}: not writable")
-        with tempfile.TemporaryFile(dir=out.parent):
-            pass
-    except OSError as error:
-        raise UserError(f"--out {out}: cannot write into the folder {out.parent} ({error.strerror})") from error
-
-
-def _both(nats: float) -> str:
-    return f"{nats:.4f} nats ({nats / math.log(2):.4f} bits)"
-
-
-def _say(line: str) -> None:
-    print(line, flush=True)
-
-
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="bptt",
-        description="Recurrent networks on the CPU. The command line trains a character-level language model.",
+        description="Recurrent networks on the CPU: models that write like a text, or continue a table of numbers.",
         epilog="""\
 examples:
   bptt train                            train on Python's own language reference
@@ -234,57 +65,101 @@ examples:
   bptt sample model.safetensors --prompt "The " --length 1000 --seed 1
   bptt evaluate model.safetensors other.txt
 
+  bptt train load.csv --targets load    a table: each row is predicted from those before it
+  bptt evaluate model.safetensors load.csv
+  bptt predict model.safetensors load.csv --steps 24 -o forecast.csv
+
+  bptt info model.safetensors
+
 `bptt COMMAND --help` tells a command's options.""",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action=_Version)
-    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    _add_train(commands)
-    _add_sample(commands)
-    _add_evaluate(commands)
+    subparsers = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    for add in (_add_train, _add_sample, _add_evaluate, _add_predict, _add_info):
+        add(subparsers)
     return parser
 
 
 if TYPE_CHECKING:
-    _Commands = argparse._SubParsersAction[argparse.ArgumentParser]
+    _Subparsers = argparse._SubParsersAction[argparse.ArgumentParser]
 
 
-def _add_train(commands: _Commands) -> None:
-    parser = commands.add_parser(
+def _add_train(subparsers: _Subparsers) -> None:
+    parser = subparsers.add_parser(
         "train",
-        help="train a character-level language model on a text",
-        description="Train an Elman network to predict a text's next character, by truncated back-propagation "
-        "through time: the text is cut into parallel streams, which are read in windows, and the hidden state is "
-        "carried from window to window. The last part of the text is held out for validation; the parameters with "
-        "the best validation are saved. Ctrl-C stops early and saves the best so far.",
+        help="train a model on a text or a table",
+        description="Train a network to predict what comes next, by truncated back-propagation through time: a text's "
+        "next character, or a table's next row. The data are joined and cut into parallel streams, which are read in "
+        "windows, and the state is carried from window to window. The last part is held out for validation; the "
+        "parameters with the best validation are saved. Ctrl-C stops early and saves the best so far.",
         epilog="""\
 examples:
   bptt train
-  bptt train book.txt --hidden 512 --updates 10000 --out book.safetensors""",
+  bptt train book.txt --hidden 512 --updates 10000 --out book.safetensors
+  bptt train load.csv --inputs load,temperature --targets load
+  bptt train stores.csv --id store --patience 5
+  bptt train book.txt --checkpoint run.safetensors --resume     killed or not, the same command goes on""",
         formatter_class=_Defaults,
     )
     parser.add_argument(
-        "file",
+        "data",
         nargs="?",
-        metavar="FILE",
-        help="a UTF-8 text file, or - for standard input (without it: Python's own language reference)",
+        metavar="DATA",
+        help="a UTF-8 text file, or - for a text on standard input (without it: Python's own language reference); "
+        "or a table: NAME.csv, NAME.tsv (the first row names the columns) or NAME.npz (arrays [rows], [rows, k] or "
+        "[tau, batch, k])",
     )
-    add = parser.add_argument
-    add("--hidden", type=_hidden_count, default=384, metavar="N", help="hidden units (default: %(default)s)")
-    add("--tau", type=_count, default=64, metavar="N", help="characters a window (default: %(default)s)")
-    add("--batch", type=_count, default=32, metavar="N", help="parallel streams (default: %(default)s)")
-    add("--updates", type=_count, default=7500, metavar="N", help="updates of the parameters (default: %(default)s)")
-    add("--lr", type=_positive, default=4e-3, metavar="X", help="largest learning rate (default: %(default)s)")
+    model = parser.add_argument_group("the model")
+    add = model.add_argument
+    add("--network", choices=("elman", "jordan"), default="elman", help="what is fed back: hidden units, or outputs")
+    add("--hidden", type=_hidden_count, metavar="N", help="hidden units (default: 384; of a table 64)")
+    add("--out", default="model.safetensors", metavar="MODEL", help="where the model goes (default: %(default)s)")
+    table = parser.add_argument_group("tables")
+    add = table.add_argument
+    add("--inputs", type=_names, metavar="A,B", help="columns that are read (default: all that are numbers)")
+    add("--targets", type=_names, metavar="C,D", help="columns that are predicted (default: the inputs)")
+    add(
+        "--horizon",
+        type=_horizon,
+        metavar="N",
+        help="how many rows ahead the targets are (default: 1, the next row; 0: the same row)",
+    )
+    add("--id", metavar="COLUMN", help="column that tells sequences apart (default: the table is one sequence)")
+    training = parser.add_argument_group("training")
+    add = training.add_argument
+    add("--updates", type=_count, metavar="N", help="updates of the parameters (default: 7500; of a table 3000)")
+    add("--batch", type=_count, default=32, metavar="N", help="parallel streams, at most (default: %(default)s)")
+    add(
+        "--truncate",
+        "--tau",
+        type=_count,
+        default=64,
+        metavar="N",
+        help="steps a window, at most: no gradient goes further back (default: %(default)s)",
+    )
+    add("--optimizer", choices=tuple(commands.OPTIMIZERS), default="adam", help="(default: %(default)s)")
+    rates = ", ".join(f"{rate:g} for {name}" for name, (_, rate) in commands.OPTIMIZERS.items())
+    add("--lr", type=_positive, metavar="X", help=f"largest learning rate (default: {rates})")
+    add(
+        "--schedule",
+        choices=commands.SCHEDULES,
+        default="cosine",
+        help="the learning rate, after it has risen over the first updates: falling to a tenth along a cosine, "
+        "constant, or a tenth after each third (default: %(default)s)",
+    )
+    add("--patience", type=_count, metavar="N", help="stop after N of the 20 validations without a better one")
+    add("--checkpoint", metavar="FILE", help="keep in this file what training can go on from")
+    add("--resume", action="store_true", help="go on from the checkpoint, if it is there, as if never interrupted")
     add("--seed", type=_seed, default=0, metavar="N", help="seed of all that is random (default: %(default)s)")
     _add_threads(parser)
-    add("--out", default="model.safetensors", metavar="MODEL", help="where the model goes (default: %(default)s)")
-    parser.set_defaults(run=_train)
+    parser.set_defaults(run=commands.train)
 
 
-def _add_sample(commands: _Commands) -> None:
-    parser = commands.add_parser(
+def _add_sample(subparsers: _Subparsers) -> None:
+    parser = subparsers.add_parser(
         "sample",
-        help="let a model write",
+        help="let a model of a text write",
         description="Write the prompt and what the model makes of it.",
         epilog='example:\n  bptt sample model.safetensors --prompt "The " --length 1000 --temperature 0.6 --seed 1',
         formatter_class=_Defaults,
@@ -292,32 +167,68 @@ def _add_sample(commands: _Commands) -> None:
     _add_model(parser)
     add = parser.add_argument
     add("--prompt", default="", metavar="TEXT", help="what the model reads first (default: the beginning of a line)")
-    add("--length", type=_count, default=_SAMPLE_LENGTH, metavar="N", help="characters (default: %(default)s)")
+    add("--length", type=_count, default=commands.SAMPLE, metavar="N", help="characters (default: %(default)s)")
     add(
         "--temperature",
         type=_temperature,
-        default=_TEMPERATURE,
+        default=commands.TEMPERATURE,
         metavar="X",
         help="1 draws from what the model learned, less from its likelier part, 0 takes the likeliest "
         "(default: %(default)s)",
     )
     add("--seed", type=_seed, metavar="N", help="the same seed writes the same text (default: another one each time)")
-    parser.set_defaults(run=_sample)
+    parser.set_defaults(run=commands.sample)
 
 
-def _add_evaluate(commands: _Commands) -> None:
-    parser = commands.add_parser(
+def _add_evaluate(subparsers: _Subparsers) -> None:
+    parser = subparsers.add_parser(
         "evaluate",
-        help="score a text under a model",
-        description="Write how well a model predicts a text: the mean negative log-likelihood of a character given "
-        "those before it, in nats and in bits. Less is better.",
-        epilog="example:\n  bptt evaluate model.safetensors other.txt",
+        help="score a text or a table under a model",
+        description="Write how well a model predicts. A text: the mean negative log-likelihood of a character given "
+        "those before it, in nats and in bits. A table: the root of the mean squared error of each target, in its "
+        "units, beside that of two guesses. Less is better.",
+        epilog="examples:\n  bptt evaluate model.safetensors other.txt\n  bptt evaluate model.safetensors load.csv",
         formatter_class=_Defaults,
     )
     _add_model(parser)
-    parser.add_argument("file", metavar="FILE", help="a UTF-8 text file, or - for standard input")
+    parser.add_argument("data", metavar="DATA", help="a text or a table, as the model has; - for standard input")
     _add_threads(parser)
-    parser.set_defaults(run=_evaluate)
+    parser.set_defaults(run=commands.evaluate)
+
+
+def _add_predict(subparsers: _Subparsers) -> None:
+    parser = subparsers.add_parser(
+        "predict",
+        help="predict a table's targets, or continue the table",
+        description="Write what a model predicts after each row of a table, or, with --steps, the rows that follow the "
+        "table. A line has the sequence's id, if there are several, the number of the row in its sequence, from 1, and "
+        "the targets in their units.",
+        epilog="""\
+examples:
+  bptt predict model.safetensors load.csv -o predicted.csv
+  bptt predict model.safetensors load.csv --steps 24 -o forecast.csv""",
+        formatter_class=_Defaults,
+    )
+    _add_model(parser)
+    parser.add_argument("data", metavar="DATA", help="a table with the model's columns; - for CSV on standard input")
+    add = parser.add_argument
+    add("--steps", type=_count, metavar="N", help="forecast N rows, each read before the next one is predicted")
+    add("-o", "--out", metavar="OUT.csv", help="where predictions go (default: standard output)")
+    _add_threads(parser)
+    parser.set_defaults(run=commands.predict)
+
+
+def _add_info(subparsers: _Subparsers) -> None:
+    parser = subparsers.add_parser(
+        "info",
+        help="tell what a model is",
+        description="Write a model's kind, sizes, and what it carries, and the spectral radius of its recurrence: how "
+        "much a step can stretch what it remembers. Works for every model that `save` has written.",
+        epilog="example:\n  bptt info model.safetensors",
+        formatter_class=_Defaults,
+    )
+    _add_model(parser)
+    parser.set_defaults(run=commands.info)
 
 
 def _add_model(parser: argparse.ArgumentParser) -> None:
@@ -352,7 +263,7 @@ class _Version(argparse.Action):
     ) -> None:
         from bptt import __version__
 
-        _say(f"bptt {__version__}")
+        print(f"bptt {__version__}", flush=True)
         parser.exit()
 
 
@@ -369,7 +280,19 @@ def _thread_count(text: str) -> int:
 
 
 def _seed(text: str) -> int:
-    return _whole(text, 0, "a whole number, at least 0")
+    return _whole(text, 0, "a whole number from 0 to 2**64 - 1", 2**64 - 1)
+
+
+def _horizon(text: str) -> int:
+    return _whole(text, 0, "a whole number from 0 to 1000000", 1_000_000)
+
+
+def _names(text: str) -> list[str]:
+    """Names with commas between them; one with a comma in it stands in double quotes."""
+    names = [name.strip() for name in next(csv.reader([text], skipinitialspace=True), [])]
+    if not names or not all(names) or len(set(names)) < len(names):
+        raise argparse.ArgumentTypeError(f"expected different names with commas between them, got {text!r}")
+    return names
 
 
 def _whole(text: str, least: int, expected: str, most: float = math.inf) -> int:

@@ -54,12 +54,15 @@ class History:
         validation data), ``updates`` (how many had been made by its end), ``seconds``.
     best_epoch : int or None
         The epoch with the lowest validation loss, counted from 0.
+    best_parameters : ndarray or None
+        The network's parameters after that epoch, if `fit` was given `patience`.
     stopped : str
         Why training ended: ``"epochs"`` (all were made), ``"patience"``, ``"callback"`` or ``"interrupted"``.
     """
 
     def __init__(self) -> None:
         self.updates, self.epochs = Record(_UPDATE), Record(_EPOCH)
+        self.best_parameters: Array | None = None
         self.stopped = ""
 
     @property

@@ -317,6 +317,7 @@ class RecurrentNetwork:
         epochs: int,
         batch_size: int | None = None,
         truncate: int | None = None,
+        updates_per_epoch: int | None = None,
         clip_norm: float | None = None,
         clip_value: float | None = None,
         schedule: Callable[[int], float] | None = None,
@@ -344,12 +345,16 @@ class RecurrentNetwork:
         optimizer : Optimizer
             `SGD`, `RMSProp`, `Adam`, `AdamW` or `Adagrad`.
         epochs : int
-            How many times the data are seen.
+            How many times the data are seen, unless `updates_per_epoch` is given.
         batch_size : int, optional
             Sequences per update; 32 by default, and all of them with `truncate`.
         truncate : int, optional
             Truncated back-propagation through time: the streams are cut into windows of so many steps, the state is
             carried from window to window, the parameters are updated after each, and no gradient crosses.
+        updates_per_epoch : int, optional
+            An epoch ends (with validation, checkpoint and callbacks) after so many updates, wherever that is in the
+            data, and the next one goes on from there: for data too long to wait for, or so short that every pass need
+            not be validated.
         clip_norm, clip_value : float, optional
             The gradient is scaled down to this norm, or cut off at this magnitude.
         schedule : callable, optional
@@ -359,7 +364,8 @@ class RecurrentNetwork:
             mean loss is taken after every epoch.
         patience : int, optional
             Stop after so many epochs without a better validation loss; the parameters are then, and at the end of all
-            epochs, those with the best one. NaN in the validation loss is an error.
+            epochs, those with the best one (after Ctrl-C they are the last, and `History.best_parameters` has the
+            best). NaN in the validation loss is an error.
         shuffle : bool
             Whether each epoch has its own order of examples.
         seed : int, optional
@@ -377,7 +383,7 @@ class RecurrentNetwork:
             Each is called with the history after every epoch, and ends training by returning True.
         teacher_forcing : float or callable, optional
             Of a `JordanRNN`: as for its `loss`, 1 by default, or a function of the update (from 0) that tells it, as
-            scheduled sampling does. See `bptt.schedules`. Validation is fed with targets.
+            scheduled sampling does. See `bptt.schedules`. Validation is fed with targets, unless this is 0.
 
         Returns
         -------
@@ -405,6 +411,7 @@ class RecurrentNetwork:
                 epochs,
                 batch_size,
                 truncate,
+                updates_per_epoch,
                 clip_norm,
                 clip_value,
                 schedule,

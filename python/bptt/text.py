@@ -9,13 +9,11 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from bptt._inputs import UserError
+
 Tokens: TypeAlias = NDArray[np.int64]
 
 _CODE_POINTS = 0x110000  # Unicode ends here
-
-
-class UserError(Exception):
-    """Something that the user can put right. The message is one line and names the file or the option."""
 
 
 def read_text(path: str) -> str:

@@ -18,6 +18,7 @@ import numpy as np
 
 from bptt._batches import Batch, Data
 from bptt._inputs import Array, number, size
+from bptt._progress import Bar
 from bptt.checkpoint import Checkpoint
 from bptt.files import remove_stale
 from bptt.history import History
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
 
 DEFAULT_BATCH = 32  # sequences
 _CHECKPOINT_SECONDS = 30.0  # apart, at least; at the end of an epoch in any case
-_LOG_SECONDS = 10.0  # between lines of progress where there is no terminal
 
 
 @contextmanager
@@ -67,6 +67,7 @@ class Settings:
     epochs: int
     batch_size: int | None
     truncate: int | None
+    updates_per_epoch: int | None
     clip_norm: float | None
     clip_value: float | None
     schedule: Callable[[int], float] | None
@@ -82,7 +83,7 @@ class Settings:
         for name in ("clip_norm", "clip_value"):
             bound = getattr(self, name)
             setattr(self, name, None if bound is None else number(name, bound, 0.0, math.inf, "()"))
-        for name in ("batch_size", "truncate", "patience"):
+        for name in ("batch_size", "truncate", "updates_per_epoch", "patience"):
             value = getattr(self, name)
             setattr(self, name, None if value is None else size(name, value, 1))
         if self.schedule is not None and not callable(self.schedule):
@@ -113,6 +114,7 @@ class Settings:
         return {
             "batch_size": self.batch_size,
             "truncate": self.truncate,
+            "updates_per_epoch": self.updates_per_epoch,
             "clip_norm": self.clip_norm,
             "clip_value": self.clip_value,
             "patience": self.patience,
@@ -132,12 +134,11 @@ class Training:
         self.rnn, self.data, self.validation, self.settings = rnn, data, validation, settings
         self.seed = seed
         self.history = History()
-        self.epoch = 0  # the one under way
-        self.batch = 0  # of it, the next one
+        self.epoch = self.passes = 0  # completed: epochs, and passes over the data
+        self.batch = 0  # of the pass under way, the next one
         self.updates = 0
         self.epoch_loss = self.epoch_targets = 0.0
         self.state: Array | None = None  # carried from window to window
-        self.best: Array | None = None  # parameters with the best validation, if patience asks for them
         self._before = np.empty_like(rnn.parameters)
 
     # ---- What an epoch is made of ----
@@ -147,11 +148,11 @@ class Training:
         return np.random.default_rng([self.seed, purpose, number])
 
     def parts(self) -> list[slice | Array]:
-        """The parts of the data that the epoch under way sees one after the other."""
+        """The parts of the data that the pass under way sees one after the other."""
         s = self.settings
         if s.truncate is not None:
             return self.data.windows(s.truncate)
-        return self.data.batches(s.batch_size or DEFAULT_BATCH, self._random(0, self.epoch) if s.shuffle else None)
+        return self.data.batches(s.batch_size or DEFAULT_BATCH, self._random(0, self.passes) if s.shuffle else None)
 
     def update(self, batch: Batch) -> None:
         """One update of the parameters, or none where there is no target."""
@@ -181,6 +182,14 @@ class Training:
         if s.truncate is not None:
             self.state = getattr(gradients, f"{self.rnn._INITIAL[0]}_last")
         self.batch += 1
+
+    def end_pass(self) -> None:
+        self.passes, self.batch, self.state = self.passes + 1, 0, None
+
+    @property
+    def epoch_is_over(self) -> bool:
+        n = self.settings.updates_per_epoch
+        return self.passes > self.epoch if n is None else self.updates == (self.epoch + 1) * n
 
     def _step(self, loss: float, gradients: Any, targets: float, rate: float) -> float:
         """Update the parameters, or raise and leave them as they were; the norm of the gradient of the mean loss."""
@@ -212,16 +221,17 @@ class Training:
             )
         self.history.epochs.append(loss=loss, validation=validation, updates=self.updates, seconds=seconds)
         if self.settings.patience is not None and self.history.best_epoch == self.epoch:
-            self.best = self.rnn.parameters.copy()
-        self.epoch, self.batch, self.state = self.epoch + 1, 0, None
+            self.history.best_parameters = self.rnn.parameters.copy()
+        self.epoch += 1
         self.epoch_loss = self.epoch_targets = 0.0
 
     def mean_loss(self, data: Data) -> float:
-        """Per target, in batches; a network with teacher forcing is fed with targets."""
+        """Per target, in batches. A network with teacher forcing is fed with targets unless it is never trained so."""
+        free = {"teacher_forcing": 0.0} if self.settings.teacher_forcing == 0 else {}
         total = targets = 0.0
         for part in data.batches(self.settings.batch_size or DEFAULT_BATCH, None):
             batch = data.take(part)
-            total += self.rnn.loss(**batch.arguments)  # type: ignore[attr-defined]
+            total += self.rnn.loss(**batch.arguments, **free)  # type: ignore[attr-defined]
             targets += batch.targets
         return total / targets if targets > 0 else math.nan
 
@@ -237,7 +247,11 @@ class Training:
     # ---- To and from a checkpoint ----
 
     def checkpoint(self) -> Checkpoint:
-        arrays = {"parameters": self.rnn.parameters, "state": self.state, "best": self.best}
+        arrays = {
+            "parameters": self.rnn.parameters,
+            "state": self.state,
+            "best": self.history.best_parameters,
+        }
         for name, array in self.settings.optimizer.state().items():
             arrays[f"optimizer.{name}"] = np.asarray(array)
         for kind in ("updates", "epochs"):
@@ -246,6 +260,7 @@ class Training:
         position = {
             "seed": self.seed,
             "epoch": self.epoch,
+            "passes": self.passes,
             "batch": self.batch,
             "updates": self.updates,
             "epoch_loss": self.epoch_loss.hex(),
@@ -273,50 +288,12 @@ class Training:
         for kind in ("updates", "epochs"):
             getattr(self.history, kind).load(checkpoint.part(kind))
         self.rnn.parameters = arrays["parameters"]
-        self.state, self.best = arrays.get("state"), arrays.get("best")
+        self.state, self.history.best_parameters = arrays.get("state"), arrays.get("best")
         self.seed, self.settings.optimizer.lr = position["seed"], position["lr"]
         self.history.stopped = "callback" if position["stopped"] == "callback" else ""
-        self.epoch, self.batch, self.updates = position["epoch"], position["batch"], position["updates"]
+        for name in ("epoch", "passes", "batch", "updates"):
+            setattr(self, name, position[name])
         self.epoch_loss, self.epoch_targets = (float.fromhex(position[f"epoch_{n}"]) for n in ("loss", "targets"))
-
-
-class Bar:
-    """Progress on standard error: a bar in a terminal or notebook, now and then a line in a log, or nothing."""
-
-    def __init__(self, training: Training, wanted: bool) -> None:
-        import sys
-
-        from tqdm.auto import tqdm
-
-        total = training.data.steps * training.settings.epochs
-        in_log = not sys.stderr.isatty() and "notebook" not in tqdm.__module__
-        self._bar: Any = tqdm(
-            initial=min(total, training.data.steps * training.epoch),
-            total=total,
-            unit="step",
-            unit_scale=True,
-            dynamic_ncols=True,
-            mininterval=_LOG_SECONDS if in_log else 0.1,
-            disable=not wanted,
-        )
-        self._training = training
-
-    def __enter__(self) -> Bar:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._bar.close()
-
-    def add(self, steps: int) -> None:
-        if self._bar.disable:
-            return
-        history = self._training.history
-        if len(history.updates):
-            text = f"loss {history.updates._columns['loss'][-1]:.4f}"
-            if len(history.epochs) and not math.isnan(last := history.epochs._columns["validation"][-1]):
-                text += f", validation {last:.4f}"
-            self._bar.set_postfix_str(text, refresh=False)
-        self._bar.update(steps)
 
 
 def data_of(rnn: RecurrentNetwork, name: str, value: Any) -> Data:
@@ -360,7 +337,7 @@ def fit(
     if checkpoint is not None:
         remove_stale(checkpoint)
     history = training.history
-    if training.batch == 0 and training.epoch > 0:
+    if training.epoch > 0:
         history.stopped = history.stopped or training.over()
     last_saved = time.monotonic()
 
@@ -372,24 +349,29 @@ def fit(
 
     if checkpoint is not None and not history.stopped:
         save()  # what cannot be written is found out now
-    with interruptible() as interrupted, Bar(training, progress) as bar:
+    parts = training.parts()
+    with interruptible() as interrupted, Bar(training, len(parts), progress) as bar:
         while not history.stopped:
-            begin, parts = time.perf_counter(), training.parts()
-            while training.batch < len(parts) and not history.stopped:
+            begin = time.perf_counter()
+            while not training.epoch_is_over and not history.stopped:
                 batch = data.take(parts[training.batch])
                 training.update(batch)
+                if training.batch == len(parts):
+                    training.end_pass()
+                    parts = training.parts()
                 bar.add(batch.steps)
                 if interrupted():
                     history.stopped = "interrupted"
-                elif training.batch < len(parts) and time.monotonic() - last_saved > _CHECKPOINT_SECONDS:
+                elif not training.epoch_is_over and time.monotonic() - last_saved > _CHECKPOINT_SECONDS:
                     save()
-            if training.batch == len(parts) and history.stopped != "interrupted":
+            if history.stopped != "interrupted":
                 training.end_epoch(time.perf_counter() - begin)
                 history.stopped = training.over()
                 for callback in settings.callbacks:
                     if callback(history) is True and not history.stopped:
                         history.stopped = "callback"
+                bar.end_epoch()
             save()
-    if settings.patience is not None and training.best is not None and history.stopped != "interrupted":
-        rnn.parameters = training.best
+    if settings.patience is not None and history.best_parameters is not None and history.stopped != "interrupted":
+        rnn.parameters = history.best_parameters
     return history

@@ -1,0 +1,82 @@
+"""Progress of training on standard error. Knows what a run tells of itself, and nothing of how it trains."""
+
+from __future__ import annotations
+
+import math
+import sys
+import time
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from bptt.training import Training
+
+_LINES, _SECONDS = 100, 60.0  # of a log: at the ends of epochs, at most; between lines within an epoch
+_RECENT = 50  # updates whose mean loss is shown
+
+
+class Bar:
+    """Progress on standard error: a bar in a terminal or notebook, lines in a log, or nothing."""
+
+    def __init__(self, training: Training, parts: int, wanted: bool) -> None:
+        from tqdm.auto import tqdm
+
+        self._training, self._begin = training, time.monotonic()
+        live = sys.stderr.isatty() or "notebook" in tqdm.__module__
+        self._logs, self._logged, self._steps = wanted and not live, self._begin, 0
+        s = training.settings
+        passes = s.epochs if s.updates_per_epoch is None else s.epochs * s.updates_per_epoch / parts
+        done = training.passes + training.batch / parts
+        self._bar: Any = tqdm(
+            initial=round(training.data.steps * min(passes, done)),
+            total=round(training.data.steps * passes),
+            unit="step",
+            unit_scale=True,
+            dynamic_ncols=True,
+            disable=not (wanted and live),
+        )
+
+    def __enter__(self) -> Bar:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bar.close()
+
+    def add(self, steps: int) -> None:
+        """After an update."""
+        self._steps += steps
+        if self._logs and time.monotonic() - self._logged > _SECONDS:
+            self._log(self._training.epoch + 1)
+        if not self._bar.disable:
+            self._bar.set_postfix_str(self._losses(), refresh=False)
+            self._bar.update(steps)
+
+    def end_epoch(self) -> None:
+        epoch, epochs = self._training.epoch, self._training.settings.epochs
+        if self._logs and (epoch % math.ceil(epochs / _LINES) == 0 or self._training.history.stopped):
+            self._log(epoch)
+
+    def _log(self, epoch: int) -> None:
+        self._logged = time.monotonic()
+        t = self._training
+        print(
+            f"epoch {epoch}/{t.settings.epochs}, update {t.updates:,}: {self._losses()}, "
+            f"{self._steps / (self._logged - self._begin):,.0f} steps/s",
+            file=sys.stderr,
+            flush=True,
+        )
+
+    def _losses(self) -> str:
+        """The mean of recent updates, and the last validation."""
+        history = self._training.history
+        recent = history.updates._columns["loss"][-_RECENT:]
+        text = f"loss {self._loss(sum(recent) / max(1, len(recent)))}"
+        if len(history.epochs) and not math.isnan(last := history.epochs._columns["validation"][-1]):
+            text += f", validation {self._loss(last)}"
+        return text
+
+    def _loss(self, nats: float) -> str:
+        """Of a language model in bits too, as its field has them."""
+        rnn = self._training.rnn
+        language = rnn.output == "softmax" and (rnn.input == "token" or rnn.n_in == 0)
+        bits = f" nats ({nats / math.log(2):.4f} bits)" if language else ""
+        return f"{nats:.4f}{bits}"

@@ -1,0 +1,391 @@
+"""What each command does with files, models and messages. Knows no options' syntax and no mathematics."""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import io
+import math
+import os
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from bptt._inputs import UserError
+from bptt.files import load, write_whole
+from bptt.optimizers import SGD, Adagrad, Adam, AdamW, Optimizer, RMSProp
+from bptt.schedules import Constant, Cosine, Step, Warmup
+from bptt.table import SUFFIXES, read_table
+from bptt.text import Vocabulary, default_text, read_text, text_name
+
+if TYPE_CHECKING:
+    from bptt import ElmanRNN, History, JordanRNN
+    from bptt.series import Columns, Scores
+
+    Network = ElmanRNN | JordanRNN
+
+INTERRUPTED = 130  # 128 + SIGINT, what a shell makes of it
+SAMPLE, TEMPERATURE = 500, 0.8
+OPTIMIZERS: dict[str, tuple[Callable[[float], Optimizer], float]] = {  # and the default of --lr
+    "adam": (Adam, 4e-3),
+    "adamw": (AdamW, 4e-3),
+    "rmsprop": (RMSProp, 2e-3),
+    "adagrad": (Adagrad, 5e-2),
+    "sgd": (lambda lr: SGD(lr, momentum=0.9), 0.2),
+}
+SCHEDULES = ("cosine", "constant", "step")
+_RISING, _LAST_RATE = 100, 0.1  # updates in which the learning rate rises, at most a tenth of all; where a cosine ends
+_MAX_NORM = 1.0
+_VALIDATIONS = 20
+_VALIDATE_MOST = 32_768  # characters each time; the whole held-out text is scored at the end
+
+
+# ---- Training ----
+
+
+def train(options: argparse.Namespace) -> int:
+    """`bptt train`: exit code 0, or that of an interrupt."""
+    source = options.data
+    _check_writable("--out", options.out, source)
+    if options.checkpoint is not None:
+        _check_writable("--checkpoint", options.checkpoint, source)
+        if os.path.realpath(options.checkpoint) == os.path.realpath(options.out):
+            raise UserError(f"--checkpoint {options.checkpoint}: expected another file than --out")
+    elif options.resume:
+        raise UserError("--resume: expected a --checkpoint to go on from")
+    _use_threads(options.threads)
+    if source is not None and Path(source).suffix.lower() in SUFFIXES:
+        return _train_on_table(options)
+    for name in ("inputs", "targets", "horizon", "id"):
+        if getattr(options, name) is not None:
+            raise UserError(f"--{name}: expected with a table only ({', '.join(SUFFIXES)})")
+    return _train_on_text(options)
+
+
+def _train_on_text(options: argparse.Namespace) -> int:
+    name = text_name(options.data)
+    text = default_text() if options.data is None else read_text(options.data)
+
+    from bptt import language_model
+
+    vocabulary = Vocabulary.of(text)
+    training, held_out = language_model.split(vocabulary.encode(text), options.truncate, name)
+    batch = min(options.batch, language_model.most_streams(len(training), options.truncate))
+    rnn = language_model.new_model(vocabulary, options.network, options.hidden or 384, options.seed)
+    x, y = language_model.streams(training, batch)
+    x_held_out, y_held_out = language_model.segments(held_out, _VALIDATE_MOST)
+    _say(
+        f"text: {name}, {len(text):,} characters, {len(vocabulary)} different; "
+        f"the last {len(held_out):,} are held out for validation"
+    )
+    if batch < options.batch:
+        _say(f"the text is short: {batch} parallel streams instead of {options.batch}")
+    history = _fit(
+        rnn,
+        {"x": language_model.read_by(rnn, x), "y": y},
+        {"x": language_model.read_by(rnn, x_held_out), "y": y_held_out},
+        options.updates or 7500,
+        "characters",
+        options,
+    )
+    if history.stopped != "interrupted":
+        loss = language_model.nats_per_character(rnn, held_out)
+        _say(f"validation: {_both(loss)} per character, over all {len(held_out) - 1:,} held-out characters")
+    _say(f"\na sample (temperature {TEMPERATURE}):\n")
+    _say(language_model.sample(rnn, vocabulary, "", SAMPLE, TEMPERATURE, options.seed))
+    return INTERRUPTED if history.stopped == "interrupted" else 0
+
+
+def _train_on_table(options: argparse.Namespace) -> int:
+    from bptt import series
+
+    table = read_table(options.data)
+    horizon = 1 if options.horizon is None else options.horizon
+    columns = series.choose(table, options.inputs, options.targets, horizon, options.id)
+    found = series.series_of(table, columns, need_targets=True)
+    columns, training, validation, kept, cuts, held_out = series.split(found, columns, table.name)
+    rnn = series.new_model(columns, options.network, options.hidden or 64, options.seed)
+    data = series.streams(training, options.batch, options.truncate, options.seed)
+
+    rows = sum(len(one.inputs) for one in found)
+    _say(f"table: {table.name}, {rows:,} rows" + (f" in {len(found):,} sequences" if len(found) > 1 else ""))
+    _say(f"reads: {', '.join(columns.inputs)}")
+    _say(f"predicts: {', '.join(columns.targets)}, {_ahead(columns.horizon)}")
+    if ignored := [name for name in table.names if not {name} & {*columns.inputs, *columns.targets, columns.id}]:
+        _say(f"not used: {', '.join(ignored)}")
+    if len(kept) < len(found):
+        _say(f"too short to learn from: {len(found) - len(kept):,} sequences")
+    _say(f"held out for validation: {held_out}")
+    history = _fit(rnn, data, validation._asdict(), options.updates or 3000, "rows", options)
+    if history.stopped != "interrupted":
+        _say("\nvalidation:")
+        _say(_score_table(series.scores(rnn, columns, kept, cuts), columns))
+    return INTERRUPTED if history.stopped == "interrupted" else 0
+
+
+def _fit(
+    rnn: Network, data: dict[str, Any], validation: dict[str, Any], updates: int, unit: str, options: argparse.Namespace
+) -> History:
+    """Train the model, give it the best parameters, and save it."""
+    steps, batch = data["y"].shape[:2]
+    windows = math.ceil(steps / options.truncate)
+    truncate = math.ceil(steps / windows)  # windows of equal length: no short one at the end
+    epochs, every = _validations(updates)
+    updates = epochs * every
+    _say(
+        f"model: {type(rnn).__name__}, {rnn.n_hidden} hidden units, {rnn.parameters.size:,} parameters; "
+        f"{updates:,} updates on {batch} {'streams' if batch > 1 else 'stream'} x {truncate} {unit}"
+    )
+    optimizer, rate = OPTIMIZERS[options.optimizer]
+    rising = min(_RISING, updates // 10)
+    falling: dict[str, Callable[[int], float]] = {
+        "cosine": Cosine(updates - rising, final=_LAST_RATE),
+        "constant": Constant(),
+        "step": Step(math.ceil((updates - rising) / 3)),
+    }
+    try:
+        history = rnn.fit(
+            **data,
+            optimizer=optimizer(options.lr or rate),
+            epochs=epochs,
+            updates_per_epoch=every,
+            truncate=truncate,
+            clip_norm=_MAX_NORM,
+            schedule=Warmup(rising, falling[options.schedule]),
+            validation=validation,
+            patience=options.patience or epochs,
+            seed=options.seed,
+            checkpoint=options.checkpoint,
+            resume=options.resume,
+            teacher_forcing=_forcing(rnn),
+        )
+    except FloatingPointError as error:
+        raise UserError(f"{error}: try a smaller --lr") from error
+    except OSError as error:
+        raise UserError(f"--checkpoint {_about(options.checkpoint, error)}") from error
+    except ValueError as error:
+        if not options.resume:
+            raise
+        raise UserError(f"--{error}" if str(error).startswith("resume: ") else str(error)) from error
+    if history.best_parameters is not None:
+        rnn.parameters = history.best_parameters
+    _save(rnn, Path(options.out))
+    made = len(history.updates)
+    if history.best_epoch is None:
+        _say(f"saved: {options.out}, the newest parameters (after {made:,} updates)")
+    else:
+        best = int(history.epochs.updates[history.best_epoch])
+        _say(f"saved: {options.out}, the parameters with the best validation (after {best:,} updates)")
+    if history.stopped == "patience":
+        _say(f"stopped after {made:,} of {updates:,} updates: no better validation in {options.patience}")
+    if history.stopped == "interrupted":
+        goes_on = "" if options.checkpoint is None else "; --resume goes on"
+        _say(f"interrupted after {made:,} of {updates:,} updates{goes_on}")
+    return history
+
+
+def _forcing(rnn: Network) -> float | None:
+    """The teacher forcing to train with: none for an Elman network, and for a table as its columns have it."""
+    from bptt import JordanRNN, series
+
+    if not isinstance(rnn, JordanRNN):
+        return None
+    columns = series.columns_of(rnn)
+    return 1.0 if columns is None else series.forcing_of(rnn, columns)
+
+
+def _validations(updates: int) -> tuple[int, int]:
+    """How many validations, about 20, and updates before each: their product is `updates`, or a little more."""
+    for n in sorted(range(_VALIDATIONS // 2, 2 * _VALIDATIONS), key=lambda n: abs(n - _VALIDATIONS)):
+        if updates % n == 0:
+            return n, updates // n
+    every = math.ceil(updates / _VALIDATIONS)
+    return math.ceil(updates / every), every
+
+
+# ---- Use ----
+
+
+def sample(options: argparse.Namespace) -> int:
+    """`bptt sample`."""
+    from bptt import language_model
+
+    rnn = _load(options.model)
+    vocabulary = language_model.vocabulary_of(rnn)
+    if vocabulary is None:
+        raise UserError(f"{options.model}: not a character model: it carries no vocabulary that fits its sizes")
+    text = language_model.sample(rnn, vocabulary, options.prompt, options.length, options.temperature, options.seed)
+    _say(options.prompt + text)
+    return 0
+
+
+def evaluate(options: argparse.Namespace) -> int:
+    """`bptt evaluate`."""
+    from bptt import language_model, series
+
+    rnn = _load(options.model)
+    vocabulary, columns = language_model.vocabulary_of(rnn), series.columns_of(rnn)
+    _use_threads(options.threads)
+    if vocabulary is not None:
+        name = text_name(options.data)
+        tokens = vocabulary.encode(read_text(options.data), name)
+        if len(tokens) < 2:
+            raise UserError(f"{name}: too short, one character; at least 2 are needed (the first is only read)")
+        loss = language_model.nats_per_character(rnn, tokens)
+        _say(f"{_both(loss)} per character, over {len(tokens) - 1:,} characters")
+        return 0
+    if columns is None:
+        raise UserError(
+            f"{options.model}: not a character model, nor one of a table: it carries no vocabulary and no columns that "
+            "fit its sizes"
+        )
+    table = read_table(options.data)
+    _say(_score_table(series.scores(rnn, columns, series.series_of(table, columns, need_targets=True)), columns))
+    return 0
+
+
+def predict(options: argparse.Namespace) -> int:
+    """`bptt predict`."""
+    from bptt import series
+
+    rnn = _load(options.model)
+    columns = series.columns_of(rnn)
+    if columns is None:
+        raise UserError(f"{options.model}: not a model of a table: it carries no columns that fit its sizes")
+    if options.out is not None:
+        _check_writable("--out", options.out, options.data, options.model)
+    _use_threads(options.threads)
+    table = read_table(options.data)
+    found = series.series_of(table, columns, need_targets=series.forcing_of(rnn, columns) == 1.0)
+    if options.steps is None:
+        first = [1 + columns.horizon] * len(found)
+        rows = series.predictions(rnn, columns, found)
+    else:
+        first = [1 + len(one.inputs) for one in found]
+        rows = series.forecast(rnn, columns, found, options.steps)
+    several = columns.id is not None or len(found) > 1
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow([*([columns.id or "sequence"] if several else []), "row", *columns.targets])
+    for one, begin, values in zip(found, first, rows, strict=True):
+        for i, row in enumerate(values.tolist()):
+            writer.writerow([*([one.id] if several else []), begin + i, *(f"{value:.9g}" for value in row)])
+    if options.out is None:
+        sys.stdout.write(text.getvalue())
+        return 0
+    try:
+        write_whole(options.out, text.getvalue().encode())
+    except OSError as error:
+        raise UserError(_about(options.out, error)) from error
+    lines = sum(map(len, rows))
+    _say(f"saved: {options.out}, {lines:,} {'rows' if lines > 1 else 'row'} of {', '.join(columns.targets)}")
+    return 0
+
+
+def info(options: argparse.Namespace) -> int:
+    """`bptt info`."""
+    from bptt import JordanRNN, language_model, series
+
+    rnn = _load(options.model)
+    shapes = ", ".join(f"{name} {' x '.join(map(str, shape))}" for name, shape in rnn._shapes.items())
+    _say(repr(rnn))
+    _say(f"parameters: {rnn.parameters.size:,} ({shapes})")
+    recurrence = rnn.W.astype(np.float64)
+    name = "W"
+    if isinstance(rnn, JordanRNN):  # one step of the hidden units, with the output unit left out
+        recurrence, name = recurrence @ rnn.V.astype(np.float64), "W V"
+    if np.isfinite(recurrence).all():
+        _say(f"spectral radius of {name}: {np.abs(np.linalg.eigvals(recurrence)).max():.4f}")
+    else:
+        _say(f"spectral radius of {name}: none, as it is not finite")
+    if (vocabulary := language_model.vocabulary_of(rnn)) is not None:
+        _say(f"a model of text: {len(vocabulary)} characters, {vocabulary.characters!a}")
+    elif (columns := series.columns_of(rnn)) is not None:
+        ids = "" if columns.id is None else f"; sequences are told apart by {columns.id}"
+        _say(f"a model of tables: predicts {_ahead(columns.horizon)}{ids}")
+        for kind, names, means, scales in (
+            ("reads", columns.inputs, columns.input_mean, columns.input_scale),
+            ("predicts", columns.targets, columns.target_mean, columns.target_scale),
+        ):
+            for column, mean, scale in zip(names, means, scales, strict=True):
+                _say(f"  {kind} {column}: mean {mean:.6g}, standard deviation {scale:.6g}")
+    elif rnn.metadata:
+        _say(f"metadata: {', '.join(rnn.metadata)}")
+    return 0
+
+
+# ---- Files and messages ----
+
+
+def _use_threads(n: int | None) -> None:
+    from bptt import set_num_threads
+
+    if n is not None:
+        set_num_threads(n)
+
+
+def _load(path: str) -> Network:
+    try:
+        rnn: Network = load(path)
+        return rnn
+    except (OSError, ValueError) as error:
+        raise UserError(_about(path, error)) from error
+
+
+def _save(rnn: Network, out: Path) -> None:
+    try:
+        rnn.save(out)
+    except OSError as error:
+        raise UserError(_about(str(out), error)) from error
+
+
+def _about(path: str, error: Exception) -> str:
+    """One line on a file's error, which names the file once."""
+    what = (error.strerror if isinstance(error, OSError) else None) or str(error)
+    line = " ".join(what.split())
+    return line if path in line else f"{path}: {line}"
+
+
+def _check_writable(option: str, path: str, *sources: str | None) -> None:
+    """Raise UserError now if a file could not be written later, or would replace one that is read; leave no trace."""
+    out = Path(path)
+    try:
+        for source in sources:
+            if source not in (None, "-") and out.exists() and Path(source).exists() and out.samefile(source):
+                raise UserError(f"{option} {out}: is a file that is read, {source}")
+        if out.exists() and not out.is_file():
+            raise UserError(f"{option} {out}: exists and is not a regular file")
+        if out.exists() and not os.access(out, os.W_OK):
+            raise UserError(f"{option} {out}: not writable")
+        with tempfile.TemporaryFile(dir=out.parent):
+            pass
+    except OSError as error:
+        raise UserError(f"{option} {out}: cannot write into the folder {out.parent} ({error.strerror})") from error
+
+
+def _score_table(scores: Scores, columns: Columns) -> str:
+    """Errors in the units of the targets, beside those of who knows only the mean, or only the present."""
+    heads = ["target", "error", "of the mean", *([] if scores.rmse_of_last is None else ["of the present"])]
+    numbers = [scores.rmse, scores.rmse_of_mean, *([] if scores.rmse_of_last is None else [scores.rmse_of_last])]
+    lines = [heads, *([name, *(f"{n[j]:.5g}" for n in numbers)] for j, name in enumerate(columns.targets))]
+    widths = [max(len(line[i]) for line in lines) for i in range(len(heads))]
+    text = ["  ".join([line[0].ljust(widths[0]), *map(str.rjust, line[1:], widths[1:])]) for line in lines]
+    guesses = "always guessed the mean" + ("" if scores.rmse_of_last is None else ", or the present value")
+    text.append(f"(root of the mean squared error over {scores.rows:,} rows, and that of who {guesses})")
+    return "\n".join(text)
+
+
+def _ahead(horizon: int) -> str:
+    return {0: "in the same row", 1: "one row ahead"}.get(horizon, f"{horizon:,} rows ahead")
+
+
+def _both(nats: float) -> str:
+    return f"{nats:.4f} nats ({nats / math.log(2):.4f} bits)"
+
+
+def _say(line: str) -> None:
+    print(line, flush=True)

@@ -1,0 +1,400 @@
+"""A model of numeric sequences: columns, standardisation, streams, forecasts. Knows no options or terminal."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from bptt._inputs import Array, UserError
+from bptt.elman import ElmanRNN
+from bptt.jordan import JordanRNN
+from bptt.table import Table
+
+_KEY = "series"  # of what the model carries in its metadata
+_HELD_OUT_SHARE = 0.1
+_MANY = 10  # sequences: from so many on, whole ones are held out; of fewer, their last rows
+_WARM_UP = 1000  # rows, at most, that are read before those held out
+_WINDOWS = 8  # of each stream, at least, where there are several: few windows begin without a past
+_WINDOW = 4096  # steps of a prediction computed at once
+
+
+@dataclass(frozen=True)
+class Columns:
+    """What a model reads and predicts, and the units of both. A model carries this in its metadata.
+
+    Attributes
+    ----------
+    inputs, targets : list of str
+        Columns of a table.
+    horizon : int
+        The targets of a step are those of the row so many further on; 0: of the same row.
+    id : str or None
+        The column that tells sequences apart.
+    input_mean, input_scale, target_mean, target_scale : list of float
+        The network reads ``(x - mean) / scale`` and puts out ``(y - mean) / scale``: mean and standard deviation over
+        the rows that it was trained on.
+    """
+
+    inputs: list[str]
+    targets: list[str]
+    horizon: int
+    id: str | None
+    input_mean: list[float]
+    input_scale: list[float]
+    target_mean: list[float]
+    target_scale: list[float]
+
+    @property
+    def feeds_back(self) -> bool:
+        """Whether a prediction can be the next row's input."""
+        return self.horizon == 1 and set(self.inputs) <= set(self.targets)
+
+    def standard_inputs(self, rows: Array) -> Array:
+        return ((rows - self.input_mean) / self.input_scale).astype(np.float32)
+
+    def standard_targets(self, rows: Array) -> Array:
+        return ((rows - self.target_mean) / self.target_scale).astype(np.float32)
+
+    def in_units(self, outputs: Array) -> Array:
+        return outputs.astype(np.float64) * self.target_scale + self.target_mean
+
+
+class Series(NamedTuple):
+    """The rows of one sequence, in the units of the table; NaN where a target is missing."""
+
+    id: str
+    inputs: Array
+    targets: Array
+
+    def pairs(self, columns: Columns) -> tuple[Array, Array]:
+        """What the network reads, and what it is to put out after each step: as many rows of each."""
+        steps = max(0, len(self.inputs) - columns.horizon)
+        return columns.standard_inputs(self.inputs[:steps]), columns.standard_targets(self.targets[columns.horizon :])
+
+
+class Part(NamedTuple):
+    """Training or validation data: sequences as `fit` takes them, with weight 0 where there is no target."""
+
+    x: list[Array]
+    y: list[Array]
+    weight: list[Array]
+
+    @property
+    def rows(self) -> int:
+        return int(sum(np.count_nonzero(weight) for weight in self.weight))
+
+
+class Scores(NamedTuple):
+    """How well targets are predicted."""
+
+    nats: float  # half the squared error, summed over the standardised targets of a row: the mean over rows
+    rows: int
+    rmse: Array  # of each target, in its units: root of the mean squared error
+    rmse_of_mean: Array  # if the mean over the training rows is always predicted
+    rmse_of_last: Array | None  # if what is to be predicted `horizon` rows ahead is taken to be the present
+
+
+# ---- From tables ----
+
+
+def choose(
+    table: Table, inputs: Sequence[str] | None, targets: Sequence[str] | None, horizon: int, id: str | None
+) -> Columns:
+    """Return the columns that a model is to read and predict, without their units yet.
+
+    Inputs are by default all columns of numbers, and targets what the inputs are.
+    """
+    if id is not None:
+        (id,) = table.expand("--id", [id])[:1]
+    numeric = [name for name in table.names if name != id and table.is_numeric(name)]
+    chosen = None if targets is None else table.expand("--targets", targets)
+    if inputs is not None:
+        read = table.expand("--inputs", inputs)
+    else:
+        read = [name for name in numeric if horizon > 0 or chosen is None or name not in chosen]
+    if not read:
+        raise UserError(f"{table.name}: expected at least one column of numbers to read")
+    if horizon == 0 and (chosen is None or set(chosen) & set(read)):
+        raise UserError("--targets: with --horizon 0, expected columns that are no inputs")
+    return Columns(read, read if chosen is None else chosen, horizon, id, [], [], [], [])
+
+
+def series_of(table: Table, columns: Columns, need_targets: bool) -> list[Series]:
+    """Return the sequences of a table, in the order in which their ids first appear.
+
+    Raises
+    ------
+    UserError
+        A column that the model has is not there, or an input is missing or no number.
+    """
+    has_targets = need_targets or set(columns.targets) <= set(table.names)
+    wanted = [*columns.inputs, *(columns.targets if has_targets else []), *([columns.id] if columns.id else [])]
+    for name in wanted:
+        if name not in table.names:
+            raise UserError(f"{table.name}: expected a column {name!r}, as the model has, got {', '.join(table.names)}")
+    table.rows_of(wanted)
+    inputs = table.numbers(columns.inputs, missing=False)
+    if has_targets:
+        targets = table.numbers(columns.targets, missing=True)
+    else:
+        targets = np.full((len(inputs), len(columns.targets)), np.nan)
+    if columns.id is not None:
+        rows_of: dict[str, list[int]] = {}
+        for row, label in enumerate(table.labels(columns.id)):
+            rows_of.setdefault(label, []).append(row)
+        return [Series(label, inputs[rows], targets[rows]) for label, rows in rows_of.items()]
+    steps = table.steps or len(inputs)
+    starts = range(0, len(inputs), steps)
+    return [Series(str(i + 1), inputs[t : t + steps], targets[t : t + steps]) for i, t in enumerate(starts)]
+
+
+class Split(NamedTuple):
+    """The rows to train on and those held out."""
+
+    columns: Columns  # with their units
+    training: Part
+    validation: Part
+    series: list[Series]  # those long enough
+    cuts: list[int]  # of each, how many rows come before those held out
+    held_out: str  # in words
+
+
+def split(all_series: list[Series], columns: Columns, name: str) -> Split:
+    """Hold out the last tenth: of sequences where there are many, else of the rows of each; standardise by the others.
+
+    Raises
+    ------
+    UserError
+        There are too few rows.
+    """
+    series = [s for s in all_series if len(s.inputs) >= columns.horizon + 2]
+    if not series:
+        raise UserError(f"{name}: too short; expected a sequence of at least {columns.horizon + 2} rows")
+    if len(series) >= _MANY:
+        n = math.ceil(_HELD_OUT_SHARE * len(series))
+        cuts = [len(s.inputs) for s in series[:-n]] + [0] * n
+        held_out = f"the last {n:,} of {len(series):,} sequences"
+    else:
+        cuts = [_cut(len(s.inputs), columns.horizon) for s in series]
+        rows = [len(s.inputs) - cut for s, cut in zip(series, cuts, strict=True)]
+        held_out = f"the last {rows[0]:,} rows" if len(rows) == 1 else f"the last rows of each, {sum(rows):,} in all"
+    before = [Series(s.id, s.inputs[:cut], s.targets[:cut]) for s, cut in zip(series, cuts, strict=True) if cut > 0]
+    columns = _with_units(columns, before, name)
+    training = _part(columns, before, [0] * len(before))
+    validation = _part(columns, series, [max(0, cut - columns.horizon) for cut in cuts])
+    for part, what in ((training, "to train on"), (validation, "to validate with")):
+        if part.rows == 0:
+            raise UserError(f"{name}: expected rows {what} in which no target is missing, got none")
+    return Split(columns, training, validation, series, cuts, held_out)
+
+
+def _with_units(columns: Columns, series: list[Series], name: str) -> Columns:
+    """The columns with the units of these rows."""
+    input_mean, input_scale = _units(name, columns.inputs, np.concatenate([s.inputs for s in series]))
+    target_mean, target_scale = _units(name, columns.targets, np.concatenate([s.targets for s in series]))
+    return replace(
+        columns, input_mean=input_mean, input_scale=input_scale, target_mean=target_mean, target_scale=target_scale
+    )
+
+
+def _units(name: str, columns: list[str], rows: Array) -> tuple[list[float], list[float]]:
+    """Mean and standard deviation of each column (1 where nothing varies), whatever is missing left out."""
+    means, scales = [], []
+    for column, values in zip(columns, rows.T, strict=True):
+        known = values[~np.isnan(values)]
+        if known.size == 0:
+            raise UserError(f"{name}, column {column!r}: expected numbers in the rows to train on, got none")
+        with np.errstate(over="ignore", invalid="ignore"):
+            mean, scale = float(known.mean()), float(known.std())
+        if not math.isfinite(scale):
+            raise UserError(f"{name}, column {column!r}: expected numbers that can be standardised, got too large ones")
+        means.append(mean)
+        scales.append(scale or 1.0)
+    return means, scales
+
+
+def _cut(rows: int, horizon: int) -> int:
+    """How many rows of a sequence come before those held out: at least one target on either side."""
+    return min(max(rows - max(1, round(_HELD_OUT_SHARE * rows)), horizon + 1), rows - 1)
+
+
+def _part(columns: Columns, some: list[Series], starts: list[int]) -> Part:
+    """Pairs of each sequence from its start on, and some before them of weight 0."""
+    part = Part([], [], [])
+    for series, start in zip(some, starts, strict=True):
+        x, y = series.pairs(columns)
+        first = max(0, start - _WARM_UP)
+        weight = np.array(~np.isnan(y).any(axis=1), np.float32)
+        weight[:start] = 0
+        if len(x) > start:
+            part.x.append(x[first:])
+            part.y.append(np.nan_to_num(y[first:], nan=0.0))
+            part.weight.append(weight[first:])
+    return part
+
+
+def streams(part: Part, batch: int, tau: int, seed: int) -> dict[str, Array]:
+    """Join sequences, in a random order, and cut them into parallel streams as `fit` takes them.
+
+    Parameters
+    ----------
+    part : Part
+        The sequences.
+    batch, tau : int
+        Streams, at most; steps a window.
+    seed : int
+        Of the order.
+
+    Returns
+    -------
+    dict
+        ``x [steps, batch, n_in]``, ``y [steps, batch, n_out]``, ``weight [steps, batch]`` (0 for what fills the last
+        stream up) and ``reset [steps, batch]``, which marks where sequences begin.
+    """
+    order = np.random.default_rng(seed).permutation(len(part.x)).tolist()
+    total = sum(map(len, part.x))
+    batch = max(1, min(batch, total // (_WINDOWS * tau)))
+    steps = math.ceil(total / batch)
+    begins = np.zeros(total, np.bool_)
+    begins[np.cumsum([0, *(len(part.x[i]) for i in order[:-1])])] = True
+
+    def cut(rows: Array) -> Array:
+        filled = np.concatenate([rows, np.zeros((batch * steps - total, *rows.shape[1:]), rows.dtype)])
+        return np.ascontiguousarray(filled.reshape(batch, steps, *rows.shape[1:]).swapaxes(0, 1))
+
+    x, y, weight = (np.concatenate([rows[i] for i in order]) for rows in part)
+    return {"x": cut(x), "y": cut(y), "weight": cut(weight), "reset": cut(begins)}
+
+
+# ---- Models ----
+
+
+def new_model(columns: Columns, network: str, n_hidden: int, seed: int) -> ElmanRNN | JordanRNN:
+    """Return an untrained model, which carries its columns in its metadata."""
+    kind: Any = {"elman": ElmanRNN, "jordan": JordanRNN}[network]
+    rnn: ElmanRNN | JordanRNN = kind(len(columns.inputs), n_hidden, len(columns.targets), output="linear", seed=seed)
+    rnn.metadata[_KEY] = asdict(columns)
+    return rnn
+
+
+def columns_of(rnn: ElmanRNN | JordanRNN) -> Columns | None:
+    """Return the columns that a model carries; None if it carries none, or what does not fit."""
+    try:
+        columns = Columns(**rnn.metadata[_KEY])
+        sizes = [len(columns.inputs), len(columns.input_mean), len(columns.input_scale)]
+        sizes += [len(columns.targets), len(columns.target_mean), len(columns.target_scale)]
+        numbers = [*columns.input_mean, *columns.input_scale, *columns.target_mean, *columns.target_scale]
+        fits = (
+            sizes == [rnn.n_in] * 3 + [rnn.n_out] * 3
+            and bool(np.isfinite(np.array(numbers, np.float64)).all())
+            and isinstance(columns.horizon, int)
+            and columns.horizon >= 0
+            and all(isinstance(name, str) for name in [*columns.inputs, *columns.targets])
+            and (rnn.input, rnn.output) == ("real", "linear")
+            and rnn._every_step
+        )
+        return columns if fits else None
+    except (KeyError, TypeError, ValueError):
+        return None
+
+
+def forcing_of(rnn: ElmanRNN | JordanRNN, columns: Columns) -> float | None:
+    """Return the teacher forcing of a `JordanRNN`: only what lies one row ahead is known by the next step."""
+    return None if isinstance(rnn, ElmanRNN) else float(columns.horizon == 1)
+
+
+def predictions(rnn: ElmanRNN | JordanRNN, columns: Columns, some: list[Series]) -> list[Array]:
+    """Return what a model puts out after each row of each sequence, in the units of the targets.
+
+    Returns
+    -------
+    list of float64 array [rows, n_out]
+        Row t holds the targets of row ``t + horizon``, given the rows up to t.
+    """
+    return [columns.in_units(o) for o in _outputs(rnn, columns, some)[0]]
+
+
+def forecast(rnn: ElmanRNN | JordanRNN, columns: Columns, some: list[Series], steps: int) -> list[Array]:
+    """Return the rows that follow each sequence, every one read like a row of the table before the next is predicted.
+
+    Returns
+    -------
+    list of float64 array [steps, n_out]
+
+    Raises
+    ------
+    UserError
+        The model reads what it does not predict.
+    """
+    if not columns.feeds_back:
+        unknown = ", ".join(name for name in columns.inputs if name not in columns.targets)
+        what = f"reads {unknown}, which it does not predict" if unknown else f"predicts {columns.horizon} rows ahead"
+        raise UserError(f"--steps: expected a model that predicts its next inputs, got one that {what}")
+    source = [columns.targets.index(name) for name in columns.inputs]
+    outputs, state = _outputs(rnn, columns, some)
+    o = np.stack([rows[-1] for rows in outputs])
+    rows = [columns.in_units(o)]
+    while len(rows) < steps:
+        x = columns.standard_inputs(rows[-1][:, source])[None]
+        if isinstance(rnn, ElmanRNN):
+            run = rnn.forward(x, state)
+            o, state = run.o[0], run.h_last
+        else:
+            o = rnn.forward(x, o).o[0]
+        rows.append(columns.in_units(o))
+    return list(np.stack(rows, axis=1))
+
+
+def scores(
+    rnn: ElmanRNN | JordanRNN, columns: Columns, some: list[Series], starts: Sequence[int] | None = None
+) -> Scores:
+    """Score the predictions of all rows whose targets are known, or of those from `starts` (one a sequence) on."""
+    predicted, targets, present = [], [], []
+    starts = [0] * len(some) if starts is None else starts
+    for series, rows, start in zip(some, predictions(rnn, columns, some), starts, strict=True):
+        first, steps = max(0, start - columns.horizon), max(0, len(series.inputs) - columns.horizon)
+        predicted.append(rows[first:steps])
+        targets.append(series.targets[first + columns.horizon :])
+        present.append(series.targets[first:steps])
+    y_hat, y, now = map(np.concatenate, (predicted, targets, present))
+    known = ~np.isnan(y).any(axis=1)
+    y_hat, y, now = y_hat[known], y[known], now[known]
+    if len(y) == 0:
+        raise UserError("expected rows whose targets are known, got none")
+
+    def rmse(values: Any) -> Array:
+        root: Array = np.sqrt(np.nanmean((values - y) ** 2, axis=0))
+        return root
+
+    nats = 0.5 * (((y_hat - y) / columns.target_scale) ** 2).sum(axis=1)
+    last = None if columns.horizon == 0 else rmse(now)
+    return Scores(float(nats.mean()), len(y), rmse(y_hat), rmse(columns.target_mean), last)
+
+
+def _outputs(rnn: ElmanRNN | JordanRNN, columns: Columns, some: list[Series]) -> tuple[list[Array], Array]:
+    """The standardised outputs of every row, and the states after the last ones."""
+    xs = [columns.standard_inputs(series.inputs) for series in some]
+    if forcing_of(rnn, columns) == 1.0:  # what the step before should have put out is in this row
+        outputs = []
+        for x, series in zip(xs, some, strict=True):
+            r = np.nan_to_num(columns.standard_targets(series.targets), nan=0.0)
+            r[0] = 0  # as when it was trained
+            outputs.append(np.concatenate([rnn.forward(x[None, t], r[t]).o[0] for t in _windows(len(x))]))
+        return outputs, np.empty(0)
+    outputs = [np.empty((len(x), rnn.n_out), np.float32) for x in xs]
+    states = np.zeros((len(xs), rnn.W.shape[1]), np.float32)
+    for t in _windows(max(map(len, xs))):
+        alive = [i for i, x in enumerate(xs) if len(x) > t.start]
+        run: Any = rnn.forward([xs[i][t] for i in alive], states[alive])
+        for i, o in zip(alive, run.o, strict=True):
+            outputs[i][t] = o
+        states[alive] = run.h_last if isinstance(rnn, ElmanRNN) else run.r_last
+    return outputs, states
+
+
+def _windows(rows: int) -> Iterator[slice]:
+    return (slice(t, min(t + _WINDOW, rows)) for t in range(0, rows, _WINDOW))
