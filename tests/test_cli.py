@@ -15,9 +15,12 @@ from typing import NamedTuple
 import pytest
 
 import bptt
+import bptt.cli
+import bptt.commands
+import bptt.language_model
 
 ENVIRONMENT = os.environ | {"PYTHONUTF8": "1", "PYTHONWARNINGS": "error"}
-SMALL = ("--hidden", "32", "--tau", "16", "--batch", "8", "--lr", "0.01")
+SMALL = ("--hidden", "32", "--truncate", "16", "--batch", "8", "--lr", "0.01")
 
 
 class Trained(NamedTuple):
@@ -43,6 +46,12 @@ def run(
     assert result.returncode == code, result
     assert "Traceback" not in result.stderr
     return result
+
+
+def error_after_output(*arguments: str | Path, cwd: Path) -> str:
+    """The one line of a refusal that came after output."""
+    (line,) = run(*arguments, cwd=cwd, code=2).stderr.splitlines()
+    return line.removeprefix("bptt: ")
 
 
 def error_line(*arguments: str | Path, cwd: Path, stdin: str | bytes | None = None) -> str:
@@ -74,15 +83,15 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
 
 def test_training_learns(trained: Trained) -> None:
     lines = trained.stderr.splitlines()
-    valid = [float(loss) for loss in re.findall(r", valid (\d+\.\d+) nats ", trained.stderr)]
+    valid = [float(loss) for loss in re.findall(r", validation (\d+\.\d+) nats \(", trained.stderr)]
     assert len(valid) == len(lines) == 20  # a log holds a line a validation, whatever the number of updates
-    assert lines[-1].startswith("update 200/200: train ")
-    assert lines[-1].endswith(" characters/s")
+    last = r"epoch 20/20, update 200: loss [\d.]+ nats \([\d.]+ bits\), validation [\d.]+ nats \([\d.]+ bits\), "
+    assert re.fullmatch(last + r"[\d,]+ steps/s", lines[-1])
     # A model of single characters would stay near 2.5 nats; the text itself has about 1 (a word's log(12), its
     # separator's 0.56, over 3.7 characters).
     assert valid[0] > 2
     assert valid[-1] < 1.3
-    assert validation_of(trained.stdout) == pytest.approx(valid[-1], abs=0.02)
+    assert validation_of(trained.stdout) == pytest.approx(min(valid), abs=1e-4)
 
 
 def test_training_writes_a_model_and_a_sample(trained: Trained) -> None:
@@ -150,14 +159,14 @@ def test_default_text(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["python.model"]
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="a process cannot send Ctrl-C to another one there")
-def test_ctrl_c_saves(trained: Trained, tmp_path: Path) -> None:
-    # A test run in the background may ignore the signal; a child inherits that, but not a handler.
+def start(*arguments: str | Path, cwd: Path) -> subprocess.Popen[str]:
+    """A process that is to be interrupted or killed."""
+    # A test run in the background may ignore Ctrl-C; a child inherits that, but not a handler.
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "bptt", "train", str(trained.folder / "text.txt"), *SMALL, "--updates", "60000"],
-            cwd=tmp_path,
+        return subprocess.Popen(
+            [sys.executable, "-m", "bptt", *map(str, arguments)],
+            cwd=cwd,
             env=ENVIRONMENT,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -166,10 +175,15 @@ def test_ctrl_c_saves(trained: Trained, tmp_path: Path) -> None:
         )
     finally:
         signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a process cannot send Ctrl-C to another one there")
+def test_ctrl_c_saves(trained: Trained, tmp_path: Path) -> None:
+    process = start("train", trained.folder / "text.txt", *SMALL, "--updates", "60000", cwd=tmp_path)
     assert process.stderr is not None
     try:
         first = process.stderr.readline()
-        assert first.startswith("update 3,000/60,000: ")
+        assert first.startswith("epoch 1/20, update 3,000: ")
         process.send_signal(signal.SIGINT)
         stdout, stderr = process.communicate(timeout=30)
     finally:
@@ -180,9 +194,76 @@ def test_ctrl_c_saves(trained: Trained, tmp_path: Path) -> None:
     found = re.search(r"^interrupted after ([\d,]+) of 60,000 updates$", stdout, re.MULTILINE)
     assert found is not None
     assert 3000 <= int(found[1].replace(",", "")) < 60_000
+    assert "the parameters with the best validation" in stdout
     assert "a sample" in stdout
     assert [path.name for path in tmp_path.iterdir()] == ["model.safetensors"]
     run("sample", "model.safetensors", "--length", "5", cwd=tmp_path)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no such signals there")
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
+def test_training_goes_on_from_a_checkpoint(trained: Trained, tmp_path: Path, how: signal.Signals) -> None:
+    options = ("train", trained.folder / "text.txt", *SMALL, "--updates", "2000", "--network", "jordan")
+    whole = run(*options, "--out", "whole", cwd=tmp_path)
+    again = (*options, "--checkpoint", "run", "--resume", "--out", "resumed")
+    process = start(*again, cwd=tmp_path)
+    assert process.stderr is not None
+    try:
+        for _ in range(3):
+            process.stderr.readline()
+        process.send_signal(how)
+        process.communicate(timeout=30)
+    finally:
+        process.kill()
+        process.wait()
+    assert process.returncode == (130 if how == signal.SIGINT else -signal.SIGKILL)
+    assert (tmp_path / "resumed").exists() == (how == signal.SIGINT)
+    resumed = run(*again, cwd=tmp_path)
+    assert 0 < len(resumed.stderr.splitlines()) < 20, "or nothing was left to do"
+    assert resumed.stdout.replace("resumed", "whole") == whole.stdout
+    assert (tmp_path / "resumed").read_bytes() == (tmp_path / "whole").read_bytes()
+    over = run(*again, cwd=tmp_path)
+    assert over.stderr == ""
+    assert (tmp_path / "resumed").read_bytes() == (tmp_path / "whole").read_bytes()
+    line = error_after_output(*again, "--lr", "0.5", cwd=tmp_path)
+    assert line == "--resume: expected settings.optimizer.lr as in the checkpoint, 0.01, got 0.5"
+    (tmp_path / "run").write_bytes(b"no checkpoint")
+    assert error_after_output(*again, cwd=tmp_path).startswith("run: expected a checkpoint: ")
+
+
+def test_patience(trained: Trained, tmp_path: Path) -> None:
+    arguments = ("train", trained.folder / "text.txt", *SMALL, "--updates", "2000", "--lr", "0.1", "--patience", "2")
+    result = run(*arguments, cwd=tmp_path)
+    found = re.search(
+        r"^stopped after ([\d,]+) of 2,000 updates: no better validation in 2$", result.stdout, re.MULTILINE
+    )
+    assert found is not None
+    assert len(result.stderr.splitlines()) * 100 == int(found[1].replace(",", "")) < 2000
+    assert f"best validation (after {int(found[1].replace(',', '')) - 200:,} updates)" in result.stdout
+
+
+@pytest.mark.parametrize("network", ["elman", "jordan"])
+@pytest.mark.parametrize("optimizer", ["adam", "adamw", "rmsprop", "adagrad", "sgd"])
+@pytest.mark.parametrize("schedule", ["cosine", "constant", "step"])
+def test_choices(tmp_path: Path, network: str, optimizer: str, schedule: str) -> None:
+    choices = ("--network", network, "--optimizer", optimizer, "--schedule", schedule)
+    # In this process: thirty times starting Python is slower than all the training.
+    out = tmp_path / "model"
+    (tmp_path / "text").write_text("abcdefghij" * 300)
+    training = ("train", str(tmp_path / "text"), "--hidden", "16", "--updates", "200", "--out", str(out), *choices)
+    assert bptt.cli.main(training) == 0
+    rnn = bptt.load(out)
+    vocabulary = bptt.language_model.vocabulary_of(rnn)
+    assert vocabulary is not None
+    assert bptt.language_model.nats_per_character(rnn, vocabulary.encode("abcdefghij" * 20)) < 0.7
+
+
+def test_updates_are_rounded_up_to_whole_validations() -> None:
+    for updates in [*range(1, 200), 997, 7500]:
+        validations, every = bptt.commands._validations(updates)
+        assert updates <= validations * every < updates * 1.06 + 1
+        assert min(updates, 10) <= validations < 40
+    assert bptt.commands._validations(7500) == (20, 375)
 
 
 @pytest.mark.parametrize("command", ["train", "evaluate"])
@@ -219,7 +300,7 @@ def test_unknown_character(trained: Trained) -> None:
         ("missing/model", "--out missing/model: cannot write into the folder missing ("),
         ("text.txt/model", "--out text.txt/model: "),
         (".", "--out .: exists and is not a regular file"),
-        ("text.txt", "--out text.txt: is the text itself"),
+        ("text.txt", "--out text.txt: is a file that is read, text.txt"),
         pytest.param(
             "/dev/null",
             "--out /dev/null: exists and is not a regular file",
@@ -270,25 +351,30 @@ def test_bad_model(trained: Trained, command: str, tmp_path: Path) -> None:
     ("option", "value", "expected"),
     [
         ("--hidden", "0", "a whole number from 1 to 100000"),
-        ("--tau", "-3", "a whole number, at least 1"),
+        ("--truncate", "-3", "a whole number, at least 1"),
+        ("--patience", "0", "a whole number, at least 1"),
+        ("--horizon", "-1", "a whole number from 0 to 1000000"),
+        ("--inputs", "a,,b", "different names with commas between them"),
+        ("--targets", "a,a", "different names with commas between them"),
         ("--batch", "1.5", "a whole number, at least 1"),
         ("--updates", "many", "a whole number, at least 1"),
         ("--threads", "0", "a whole number from 1 to 1024"),
         ("--threads", "2000", "a whole number from 1 to 1024"),
-        ("--seed", "-1", "a whole number, at least 0"),
+        ("--seed", "-1", "a whole number from 0 to 2**64 - 1"),
         ("--lr", "0", "a positive number"),
         ("--lr", "nan", "a positive number"),
     ],
 )
 def test_bad_options(tmp_path: Path, option: str, value: str, expected: str) -> None:
     result = run("train", option, value, cwd=tmp_path, code=2)
-    assert result.stderr.splitlines()[-1].endswith(f"argument {option}: expected {expected}, got '{value}'")
+    also = "/--tau" if option == "--truncate" else ""
+    assert result.stderr.splitlines()[-1].endswith(f"argument {option}{also}: expected {expected}, got '{value}'")
 
 
 def test_help(tmp_path: Path) -> None:
     assert run("--version", cwd=tmp_path).stdout == f"bptt {bptt.__version__}\n"
     assert "bptt train" in run("--help", cwd=tmp_path).stdout
-    for command in ["train", "sample", "evaluate"]:
+    for command in ["train", "sample", "evaluate", "predict", "info"]:
         assert f"usage: bptt {command} " in run(command, "--help", cwd=tmp_path).stdout
     run(cwd=tmp_path, code=2)
 
@@ -307,7 +393,7 @@ def test_closed_pipe(trained: Trained) -> None:
 
 
 def test_import_stays_light(tmp_path: Path) -> None:
-    heavy = {"bptt.cli", "bptt.language_model", "tqdm", "safetensors"}
+    heavy = {"bptt.cli", "bptt.commands", "bptt.language_model", "bptt.series", "tqdm", "safetensors"}
     script = f"import sys, bptt; print(sorted({heavy} & set(sys.modules)))"
     result = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, check=True)
     assert result.stdout == "[]\n"

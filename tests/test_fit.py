@@ -105,6 +105,7 @@ def test_clipping_and_schedule() -> None:
 
 def test_the_same_training_as_pytorchs() -> None:
     torch = pytest.importorskip("torch")
+    torch.set_num_threads(1)  # its waiting threads would take the time of ours
     tau, batch, updates = 20, 5, 200
     random = np.random.default_rng(0)
     x = random.standard_normal((tau * updates, batch, 3))
@@ -202,6 +203,33 @@ def test_teacher_forcing_is_passed_on(p: Any) -> None:
     assert not same_bits(rnn.parameters, forced.parameters)
 
 
+@pytest.mark.parametrize("kind", ["streams", "examples"])
+def test_an_epoch_of_so_many_updates_goes_on_where_the_last_one_ended(kind: str) -> None:
+    x, y = stream(60, 12)
+    options: dict[str, Any] = {"truncate": 20} if kind == "streams" else {"batch_size": 5}  # 3 updates a pass
+    options |= {"seed": 3, "validation": stream(10), **QUIET}
+    by_passes, by_updates = network(), network()
+    expected = by_passes.fit(x, y, optimizer=Adam(0.01), epochs=4, **options)
+    history = by_updates.fit(x, y, optimizer=Adam(0.01), epochs=6, updates_per_epoch=2, **options)
+    assert same_bits(by_passes.parameters, by_updates.parameters)
+    assert same_bits(history.updates.loss, expected.updates.loss)
+    assert history.epochs.updates.tolist() == [2, 4, 6, 8, 10, 12]
+    assert history.validation[2] == expected.validation[1]
+    assert history.loss[1] == pytest.approx(
+        np.average(history.updates.loss[2:4], weights=history.updates.targets[2:4]), rel=1e-6
+    )
+
+
+def test_validation_of_a_network_that_is_never_forced_runs_free() -> None:
+    x, y = stream()
+    for forcing, p in ((None, 1.0), (1.0, 1.0), (0.5, 1.0), (0.0, 0.0), (lambda update: 0.0, 1.0)):
+        rnn = network(JordanRNN)
+        history = rnn.fit(
+            x, y, optimizer=SGD(0.1), epochs=1, validation=(x, y), teacher_forcing=forcing, seed=0, **QUIET
+        )
+        assert history.validation[0] == pytest.approx(rnn.loss(x, y, teacher_forcing=p) / y.size)
+
+
 # ---- How a run ends ----
 
 
@@ -220,6 +248,8 @@ def test_patience_gives_back_the_best_parameters() -> None:
     assert history.best_epoch is not None
     assert len(history.epochs) == history.best_epoch + 1 + 4
     assert same_bits(rnn.parameters, best[history.best_epoch])
+    assert history.best_parameters is not None
+    assert same_bits(rnn.parameters, history.best_parameters)
     mean = rnn.loss(*held_out) / held_out[1].size
     assert history.validation.min() == pytest.approx(mean)
 
@@ -276,7 +306,7 @@ else:
     lengths = random.integers(20, 60, 400)
     x = [random.standard_normal((n, 3)).astype(np.float32) for n in lengths]
     y = [random.integers(0, 4, n) for n in lengths]
-    options = {"batch_size": 10, "validation": (x[:30], y[:30]), "patience": 50}
+    options = {"batch_size": 10, "validation": (x[:30], y[:30]), "patience": 50, "updates_per_epoch": 37}
 bptt.training._CHECKPOINT_SECONDS = 0.0
 print("ready", flush=True)
 history = rnn.fit(x, y, optimizer=Adam(1e-2), epochs=6, clip_norm=0.1, seed=7, checkpoint=path, resume=True,
@@ -437,8 +467,13 @@ def test_progress_goes_to_standard_error(capfd: pytest.CaptureFixture[str]) -> N
     network().fit(x, y, optimizer=SGD(0.1), epochs=2)
     output, shown = capfd.readouterr()
     assert not output
-    assert "loss" in shown
-    assert "480/480" in shown
+    lines = shown.splitlines()  # no terminal: a line an epoch
+    assert len(lines) == 2
+    assert re.fullmatch(r"epoch 2/2, update 2: loss \d\.\d{4}, [\d,]+ steps/s", lines[1])
+    network().fit(x, y, optimizer=SGD(0.1), epochs=950, validation=(x, y))
+    lines = capfd.readouterr().err.splitlines()
+    assert len(lines) == 95, "a log of many epochs is not long"
+    assert re.fullmatch(r"epoch 950/950, update 950: loss [\d.]+, validation [\d.]+, [\d,]+ steps/s", lines[-1])
     network().fit(x, y, optimizer=SGD(0.1), epochs=2, progress=False)
     assert capfd.readouterr() == ("", "")
 
@@ -472,6 +507,7 @@ def test_history_is_drawn() -> None:
         ({"truncate": 0}, ValueError, "truncate: expected at least 1, got 0"),
         ({"truncate": 5, "batch_size": 2}, ValueError, "batch_size: expected None with truncate"),
         ({"truncate": 5, "lengths": [60, 59, 1, 2]}, ValueError, "truncate: expected x in one array of streams"),
+        ({"updates_per_epoch": 0}, ValueError, "updates_per_epoch: expected at least 1, got 0"),
         ({"patience": 2}, ValueError, "patience: expected None without validation data"),
         ({"resume": True}, ValueError, "resume: expected False without a checkpoint"),
         ({"clip_norm": 0}, ValueError, "clip_norm: expected a number in (0, inf), got 0"),

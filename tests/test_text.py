@@ -1,4 +1,4 @@
-"""The text of a language model: files, vocabulary, streams, scoring, and the optimizer that it is trained with."""
+"""The text of a language model: files, vocabulary, streams, segments, scoring."""
 
 from __future__ import annotations
 
@@ -9,9 +9,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bptt import ElmanRNN
-from bptt.language_model import Streams, Trainer, nats_per_character, new_model, split, vocabulary_of
-from bptt.text import UserError, Vocabulary, default_text, read_text
+from bptt import Adam, ElmanRNN, JordanRNN
+from bptt._inputs import UserError
+from bptt.language_model import (
+    nats_per_character,
+    new_model,
+    read_by,
+    sample,
+    segments,
+    split,
+    streams,
+    vocabulary_of,
+)
+from bptt.text import Vocabulary, default_text, read_text
 
 TEXTS = ["a", "hello world", "line\nline\n\ttab", "naïve façade “quoted” …", "日本語 text 🙂🙃", "\U0010ffff\x01é"]
 
@@ -107,25 +117,15 @@ def test_split() -> None:
         split(tokens[:41], 20, "book.txt")
 
 
-@pytest.mark.parametrize(("n", "batch", "tau"), [(1000, 4, 16), (65, 4, 16), (17, 1, 16), (100, 1, 1), (999, 7, 9)])
-def test_streams_carry_on(n: int, batch: int, tau: int) -> None:
-    streams = Streams(np.arange(n), batch, tau, seed=1)
-    length = (n - 1) // batch
-    after = None
-    passes = 0
-    for _ in range(5 * (length // tau)):
-        x, y, begins = streams.window()
-        assert x.shape == y.shape == (tau, batch)
-        assert np.array_equal(y, x + 1)
-        assert np.array_equal(np.diff(x[0]), np.full(batch - 1, length))
-        passes += begins
-        if begins:
-            assert 0 <= x[0, 0] <= length % tau
-        else:
-            assert after is not None
-            assert np.array_equal(x[0], after)
-        after = y[-1]
-    assert passes == 5
+@pytest.mark.parametrize(("n", "batch"), [(1000, 4), (65, 4), (17, 1), (2, 1), (999, 7), (32, 31)])
+def test_streams_carry_on_and_leave_nothing_out(n: int, batch: int) -> None:
+    tokens = np.arange(n)
+    x, y = streams(tokens, batch)
+    assert x.shape == y.shape == (math.ceil((n - 1) / batch), batch)
+    scored = y >= 0
+    assert np.array_equal(y[scored], x[scored] + 1)
+    assert np.array_equal(y.T[scored.T], tokens[1:])  # stream after stream, each target once
+    assert (~scored).sum() == batch * len(x) - (n - 1)
 
 
 def memoryless(n: int) -> ElmanRNN:
@@ -144,13 +144,17 @@ def test_every_character_is_scored_once(n: int) -> None:
     assert nats_per_character(rnn, tokens) == pytest.approx(whole, rel=1e-5)
 
 
-def test_scoring_a_part_of_a_long_text() -> None:
-    tokens = np.random.default_rng(0).integers(0, 11, 40_000)
-    rnn = memoryless(11)
-    part, whole = nats_per_character(rnn, tokens, 10_000), nats_per_character(rnn, tokens)
-    assert part != whole
-    assert part == pytest.approx(whole, rel=0.05)  # about 10,000 draws: their mean's relative deviation is near 1 %
-    assert nats_per_character(rnn, tokens, 100_000) == whole
+def test_segments_of_a_part_of_a_long_text() -> None:
+    tokens = np.arange(40_000)
+    x, y = segments(tokens, 10_000)
+    whole = segments(tokens)[1]
+    assert 8_000 <= (y >= 0).sum() <= 10_500
+    assert (whole >= 0).sum() == 39_999
+    assert np.array_equal(y[y >= 0], x[y >= 0] + 1)
+    first = np.where(y >= 0, y, 40_000).min(axis=0)
+    assert (np.diff(first) > 3_000).all()
+    assert (first[1:] - x[0, 1:] > 128).all()
+    assert np.array_equal(segments(tokens, 100_000)[1], whole)
 
 
 def test_scoring_in_segments_hardly_differs_from_one_piece() -> None:
@@ -161,35 +165,41 @@ def test_scoring_in_segments_hardly_differs_from_one_piece() -> None:
     assert nats_per_character(rnn, tokens) == pytest.approx(whole, rel=1e-5)
 
 
-def test_model_carries_its_vocabulary() -> None:
-    rnn = new_model(Vocabulary.of("abc é"), 4, seed=0)
-    assert (rnn.n_in, rnn.n_hidden, rnn.n_out) == (5, 4, 5)
-    assert vocabulary_of(rnn).characters == " abcé"
+@pytest.mark.parametrize("network", ["elman", "jordan"])
+def test_model_carries_its_vocabulary(network: str) -> None:
+    rnn = new_model(Vocabulary.of("abc é"), network, 4, seed=0)
+    assert (rnn.n_in, rnn.n_hidden, rnn.n_out) == (5 if network == "elman" else 0, 4, 5)
+    found = vocabulary_of(rnn)
+    assert found is not None
+    assert found.characters == " abcé"
     for vocabulary in ["abc", "abccc", 5, None, list("abcde")]:
         rnn.metadata["vocabulary"] = vocabulary
-        with pytest.raises(ValueError, match="not a character model"):
-            vocabulary_of(rnn)
-    with pytest.raises(ValueError, match="not a character model"):
-        vocabulary_of(ElmanRNN(5, 4, 5))
+        assert vocabulary_of(rnn) is None
 
 
-def test_trainer_keeps_the_best() -> None:
-    vocabulary = Vocabulary.of("abcdefgh")
-    tokens = vocabulary.encode("abcdefgh" * 40)
-    rnn = new_model(vocabulary, 8, seed=0)
-    training, held_out = split(tokens, 8)
-    trainer = Trainer(rnn, training, held_out, tau=8, batch=4, updates=40, rate=0.02, seed=0)
-    for _ in range(40):
-        trainer.update()
-    best = trainer.validate(None)
-    assert best < math.log(8) / 2
-    assert trainer.best_update == 40
-    kept = rnn.parameters.copy()
-    rnn.parameters[:] = 0
-    assert trainer.validate(None) == pytest.approx(math.log(8))
-    trainer.keep_best()
-    assert np.array_equal(rnn.parameters, kept)
-    assert trainer.best == best
-    rnn.parameters[:] = np.nan
-    with pytest.raises(UserError, match="the loss is nan after 40 updates: try a smaller --lr"):
-        trainer.update()
+@pytest.mark.parametrize(
+    "rnn",
+    [
+        ElmanRNN(5, 4, 5),
+        ElmanRNN(5, 4, 5, input="token", readout="last"),
+        ElmanRNN(5, 4, 5, input="token", output="sigmoid"),
+        ElmanRNN(4, 4, 5, input="token"),
+        JordanRNN(5, 4, 5),
+        JordanRNN(0, 4, 5, output="linear"),
+    ],
+    ids=repr,
+)
+def test_other_networks_are_no_models_of_text(rnn: ElmanRNN | JordanRNN) -> None:
+    rnn.metadata["vocabulary"] = "abcde"
+    assert vocabulary_of(rnn) is None
+
+
+def test_a_jordan_network_reads_a_text_as_its_own_output() -> None:
+    # Trained by teacher forcing on "abcabc...", it knows each character from the one before; nothing is read.
+    vocabulary = Vocabulary.of("abc")
+    rnn = new_model(vocabulary, "jordan", 8, seed=0)
+    x, y = streams(vocabulary.encode("abc" * 200), 2)
+    assert read_by(rnn, x).shape == (300, 2, 0)
+    rnn.fit(read_by(rnn, x), y, optimizer=Adam(0.05), epochs=30, truncate=20, progress=False)
+    assert nats_per_character(rnn, vocabulary.encode("abc" * 50)) < 0.1
+    assert sample(rnn, vocabulary, "ab", 9, 0.0, 0) == "cabcabcab"

@@ -91,8 +91,11 @@ class Table:
         for j, name in enumerate(names):
             numbers = self._as_numbers(name)
             if numbers is None:
-                row = next(i for i, cell in enumerate(self._columns[name]) if _number(cell) is None)
-                raise UserError(f"{self._place(row, name)}: expected a number, got {self._columns[name][row]!r}")
+                column = self._columns[name]
+                if not isinstance(column, list):
+                    raise UserError(f"{self.name}, column {name!r}: expected numbers, got an array of {column.dtype}")
+                row = next(i for i, cell in enumerate(column) if _number(cell) is None)
+                raise UserError(f"{self._place(row, name)}: expected a number, got {column[row]!r}")
             wrong = np.isinf(numbers) if missing else ~np.isfinite(numbers)
             if wrong.any():
                 row = int(wrong.argmax())
@@ -162,7 +165,7 @@ def _read_csv(path: str) -> Table:
         raise UserError(f"{name}, line {reader.line_num}: {error}") from error
     if not rows:
         raise UserError(f"{name}: the table is empty")
-    if all(_number(cell) is not None for cell in rows[0]):
+    if any(map(str.strip, rows[0])) and all(_number(cell) is not None for cell in rows[0]):
         names = [str(i + 1) for i in range(len(rows[0]))]
     else:
         names = [cell.strip() for cell in rows.pop(0)]
@@ -182,9 +185,11 @@ def _read_npz(path: str) -> Table:
     columns: dict[str, list[str] | Array] = {}
     steps = set()
     try:
-        with np.load(path, allow_pickle=False) as file:
-            for key in file.files:
-                array = file[key]
+        with open(path, "rb") as file:
+            arrays = np.load(file, allow_pickle=False)
+            if not isinstance(arrays, np.lib.npyio.NpzFile):
+                raise ValueError("one array without a name")
+            for key, array in arrays.items():
                 if 1 <= array.ndim <= 3:
                     steps.add(len(array) if array.ndim == 3 else 0)
                 if array.ndim == 3:  # sequence after sequence
