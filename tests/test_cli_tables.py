@@ -36,7 +36,7 @@ def read(text: str) -> tuple[list[str], list[list[str]]]:
 def errors_of(stdout: str) -> dict[str, float]:
     """The first number of each line of the table of scores."""
     after = stdout[stdout.index("target ") :].splitlines()[1:]
-    return {line.split()[0]: float(line.split()[1]) for line in after if not line.startswith("(")}
+    return {line.split()[0]: float(line.split()[1]) for line in after if not line.startswith(("(", "The "))}
 
 
 @pytest.fixture(scope="module")
@@ -159,6 +159,21 @@ def test_targets_in_the_same_row(network: str, tmp_path: Path) -> None:
     assert line.startswith("--steps: expected a model that predicts its next inputs, got one that reads u, which")
 
 
+def test_numbers_that_wander(tmp_path: Path) -> None:
+    walk = 100 + np.cumsum(np.random.default_rng(1).standard_normal(1500) + 1)  # far from where it was in training
+    write(tmp_path / "t.csv", walk=walk)
+    output = run("train", "t.csv", *QUICK, "--out", "levels", cwd=tmp_path).stdout
+    assert output.endswith("\nThe present value is the better guess: try --differences.\n")
+    assert errors_of(output)["walk"] > 3
+    output = run("train", "t.csv", *QUICK, "--differences", cwd=tmp_path).stdout
+    assert "predicts: walk, one row ahead, by differences\n" in output
+    assert errors_of(output)["walk"] < 1.2
+    assert "try --differences" not in output
+    assert ", by differences\n" in run("info", "model.safetensors", cwd=tmp_path).stdout
+    _, rows = read(run("predict", "model.safetensors", "t.csv", "--steps", "50", cwd=tmp_path).stdout)
+    assert float(rows[-1][1]) == pytest.approx(walk[-1] + 50, abs=25)
+
+
 def test_npz(tmp_path: Path) -> None:
     x = np.stack([wave(100, phase) for phase in np.linspace(0, 6, 12)], axis=1)[..., None]  # [tau, batch, 1]
     np.savez(tmp_path / "t.npz", x=x.astype(np.float32))
@@ -189,6 +204,8 @@ def test_training_on_a_table_goes_on_from_a_checkpoint(folder: Path, tmp_path: P
         (("train", "wave.csv", "--inputs", "day"), "wave.csv, line 2, column 'day': expected a number, got 'Mon'"),
         (("train", "wave.csv", "--targets", "day"), "wave.csv, line 2, column 'day': expected a number, got 'Mon'"),
         (("train", "wave.csv", "--id", "store"), "--id: wave.csv has no column 'store'"),
+        (("train", "wave.csv", "--horizon", "0", "--differences", "--targets", "double"), "--differences: expected a"),
+        (("train", "output", "--differences"), "--differences: expected with a table only"),
         (("train", "wave.csv", "--horizon", "0"), "--targets: with --horizon 0, expected columns that are no inputs"),
         (("train", "wave.csv", "--horizon", "599"), "wave.csv: too short; expected a sequence of at least 601 rows"),
         (("train", "wave.csv", "--out", "wave.csv"), "--out wave.csv: is a file that is read, wave.csv"),

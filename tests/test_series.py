@@ -34,11 +34,16 @@ def table(**columns: Any) -> Table:
     return Table("t.csv", {name: np.asarray(column) for name, column in columns.items()})
 
 
-def columns(horizon: int = 1, targets: tuple[str, ...] = ("a", "b"), inputs: tuple[str, ...] = ("a", "b")) -> Columns:
+def columns(
+    horizon: int = 1,
+    targets: tuple[str, ...] = ("a", "b"),
+    inputs: tuple[str, ...] = ("a", "b"),
+    differences: bool = False,
+) -> Columns:
     means, scales = np.arange(1.0, 9.0), np.arange(2.0, 10.0)
     n, k = len(inputs), len(targets)
     units = (means[:n].tolist(), scales[:n].tolist(), means[:k].tolist(), scales[:k].tolist())
-    return Columns(list(inputs), list(targets), horizon, None, *units)
+    return Columns(list(inputs), list(targets), horizon, None, differences, *units)
 
 
 def some(lengths: tuple[int, ...] = (30,), n: int = 2, k: int = 2, seed: int = 0) -> list[Series]:
@@ -52,7 +57,7 @@ def some(lengths: tuple[int, ...] = (30,), n: int = 2, k: int = 2, seed: int = 0
 
 
 def test_columns_by_default_are_all_numbers_and_predict_themselves() -> None:
-    found = choose(table(day=["Mon", "Tue"], a=[1.0, 2], store=[1, 1], b=[3.0, 4]), None, None, 1, "store")
+    found = choose(table(day=["Mon", "Tue"], a=[1.0, 2], store=[1, 1], b=[3.0, 4]), None, None, 1, "store", False)
     assert (found.inputs, found.targets, found.horizon, found.id) == (["a", "b"], ["a", "b"], 1, "store")
 
 
@@ -69,7 +74,7 @@ def test_columns_by_default_are_all_numbers_and_predict_themselves() -> None:
 def test_columns_that_are_named(
     inputs: list[str] | None, targets: list[str] | None, horizon: int, expected: tuple[list[str], list[str]]
 ) -> None:
-    found = choose(table(a=[1.0], b=[2.0], c=[3.0]), inputs, targets, horizon, None)
+    found = choose(table(a=[1.0], b=[2.0], c=[3.0]), inputs, targets, horizon, None, False)
     assert (found.inputs, found.targets) == expected
 
 
@@ -85,9 +90,11 @@ def test_columns_that_are_named(
 )
 def test_columns_that_are_refused(inputs: Any, targets: Any, horizon: int, id: Any, message: str) -> None:
     with pytest.raises(UserError, match=re.escape(message)):
-        choose(table(a=[1.0], b=[2.0], t=["x"]), inputs, targets, horizon, id)
+        choose(table(a=[1.0], b=[2.0], t=["x"]), inputs, targets, horizon, id, False)
     with pytest.raises(UserError, match="expected at least one column of numbers to read"):
-        choose(table(t=["x"]), None, None, 1, None)
+        choose(table(t=["x"]), None, None, 1, None, False)
+    with pytest.raises(UserError, match="--differences: expected a --horizon of at least 1"):
+        choose(table(a=[1.0], b=[2.0]), None, ["b"], 0, None, True)
 
 
 def test_series_of_a_table_by_id_in_the_order_of_the_file() -> None:
@@ -118,7 +125,20 @@ def test_pairs(horizon: int) -> None:
     t = 4
     assert x[t] == pytest.approx((one.inputs[t] - [1, 2]) / [2, 3], rel=1e-6)
     assert y[t] == pytest.approx((one.targets[t + horizon] - 1) / 2, rel=1e-6)
-    assert c.in_units(y) == pytest.approx(one.targets[horizon:], rel=1e-6)
+    assert c.in_units(y, one.targets[: 10 - horizon]) == pytest.approx(one.targets[horizon:], rel=1e-6)
+
+
+@pytest.mark.parametrize("horizon", [1, 3])
+def test_pairs_of_differences(horizon: int) -> None:
+    c = columns(horizon, targets=("c",), inputs=("a", "b"), differences=True)
+    (one,) = some((10,), n=2, k=1)
+    x, y = one.pairs(c)
+    assert len(x) == len(y) == 10 - horizon
+    t = 4
+    assert x[t] == pytest.approx((one.inputs[t] - one.inputs[t - 1] - [1, 2]) / [2, 3], rel=1e-5)
+    assert x[0] == pytest.approx(np.array([-1 / 2, -2 / 3]), rel=1e-6)
+    assert y[t] == pytest.approx((one.targets[t + horizon] - one.targets[t] - 1) / 2, rel=1e-5)
+    assert c.in_units(y, one.targets[: 10 - horizon]) == pytest.approx(one.targets[horizon:], rel=1e-5)
 
 
 # ---- What is held out, and what units ----
@@ -172,6 +192,16 @@ def test_a_constant_column_has_scale_1() -> None:
     one.inputs[:, 1] = 7
     c = split([one], columns(), "t").columns
     assert (c.input_mean[1], c.input_scale[1]) == (7, 1)
+
+
+def test_units_of_differences() -> None:
+    (one,) = some((50,))
+    one.targets[20, 1] = np.nan
+    c = split([one], columns(2, targets=("c", "d"), differences=True), "t").columns
+    steps = np.concatenate([np.zeros((1, 2)), one.inputs[1:45] - one.inputs[:44]])
+    assert np.allclose([c.input_mean, c.input_scale], [steps.mean(axis=0), steps.std(axis=0)])
+    ahead = one.targets[2:45] - one.targets[:43]
+    assert np.allclose([c.target_mean, c.target_scale], [np.nanmean(ahead, axis=0), np.nanstd(ahead, axis=0)])
 
 
 def test_splits_that_are_refused() -> None:
@@ -237,6 +267,7 @@ def test_a_model_carries_its_columns(network: str, tmp_path: Any) -> None:
         {**good, "horizon": -1},
         {**good, "inputs": ["a", 5]},
         {**good, "more": 1},
+        {**good, "differences": 0},
     ):
         rnn.metadata["series"] = wrong
         assert columns_of(rnn) is None
@@ -266,24 +297,31 @@ def jordan_by_hand(rnn: JordanRNN, x: Array, fed: Array | None) -> Array:
     return np.array(outputs)
 
 
+@pytest.mark.parametrize("differences", [False, True])
 @pytest.mark.parametrize("horizon", [0, 1, 2])
-def test_a_jordan_network_is_fed_what_is_known(horizon: int) -> None:
+def test_a_jordan_network_is_fed_what_is_known(horizon: int, differences: bool) -> None:
     targets = ("b",) if horizon == 0 else ("a", "b")
-    c = columns(horizon, targets=targets, inputs=("a",) if horizon == 0 else ("a", "b"))
+    c = columns(horizon, targets, ("a",) if horizon == 0 else ("a", "b"), differences and horizon > 0)
     rnn = model("jordan", c)
     found = some((40, 1, 9), n=len(c.inputs), k=len(c.targets))
     found[0].targets[5, 0] = np.nan  # unknown: 0 is fed, as in training
     for one, rows in zip(found, predictions(rnn, c, found), strict=True):
-        known = np.nan_to_num((one.targets - c.target_mean) / c.target_scale, nan=0.0)
-        o = jordan_by_hand(rnn, (one.inputs - c.input_mean) / c.input_scale, known if horizon == 1 else None)
-        assert rows == pytest.approx(o * c.target_scale + c.target_mean, abs=1e-4)
+        x, y, present = one.inputs, one.targets, np.zeros_like(one.targets)
+        if c.differences:
+            x, y = (np.concatenate([rows[:1] - rows[:1], rows[1:] - rows[:-1]]) for rows in (x, y))
+            present = one.targets
+        known = np.nan_to_num((y - c.target_mean) / c.target_scale, nan=0.0)
+        o = jordan_by_hand(rnn, (x - c.input_mean) / c.input_scale, known if horizon == 1 else None)
+        assert rows == pytest.approx(present + o * c.target_scale + c.target_mean, abs=1e-4, nan_ok=True)
 
 
+@pytest.mark.parametrize("differences", [False, True])
 @pytest.mark.parametrize("network", ["elman", "jordan"])
-def test_a_forecast_reads_what_it_has_predicted(network: str) -> None:
-    c = replace(columns(inputs=("b", "a"), targets=("a", "x", "b")), input_mean=[5.0, -2.0], input_scale=[0.5, 4.0])
+def test_a_forecast_reads_what_it_has_predicted(network: str, differences: bool) -> None:
+    c = columns(inputs=("b", "a"), targets=("a", "x", "b"), differences=differences)
+    c = replace(c, input_mean=[5.0, -2.0], input_scale=[0.5, 4.0])
     rnn = model(network, c)
-    found = some((20, 33), n=2, k=3)
+    found = [one._replace(inputs=one.targets[:, [2, 0]]) for one in some((20, 33), n=2, k=3)]
     rows = forecast(rnn, c, found, 6)
     for one, predicted in zip(found, rows, strict=True):
         for step in range(6):
@@ -304,9 +342,9 @@ def test_a_forecast_needs_inputs_that_are_predicted() -> None:
         forecast(new_model(c, "elman", 3, 0), c, some(), 2)
 
 
-@pytest.mark.parametrize("horizon", [0, 1, 3])
-def test_scores(horizon: int) -> None:
-    c = columns(horizon, targets=("c", "d"))
+@pytest.mark.parametrize(("horizon", "differences"), [(0, False), (1, False), (3, False), (1, True), (2, True)])
+def test_scores(horizon: int, differences: bool) -> None:
+    c = columns(horizon, targets=("c", "d"), differences=differences)
     rnn, found = model("elman", c), some((40, 15))
     found[0].targets[20, 1] = np.nan
     starts = [30, 5]
@@ -314,25 +352,31 @@ def test_scores(horizon: int) -> None:
     errors, means, lasts = [], [], []
     for one, rows, start in zip(found, predictions(rnn, c, found), starts, strict=True):
         for t in range(max(start, horizon), len(one.targets)):
-            if not np.isnan(one.targets[t]).any():
+            if not np.isnan(one.targets[[t, t - horizon] if differences else [t]]).any():
                 errors.append(rows[t - horizon] - one.targets[t])
-                means.append(c.target_mean - one.targets[t])
+                before = one.targets[t - horizon] if differences else 0.0
+                means.append(np.array(c.target_mean) + before - one.targets[t])
                 lasts.append(one.targets[t - horizon] - one.targets[t])
     assert result.rows == len(errors)
     assert result.rmse == pytest.approx(np.sqrt(np.square(errors).mean(axis=0)))
     assert result.rmse_of_mean == pytest.approx(np.sqrt(np.square(means).mean(axis=0)))
     assert result.nats == pytest.approx(0.5 * np.square(np.array(errors) / c.target_scale).sum(axis=1).mean())
     if horizon == 0:
-        assert result.rmse_of_last is None
+        assert result.rmse_of_present is None
     else:
-        assert result.rmse_of_last == pytest.approx(np.sqrt(np.nanmean(np.square(lasts), axis=0)))
+        assert result.rmse_of_present == pytest.approx(np.sqrt(np.nanmean(np.square(lasts), axis=0)))
 
 
-@pytest.mark.parametrize(("network", "horizon"), [("elman", 0), ("elman", 1), ("jordan", 0)])
-def test_the_scores_of_validation_are_its_loss(network: str, horizon: int) -> None:
+@pytest.mark.parametrize(
+    ("network", "horizon", "differences"),
+    [("elman", 0, False), ("elman", 1, False), ("elman", 1, True), ("elman", 3, True), ("jordan", 0, False)],
+)
+def test_the_scores_of_validation_are_its_loss(network: str, horizon: int, differences: bool) -> None:
     # A forced network's first row held out is not compared: in `fit` it is fed 0, as the row before has weight 0.
     found = some((60, 90))
-    c, training, validation, kept, cuts, _ = split(found, columns(horizon, targets=("c", "d")), "t")
+    c, training, validation, kept, cuts, _ = split(
+        found, columns(horizon, targets=("c", "d"), differences=differences), "t"
+    )
     rnn = new_model(c, network, 6, seed=0)
     data: dict[str, Any] = {**streams(training, 4, 8, 0)}
     if network == "jordan":

@@ -126,6 +126,11 @@ examples:
         help="how many rows ahead the targets are (default: 1, the next row; 0: the same row)",
     )
     add("--id", metavar="COLUMN", help="column that tells sequences apart (default: the table is one sequence)")
+    add(
+        "--differences",
+        action="store_true",
+        help="read and predict how numbers differ from those before: for numbers that wander or grow",
+    )
     training = parser.add_argument_group("training")
     add = training.add_argument
     add("--updates", type=_count, metavar="N", help="updates of the parameters (default: 7500; of a table 3000)")

@@ -60,8 +60,8 @@ def train(options: argparse.Namespace) -> int:
     _use_threads(options.threads)
     if source is not None and Path(source).suffix.lower() in SUFFIXES:
         return _train_on_table(options)
-    for name in ("inputs", "targets", "horizon", "id"):
-        if getattr(options, name) is not None:
+    for name in ("inputs", "targets", "horizon", "id", "differences"):
+        if getattr(options, name) not in (None, False):
             raise UserError(f"--{name}: expected with a table only ({', '.join(SUFFIXES)})")
     return _train_on_text(options)
 
@@ -105,7 +105,7 @@ def _train_on_table(options: argparse.Namespace) -> int:
 
     table = read_table(options.data)
     horizon = 1 if options.horizon is None else options.horizon
-    columns = series.choose(table, options.inputs, options.targets, horizon, options.id)
+    columns = series.choose(table, options.inputs, options.targets, horizon, options.id, options.differences)
     found = series.series_of(table, columns, need_targets=True)
     columns, training, validation, kept, cuts, held_out = series.split(found, columns, table.name)
     rnn = series.new_model(columns, options.network, options.hidden or 64, options.seed)
@@ -114,7 +114,7 @@ def _train_on_table(options: argparse.Namespace) -> int:
     rows = sum(len(one.inputs) for one in found)
     _say(f"table: {table.name}, {rows:,} rows" + (f" in {len(found):,} sequences" if len(found) > 1 else ""))
     _say(f"reads: {', '.join(columns.inputs)}")
-    _say(f"predicts: {', '.join(columns.targets)}, {_ahead(columns.horizon)}")
+    _say(f"predicts: {', '.join(columns.targets)}, {_ahead(columns)}")
     if ignored := [name for name in table.names if not {name} & {*columns.inputs, *columns.targets, columns.id}]:
         _say(f"not used: {', '.join(ignored)}")
     if len(kept) < len(found):
@@ -260,7 +260,7 @@ def predict(options: argparse.Namespace) -> int:
         _check_writable("--out", options.out, options.data, options.model)
     _use_threads(options.threads)
     table = read_table(options.data)
-    found = series.series_of(table, columns, need_targets=series.forcing_of(rnn, columns) == 1.0)
+    found = series.series_of(table, columns, need_targets=series.needs_targets(rnn, columns))
     if options.steps is None:
         first = [1 + columns.horizon] * len(found)
         rows = series.predictions(rnn, columns, found)
@@ -273,7 +273,13 @@ def predict(options: argparse.Namespace) -> int:
     writer.writerow([*([columns.id or "sequence"] if several else []), "row", *columns.targets])
     for one, begin, values in zip(found, first, rows, strict=True):
         for i, row in enumerate(values.tolist()):
-            writer.writerow([*([one.id] if several else []), begin + i, *(f"{value:.9g}" for value in row)])
+            writer.writerow(
+                [
+                    *([one.id] if several else []),
+                    begin + i,
+                    *("" if math.isnan(value) else f"{value:.9g}" for value in row),
+                ]
+            )
     if options.out is None:
         sys.stdout.write(text.getvalue())
         return 0
@@ -306,7 +312,7 @@ def info(options: argparse.Namespace) -> int:
         _say(f"a model of text: {len(vocabulary)} characters, {vocabulary.characters!a}")
     elif (columns := series.columns_of(rnn)) is not None:
         ids = "" if columns.id is None else f"; sequences are told apart by {columns.id}"
-        _say(f"a model of tables: predicts {_ahead(columns.horizon)}{ids}")
+        _say(f"a model of tables: predicts {_ahead(columns)}{ids}")
         for kind, names, means, scales in (
             ("reads", columns.inputs, columns.input_mean, columns.input_scale),
             ("predicts", columns.targets, columns.target_mean, columns.target_scale),
@@ -369,18 +375,23 @@ def _check_writable(option: str, path: str, *sources: str | None) -> None:
 
 def _score_table(scores: Scores, columns: Columns) -> str:
     """Errors in the units of the targets, beside those of who knows only the mean, or only the present."""
-    heads = ["target", "error", "of the mean", *([] if scores.rmse_of_last is None else ["of the present"])]
-    numbers = [scores.rmse, scores.rmse_of_mean, *([] if scores.rmse_of_last is None else [scores.rmse_of_last])]
+    heads = ["target", "error", "of the mean difference" if columns.differences else "of the mean"]
+    numbers = [scores.rmse, scores.rmse_of_mean]
+    if scores.rmse_of_present is not None:
+        heads.append("of the present")
+        numbers.append(scores.rmse_of_present)
     lines = [heads, *([name, *(f"{n[j]:.5g}" for n in numbers)] for j, name in enumerate(columns.targets))]
     widths = [max(len(line[i]) for line in lines) for i in range(len(heads))]
     text = ["  ".join([line[0].ljust(widths[0]), *map(str.rjust, line[1:], widths[1:])]) for line in lines]
-    guesses = "always guessed the mean" + ("" if scores.rmse_of_last is None else ", or the present value")
-    text.append(f"(root of the mean squared error over {scores.rows:,} rows, and that of who {guesses})")
+    text.append(f"(roots of the mean squared error over {scores.rows:,} rows; guesses beside the model's)")
+    if scores.rmse_of_present is not None and (scores.rmse > scores.rmse_of_present).any() and not columns.differences:
+        text.append("The present value is the better guess: try --differences.")
     return "\n".join(text)
 
 
-def _ahead(horizon: int) -> str:
-    return {0: "in the same row", 1: "one row ahead"}.get(horizon, f"{horizon:,} rows ahead")
+def _ahead(columns: Columns) -> str:
+    rows = {0: "in the same row", 1: "one row ahead"}.get(columns.horizon, f"{columns.horizon:,} rows ahead")
+    return rows + (", by differences" if columns.differences else "")
 
 
 def _both(nats: float) -> str:

@@ -34,6 +34,9 @@ class Columns:
         The targets of a step are those of the row so many further on; 0: of the same row.
     id : str or None
         The column that tells sequences apart.
+    differences : bool
+        Whether x is how the inputs differ from the row before, and y how the targets differ from the present row, as
+        suits numbers that wander or grow; otherwise both are the numbers themselves.
     input_mean, input_scale, target_mean, target_scale : list of float
         The network reads ``(x - mean) / scale`` and puts out ``(y - mean) / scale``: mean and standard deviation over
         the rows that it was trained on.
@@ -43,6 +46,7 @@ class Columns:
     targets: list[str]
     horizon: int
     id: str | None
+    differences: bool
     input_mean: list[float]
     input_scale: list[float]
     target_mean: list[float]
@@ -53,14 +57,25 @@ class Columns:
         """Whether a prediction can be the next row's input."""
         return self.horizon == 1 and set(self.inputs) <= set(self.targets)
 
-    def standard_inputs(self, rows: Array) -> Array:
-        return ((rows - self.input_mean) / self.input_scale).astype(np.float32)
+    def x(self, rows: Array) -> Array:
+        """Inputs, or how they differ from the row before: from the first one, not at all."""
+        return np.diff(rows, axis=0, prepend=rows[:1]) if self.differences else rows
 
-    def standard_targets(self, rows: Array) -> Array:
-        return ((rows - self.target_mean) / self.target_scale).astype(np.float32)
+    def y(self, rows: Array) -> Array:
+        """The targets of every row but the first `horizon`, or how they differ from `horizon` rows before."""
+        ahead = rows[self.horizon :]
+        return ahead - rows[: len(ahead)] if self.differences else ahead
 
-    def in_units(self, outputs: Array) -> Array:
-        return outputs.astype(np.float64) * self.target_scale + self.target_mean
+    def standard_x(self, x: Array) -> Array:
+        return ((x - self.input_mean) / self.input_scale).astype(np.float32)
+
+    def standard_y(self, y: Array) -> Array:
+        return ((y - self.target_mean) / self.target_scale).astype(np.float32)
+
+    def in_units(self, outputs: Array, present: Array) -> Array:
+        """Targets from outputs of the network and the targets of the rows after which it put them out."""
+        y = outputs.astype(np.float64) * self.target_scale + self.target_mean
+        return present + y if self.differences else y
 
 
 class Series(NamedTuple):
@@ -72,8 +87,8 @@ class Series(NamedTuple):
 
     def pairs(self, columns: Columns) -> tuple[Array, Array]:
         """What the network reads, and what it is to put out after each step: as many rows of each."""
-        steps = max(0, len(self.inputs) - columns.horizon)
-        return columns.standard_inputs(self.inputs[:steps]), columns.standard_targets(self.targets[columns.horizon :])
+        y = columns.standard_y(columns.y(self.targets))
+        return columns.standard_x(columns.x(self.inputs))[: len(y)], y
 
 
 class Part(NamedTuple):
@@ -94,15 +109,22 @@ class Scores(NamedTuple):
     nats: float  # half the squared error, summed over the standardised targets of a row: the mean over rows
     rows: int
     rmse: Array  # of each target, in its units: root of the mean squared error
-    rmse_of_mean: Array  # if the mean over the training rows is always predicted
-    rmse_of_last: Array | None  # if what is to be predicted `horizon` rows ahead is taken to be the present
+    rmse_of_mean: (
+        Array  # of who always predicts the mean over the training rows, or the present and the mean difference
+    )
+    rmse_of_present: Array | None  # of who takes what is to come in `horizon` rows to be what is
 
 
 # ---- From tables ----
 
 
 def choose(
-    table: Table, inputs: Sequence[str] | None, targets: Sequence[str] | None, horizon: int, id: str | None
+    table: Table,
+    inputs: Sequence[str] | None,
+    targets: Sequence[str] | None,
+    horizon: int,
+    id: str | None,
+    differences: bool,
 ) -> Columns:
     """Return the columns that a model is to read and predict, without their units yet.
 
@@ -120,7 +142,9 @@ def choose(
         raise UserError(f"{table.name}: expected at least one column of numbers to read")
     if horizon == 0 and (chosen is None or set(chosen) & set(read)):
         raise UserError("--targets: with --horizon 0, expected columns that are no inputs")
-    return Columns(read, read if chosen is None else chosen, horizon, id, [], [], [], [])
+    if horizon == 0 and differences:
+        raise UserError("--differences: expected a --horizon of at least 1")
+    return Columns(read, read if chosen is None else chosen, horizon, id, differences, [], [], [], [])
 
 
 def series_of(table: Table, columns: Columns, need_targets: bool) -> list[Series]:
@@ -194,8 +218,10 @@ def split(all_series: list[Series], columns: Columns, name: str) -> Split:
 
 def _with_units(columns: Columns, series: list[Series], name: str) -> Columns:
     """The columns with the units of these rows."""
-    input_mean, input_scale = _units(name, columns.inputs, np.concatenate([s.inputs for s in series]))
-    target_mean, target_scale = _units(name, columns.targets, np.concatenate([s.targets for s in series]))
+    x = np.concatenate([columns.x(s.inputs) for s in series])
+    y = np.concatenate([columns.y(s.targets) if columns.differences else s.targets for s in series])
+    input_mean, input_scale = _units(name, columns.inputs, x)
+    target_mean, target_scale = _units(name, columns.targets, y)
     return replace(
         columns, input_mean=input_mean, input_scale=input_scale, target_mean=target_mean, target_scale=target_scale
     )
@@ -293,6 +319,7 @@ def columns_of(rnn: ElmanRNN | JordanRNN) -> Columns | None:
             and bool(np.isfinite(np.array(numbers, np.float64)).all())
             and isinstance(columns.horizon, int)
             and columns.horizon >= 0
+            and isinstance(columns.differences, bool)
             and all(isinstance(name, str) for name in [*columns.inputs, *columns.targets])
             and (rnn.input, rnn.output) == ("real", "linear")
             and rnn._every_step
@@ -307,6 +334,11 @@ def forcing_of(rnn: ElmanRNN | JordanRNN, columns: Columns) -> float | None:
     return None if isinstance(rnn, ElmanRNN) else float(columns.horizon == 1)
 
 
+def needs_targets(rnn: ElmanRNN | JordanRNN, columns: Columns) -> bool:
+    """Whether predictions need the targets of the rows up to the present."""
+    return columns.differences or forcing_of(rnn, columns) == 1.0
+
+
 def predictions(rnn: ElmanRNN | JordanRNN, columns: Columns, some: list[Series]) -> list[Array]:
     """Return what a model puts out after each row of each sequence, in the units of the targets.
 
@@ -315,7 +347,8 @@ def predictions(rnn: ElmanRNN | JordanRNN, columns: Columns, some: list[Series])
     list of float64 array [rows, n_out]
         Row t holds the targets of row ``t + horizon``, given the rows up to t.
     """
-    return [columns.in_units(o) for o in _outputs(rnn, columns, some)[0]]
+    outputs = _outputs(rnn, columns, some)[0]
+    return [columns.in_units(o, series.targets) for o, series in zip(outputs, some, strict=True)]
 
 
 def forecast(rnn: ElmanRNN | JordanRNN, columns: Columns, some: list[Series], steps: int) -> list[Array]:
@@ -337,16 +370,14 @@ def forecast(rnn: ElmanRNN | JordanRNN, columns: Columns, some: list[Series], st
     source = [columns.targets.index(name) for name in columns.inputs]
     outputs, state = _outputs(rnn, columns, some)
     o = np.stack([rows[-1] for rows in outputs])
-    rows = [columns.in_units(o)]
-    while len(rows) < steps:
-        x = columns.standard_inputs(rows[-1][:, source])[None]
-        if isinstance(rnn, ElmanRNN):
-            run = rnn.forward(x, state)
-            o, state = run.o[0], run.h_last
-        else:
-            o = rnn.forward(x, o).o[0]
-        rows.append(columns.in_units(o))
-    return list(np.stack(rows, axis=1))
+    rows = [np.stack([series.targets[-1] for series in some])]
+    while True:
+        rows.append(columns.in_units(o, rows[-1]))
+        if len(rows) > steps:
+            return list(np.stack(rows[1:], axis=1))
+        x = (rows[-1] - rows[-2] if columns.differences else rows[-1])[:, source]
+        run: Any = rnn.forward(columns.standard_x(x)[None], state if isinstance(rnn, ElmanRNN) else o)
+        o, state = run.o[0], run.h_last if isinstance(rnn, ElmanRNN) else state
 
 
 def scores(
@@ -371,18 +402,18 @@ def scores(
         return root
 
     nats = 0.5 * (((y_hat - y) / columns.target_scale) ** 2).sum(axis=1)
-    last = None if columns.horizon == 0 else rmse(now)
-    return Scores(float(nats.mean()), len(y), rmse(y_hat), rmse(columns.target_mean), last)
+    mean = columns.in_units(np.zeros_like(y), now)
+    return Scores(float(nats.mean()), len(y), rmse(y_hat), rmse(mean), None if columns.horizon == 0 else rmse(now))
 
 
 def _outputs(rnn: ElmanRNN | JordanRNN, columns: Columns, some: list[Series]) -> tuple[list[Array], Array]:
     """The standardised outputs of every row, and the states after the last ones."""
-    xs = [columns.standard_inputs(series.inputs) for series in some]
+    xs = [columns.standard_x(columns.x(series.inputs)) for series in some]
     if forcing_of(rnn, columns) == 1.0:  # what the step before should have put out is in this row
         outputs = []
         for x, series in zip(xs, some, strict=True):
-            r = np.nan_to_num(columns.standard_targets(series.targets), nan=0.0)
-            r[0] = 0  # as when it was trained
+            r = np.zeros((len(x), rnn.n_out), np.float32)  # the first one as when it was trained
+            r[1:] = np.nan_to_num(columns.standard_y(columns.y(series.targets)), nan=0.0)
             outputs.append(np.concatenate([rnn.forward(x[None, t], r[t]).o[0] for t in _windows(len(x))]))
         return outputs, np.empty(0)
     outputs = [np.empty((len(x), rnn.n_out), np.float32) for x in xs]
