@@ -347,6 +347,7 @@ def test_scores(horizon: int, differences: bool) -> None:
     c = columns(horizon, targets=("c", "d"), differences=differences)
     rnn, found = model("elman", c), some((40, 15))
     found[0].targets[20, 1] = np.nan
+    found[1].targets[9, 0] = np.nan
     starts = [30, 5]
     result = scores(rnn, c, found, starts)
     errors, means, lasts = [], [], []

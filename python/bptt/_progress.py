@@ -39,6 +39,8 @@ class Bar:
         return self
 
     def __exit__(self, *_: object) -> None:
+        if self._training.history.stopped == "epochs":
+            self._bar.total = self._bar.n  # windows differ in size: the total was near, this is it
         self._bar.close()
 
     def add(self, steps: int) -> None:

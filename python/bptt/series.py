@@ -15,11 +15,11 @@ from bptt.jordan import JordanRNN
 from bptt.table import Table
 
 _KEY = "series"  # of what the model carries in its metadata
-_HELD_OUT_SHARE = 0.1
+_HELD_OUT_SHARE, _HELD_OUT_MOST = 0.1, 100_000  # rows of a sequence: validation stays a matter of a second
 _MANY = 10  # sequences: from so many on, whole ones are held out; of fewer, their last rows
 _WARM_UP = 1000  # rows, at most, that are read before those held out
-_WINDOWS = 8  # of each stream, at least, where there are several: few windows begin without a past
-_WINDOW = 4096  # steps of a prediction computed at once
+_WINDOWS_A_STREAM = 8  # of each, at least, where there are several streams: few windows begin without a past
+_AT_ONCE = 4096  # steps of a prediction computed at once
 
 
 @dataclass(frozen=True)
@@ -109,10 +109,8 @@ class Scores(NamedTuple):
     nats: float  # half the squared error, summed over the standardised targets of a row: the mean over rows
     rows: int
     rmse: Array  # of each target, in its units: root of the mean squared error
-    rmse_of_mean: (
-        Array  # of who always predicts the mean over the training rows, or the present and the mean difference
-    )
-    rmse_of_present: Array | None  # of who takes what is to come in `horizon` rows to be what is
+    rmse_of_mean: Array  # of who knows only the mean, or the present and the mean difference
+    rmse_of_present: Array | None  # of who takes what is to come for what is
 
 
 # ---- From tables ----
@@ -245,7 +243,8 @@ def _units(name: str, columns: list[str], rows: Array) -> tuple[list[float], lis
 
 def _cut(rows: int, horizon: int) -> int:
     """How many rows of a sequence come before those held out: at least one target on either side."""
-    return min(max(rows - max(1, round(_HELD_OUT_SHARE * rows)), horizon + 1), rows - 1)
+    held_out = max(1, min(round(_HELD_OUT_SHARE * rows), _HELD_OUT_MOST))
+    return min(max(rows - held_out, horizon + 1), rows - 1)
 
 
 def _part(columns: Columns, some: list[Series], starts: list[int]) -> Part:
@@ -283,7 +282,7 @@ def streams(part: Part, batch: int, tau: int, seed: int) -> dict[str, Array]:
     """
     order = np.random.default_rng(seed).permutation(len(part.x)).tolist()
     total = sum(map(len, part.x))
-    batch = max(1, min(batch, total // (_WINDOWS * tau)))
+    batch = max(1, min(batch, total // (_WINDOWS_A_STREAM * tau)))
     steps = math.ceil(total / batch)
     begins = np.zeros(total, np.bool_)
     begins[np.cumsum([0, *(len(part.x[i]) for i in order[:-1])])] = True
@@ -392,7 +391,7 @@ def scores(
         targets.append(series.targets[first + columns.horizon :])
         present.append(series.targets[first:steps])
     y_hat, y, now = map(np.concatenate, (predicted, targets, present))
-    known = ~np.isnan(y).any(axis=1)
+    known = ~np.isnan(y + y_hat).any(axis=1)
     y_hat, y, now = y_hat[known], y[known], now[known]
     if len(y) == 0:
         raise UserError("expected rows whose targets are known, got none")
@@ -428,4 +427,4 @@ def _outputs(rnn: ElmanRNN | JordanRNN, columns: Columns, some: list[Series]) ->
 
 
 def _windows(rows: int) -> Iterator[slice]:
-    return (slice(t, min(t + _WINDOW, rows)) for t in range(0, rows, _WINDOW))
+    return (slice(t, min(t + _AT_ONCE, rows)) for t in range(0, rows, _AT_ONCE))
