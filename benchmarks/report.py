@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import platform
+from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from statistics import median
 
 import bptt
-from peers import COMPANION, OURS, PEAK, PEERS, fma_peak
+from peers import COMPANION, OURS, PEAK, PEERS, Entry, fma_peak
 from problem import LINES, MODES, SIZES, Line, Mode, Problem
 
 Key = tuple[str, int]  # a contender's name and its number of threads
@@ -149,14 +150,16 @@ def processor() -> str:
         return platform.processor() or platform.machine()
 
 
-def versions() -> str:
+def machine(peers: Sequence[Entry] = PEERS) -> str:
+    """Where the times were taken: the processor, the instruction set in use, the versions of all that is compared."""
     found = []
-    for entry in PEERS:
+    for entry in peers:
         try:
             found.append(f"{entry.name} {version(entry.needs[0])}")
         except PackageNotFoundError:
             continue
-    return ", ".join([f"bptt {bptt.__version__}", *found, f"Python {platform.python_version()}"])
+    versions = ", ".join([f"bptt {bptt.__version__}", *found, f"Python {platform.python_version()}"])
+    return f"{processor()}, instruction set {bptt.config()['isa']}. {versions}."
 
 
 def markdown(results: Results, dtype: str, threads: int, goals: bool, headline: str, notes: list[str]) -> str:
@@ -170,7 +173,7 @@ def markdown(results: Results, dtype: str, threads: int, goals: bool, headline: 
     text = [
         f"# bptt and its peers, {dtype}, softmax",
         "",
-        f"{processor()}, instruction set {bptt.config()['isa']}. {versions()}.",
+        machine(),
         f"{headline}; in brackets: at how many threads a peer was faster.",
         "A measurement during which other processes took the processor is repeated, up to three times.",
         "Before the clock starts, every contender's results are checked against NumPy in float64.",
