@@ -478,6 +478,18 @@ def test_progress_goes_to_standard_error(capfd: pytest.CaptureFixture[str]) -> N
     assert capfd.readouterr() == ("", "")
 
 
+@pytest.mark.parametrize("options", [{"truncate": 25}, {"truncate": 25, "updates_per_epoch": 4}, {"batch_size": 3}])
+def test_progress_in_a_terminal(
+    options: dict[str, Any], capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    x, y = stream()
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    network().fit(x, y, optimizer=SGD(0.1), epochs=2, validation=(x, y), **options)
+    last = capfd.readouterr().err.split("\r")[-1]
+    assert "100%" in last
+    assert re.search(r"step/s, loss \d\.\d{4}, validation \d\.\d{4}\]\n$", last)
+
+
 def test_history() -> None:
     x, y = stream()
     history = network().fit(x, y, optimizer=SGD(0.1), epochs=3, validation=(x, y), batch_size=2, **QUIET)
