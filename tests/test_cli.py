@@ -220,15 +220,25 @@ def test_training_goes_on_from_a_checkpoint(trained: Trained, tmp_path: Path, ho
     assert (tmp_path / "resumed").exists() == (how == signal.SIGINT)
     resumed = run(*again, cwd=tmp_path)
     assert 0 < len(resumed.stderr.splitlines()) < 20, "or nothing was left to do"
-    assert resumed.stdout.replace("resumed", "whole") == whole.stdout
+    found = re.search(r"^goes on after ([\d,]+) updates, as run has it\n", resumed.stdout, re.MULTILINE)
+    assert found is not None
+    assert 0 < int(found[1].replace(",", "")) < 2000
+    assert resumed.stdout.replace(found[0], "").replace("resumed", "whole") == whole.stdout
     assert (tmp_path / "resumed").read_bytes() == (tmp_path / "whole").read_bytes()
     over = run(*again, cwd=tmp_path)
     assert over.stderr == ""
     assert (tmp_path / "resumed").read_bytes() == (tmp_path / "whole").read_bytes()
     line = error_after_output(*again, "--lr", "0.5", cwd=tmp_path)
-    assert line == "--resume: expected settings.optimizer.lr as in the checkpoint, 0.01, got 0.5"
+    same = "data and options have to be those of the run that is to go on"
+    assert line == f"--resume: expected settings.optimizer.lr as in the checkpoint, 0.01, got 0.5; {same}"
+    line = error_after_output(*again, "--seed", "1", cwd=tmp_path)
+    assert line == f"--resume: expected seed as in the checkpoint, 0, got 1; {same}"
+    before = (tmp_path / "run").read_bytes()
+    line = error_line(*(option for option in again if option != "--resume"), cwd=tmp_path)
+    assert line == "--checkpoint run: is there already; go on from it with --resume, or remove it"
+    assert (tmp_path / "run").read_bytes() == before
     (tmp_path / "run").write_bytes(b"no checkpoint")
-    assert error_after_output(*again, cwd=tmp_path).startswith("run: expected a checkpoint: ")
+    assert error_after_output(*again, cwd=tmp_path).startswith("--checkpoint run: expected a checkpoint: ")
 
 
 def test_patience(trained: Trained, tmp_path: Path) -> None:
@@ -351,13 +361,15 @@ def test_bad_model(trained: Trained, command: str, tmp_path: Path) -> None:
     ("option", "value", "expected"),
     [
         ("--hidden", "0", "a whole number from 1 to 100000"),
-        ("--truncate", "-3", "a whole number, at least 1"),
-        ("--patience", "0", "a whole number, at least 1"),
+        ("--truncate", "-3", "a whole number from 1 to 1000000000"),
+        ("--patience", "0", "a whole number from 1 to 1000000000"),
         ("--horizon", "-1", "a whole number from 0 to 1000000"),
         ("--inputs", "a,,b", "different names with commas between them"),
         ("--targets", "a,a", "different names with commas between them"),
-        ("--batch", "1.5", "a whole number, at least 1"),
-        ("--updates", "many", "a whole number, at least 1"),
+        ("--targets", '"a', "different names with commas between them"),
+        ("--updates", "3000000000", "a whole number from 1 to 1000000000"),
+        ("--batch", "1.5", "a whole number from 1 to 1000000000"),
+        ("--updates", "many", "a whole number from 1 to 1000000000"),
         ("--threads", "0", "a whole number from 1 to 1024"),
         ("--threads", "2000", "a whole number from 1 to 1024"),
         ("--seed", "-1", "a whole number from 0 to 2**64 - 1"),
@@ -366,9 +378,9 @@ def test_bad_model(trained: Trained, command: str, tmp_path: Path) -> None:
     ],
 )
 def test_bad_options(tmp_path: Path, option: str, value: str, expected: str) -> None:
-    result = run("train", option, value, cwd=tmp_path, code=2)
     also = "/--tau" if option == "--truncate" else ""
-    assert result.stderr.splitlines()[-1].endswith(f"argument {option}{also}: expected {expected}, got '{value}'")
+    line = f"bptt train: argument {option}{also}: expected {expected}, got {value!r} (`bptt train --help` tells more)\n"
+    assert run("train", option, value, cwd=tmp_path, code=2).stderr == line
 
 
 def test_help(tmp_path: Path) -> None:
@@ -376,7 +388,7 @@ def test_help(tmp_path: Path) -> None:
     assert "bptt train" in run("--help", cwd=tmp_path).stdout
     for command in ["train", "sample", "evaluate", "predict", "info"]:
         assert f"usage: bptt {command} " in run(command, "--help", cwd=tmp_path).stdout
-    run(cwd=tmp_path, code=2)
+    assert "required: COMMAND (`bptt --help` tells more)" in run(cwd=tmp_path, code=2).stderr
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="a closed pipe is another error there")
@@ -390,6 +402,31 @@ def test_closed_pipe(trained: Trained) -> None:
         process.stdout.read(10)
         process.stdout.close()
         assert process.stderr.read() == b""
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is none")
+def test_streams_that_take_nothing(trained: Trained, tmp_path: Path) -> None:
+    def shell(arguments: str) -> subprocess.CompletedProcess[str]:
+        command = f'exec "$0" -m bptt {arguments}'
+        return subprocess.run(
+            ["sh", "-c", command, sys.executable],
+            cwd=tmp_path,
+            env=ENVIRONMENT,
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+
+    model, text = trained.folder / "model.safetensors", trained.folder / "text.txt"
+    training = f"train {text} --hidden 8 --truncate 16 --updates 20 --out"
+    for end in ("2>/dev/full", "2>&-"):  # nobody is told of progress, and training goes on
+        assert shell(f"{training} m {end}").returncode == 0
+        assert (tmp_path / "m").exists()
+        (tmp_path / "m").unlink()
+    full = shell(f"sample {model} >/dev/full")
+    assert (full.returncode, full.stderr) == (2, "bptt: standard output: No space left on device\n")
+    assert shell(f"sample {model} >&-").returncode == 0
+    assert shell("evaluate " + f"{model} - <&-").stderr == "bptt: standard input: the text is empty\n"
 
 
 def test_import_stays_light(tmp_path: Path) -> None:

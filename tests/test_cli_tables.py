@@ -11,6 +11,8 @@ import numpy as np
 import pytest
 
 import bptt
+import bptt.cli
+import bptt.commands
 from bptt.series import columns_of
 from problems import Array
 from test_cli import error_line, run
@@ -51,7 +53,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_from_a_csv_file_to_a_forecast(folder: Path) -> None:
     output = (folder / "output").read_text()
     assert "table: wave.csv, 600 rows\nreads: wave, double\npredicts: wave, double, one row ahead\n" in output
-    assert "not used: day\nheld out for validation: the last 60 rows\n" in output
+    assert "not used: day (line 2: 'Mon')\nheld out for validation: the last 60 rows\n" in output
     assert "saved: model.safetensors, the parameters with the best validation (after " in output
     validation = errors_of(output)
     assert validation["wave"] < 1.0
@@ -82,6 +84,8 @@ def test_predictions_are_the_models(folder: Path) -> None:
     x = (np.stack([wave(600), 2 * wave(600, 1.0)], axis=1) - columns.input_mean) / columns.input_scale
     o = rnn.forward(x.astype(np.float32)).o * columns.target_scale + columns.target_mean
     assert np.array(rows, np.float64)[:, 1:] == pytest.approx(o, rel=1e-5)
+    assert all(len(cell.partition(".")[2]) == 6 for row in rows for cell in row[1:]), "seven digits of 14 and of 28"
+    assert run("predict", "model.safetensors", "wave.csv", "-o", "-", cwd=folder).stdout == output
     text = (folder / "wave.csv").read_text()
     assert run("predict", "model.safetensors", "-", cwd=folder, stdin=text).stdout == output
 
@@ -163,7 +167,7 @@ def test_numbers_that_wander(tmp_path: Path) -> None:
     walk = 100 + np.cumsum(np.random.default_rng(1).standard_normal(1500) + 1)  # far from where it was in training
     write(tmp_path / "t.csv", walk=walk)
     output = run("train", "t.csv", *QUICK, "--out", "levels", cwd=tmp_path).stdout
-    assert output.endswith("\nThe present value is the better guess: try --differences.\n")
+    assert output.endswith(" nats a row)\nThe present value is the better guess: try --differences.\n")
     assert errors_of(output)["walk"] > 3
     output = run("train", "t.csv", *QUICK, "--differences", cwd=tmp_path).stdout
     assert "predicts: walk, one row ahead, by differences\n" in output
@@ -172,6 +176,40 @@ def test_numbers_that_wander(tmp_path: Path) -> None:
     assert ", by differences\n" in run("info", "model.safetensors", cwd=tmp_path).stdout
     _, rows = read(run("predict", "model.safetensors", "t.csv", "--steps", "50", cwd=tmp_path).stdout)
     assert float(rows[-1][1]) == pytest.approx(walk[-1] + 50, abs=25)
+
+
+def test_small_changes_of_large_numbers_are_written(tmp_path: Path) -> None:
+    write(tmp_path / "t.csv", wave=[f"{value:.6f}" for value in 1e9 + wave(400) / 1000])
+    run("train", "t.csv", *QUICK, cwd=tmp_path)
+    _, rows = read(run("predict", "model.safetensors", "t.csv", cwd=tmp_path).stdout)
+    assert np.array(rows[-101:-1], np.float64)[:, 1] == pytest.approx(1e9 + wave(400)[300:] / 1000, abs=1e-2, rel=0)
+
+
+def test_what_single_precision_cannot_hold_is_found_before_training(tmp_path: Path) -> None:
+    values = wave(600)
+    values[-1] = 1e300
+    write(tmp_path / "t.csv", wave=values)
+    line = error_line("train", "t.csv", *QUICK, cwd=tmp_path)
+    assert line == "column 'wave': expected numbers of a size as in training, got 1e+300"
+
+
+def test_a_run_that_fails_late_leaves_its_best(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def explodes(rising: int, then: Any) -> Any:
+        return lambda update: 1.0 if update < 150 else 1e40
+
+    monkeypatch.setattr(bptt.commands, "Warmup", explodes)
+    out = tmp_path / "model"
+    assert bptt.cli.main(("train", str(folder / "wave.csv"), *QUICK, "--out", str(out))) == 2
+    output, errors = capsys.readouterr()
+    found = re.search(
+        r"^saved: .*, the parameters with the best validation \(after (\d+) updates\)$", output, re.MULTILINE
+    )
+    assert found is not None
+    assert 20 <= int(found[1]) <= 140
+    assert re.search(r"^bptt: update 15\d \(epoch 7\): ", errors, re.MULTILINE)
+    assert np.isfinite(bptt.load(out).parameters).all()
 
 
 def test_npz(tmp_path: Path) -> None:

@@ -91,6 +91,10 @@ def test_columns_that_are_named(
 def test_columns_that_are_refused(inputs: Any, targets: Any, horizon: int, id: Any, message: str) -> None:
     with pytest.raises(UserError, match=re.escape(message)):
         choose(table(a=[1.0], b=[2.0], t=["x"]), inputs, targets, horizon, id, False)
+    with pytest.raises(UserError, match=r"--id: expected one column, got b\.0, b\.1"):
+        choose(Table("t", {"a": np.ones(2), "b.0": np.ones(2), "b.1": np.ones(2)}), None, None, 1, "b", False)
+    with pytest.raises(UserError, match="--id: expected none, as the arrays of t have an axis of sequences"):
+        choose(Table("t", {"a": np.ones(2), "b": np.ones(2)}, steps=1), None, None, 1, "b", False)
     with pytest.raises(UserError, match="expected at least one column of numbers to read"):
         choose(table(t=["x"]), None, None, 1, None, False)
     with pytest.raises(UserError, match="--differences: expected a --horizon of at least 1"):
@@ -136,7 +140,7 @@ def test_pairs_of_differences(horizon: int) -> None:
     assert len(x) == len(y) == 10 - horizon
     t = 4
     assert x[t] == pytest.approx((one.inputs[t] - one.inputs[t - 1] - [1, 2]) / [2, 3], rel=1e-5)
-    assert x[0] == pytest.approx(np.array([-1 / 2, -2 / 3]), rel=1e-6)
+    assert x[0].tolist() == [0, 0]  # unknown: the mean
     assert y[t] == pytest.approx((one.targets[t + horizon] - one.targets[t] - 1) / 2, rel=1e-5)
     assert c.in_units(y, one.targets[: 10 - horizon]) == pytest.approx(one.targets[horizon:], rel=1e-5)
 
@@ -169,9 +173,9 @@ def test_the_last_rows_are_held_out(horizon: int, lengths: tuple[int, ...]) -> N
 
 def test_of_many_sequences_whole_ones_are_held_out() -> None:
     found = some((3, 8, 5, 9, 12, 4, 5, 6, 7, 8, 9, 20))
-    c, training, validation, _, cuts, held_out = split([*found, *some((2, 3))], columns(), "t")
-    assert held_out == "the last 2 of 13 sequences"  # that of two rows is too short
-    found.append(some((2, 3))[1])
+    c, training, validation, _, cuts, held_out = split([*found, *some((1, 2))], columns(), "t")
+    assert held_out == "the last 2 of 13 sequences"  # that of one row has no pair
+    found.append(some((1, 2))[1])
     assert cuts == [*(len(one.inputs) for one in found[:-2]), 0, 0]
     assert [len(x) for x in training.x] == [len(one.inputs) - 1 for one in found[:-2]]
     assert [x.tolist() for x in validation.x] == [one.pairs(c)[0].tolist() for one in found[-2:]]
@@ -187,25 +191,36 @@ def test_missing_targets_have_no_weight_and_no_part_in_the_units() -> None:
     assert np.allclose(c.target_mean, np.nanmean(one.targets[:45], axis=0))
 
 
-def test_a_constant_column_has_scale_1() -> None:
+@pytest.mark.parametrize("differences", [False, True])
+@pytest.mark.parametrize("value", [7, 0.1, 1e-300, 123456.789, 0])
+def test_where_only_rounding_varies_the_scale_is_1(value: float, differences: bool) -> None:
+    (one,) = some((54,))
+    one.inputs[:, 1] = value * (np.arange(54) if differences else 1)
+    c = split([one], columns(differences=differences), "t").columns
+    assert c.input_scale[1] == 1
+    assert c.input_mean[1] == pytest.approx(value)
+
+
+def test_a_small_scale_far_from_0_is_kept() -> None:
     (one,) = some((50,))
-    one.inputs[:, 1] = 7
-    c = split([one], columns(), "t").columns
-    assert (c.input_mean[1], c.input_scale[1]) == (7, 1)
+    one.inputs[:, 1] = 1e12 + np.sin(np.arange(50))
+    assert split([one], columns(), "t").columns.input_scale[1] == pytest.approx(0.7, abs=0.05)
 
 
 def test_units_of_differences() -> None:
     (one,) = some((50,))
     one.targets[20, 1] = np.nan
     c = split([one], columns(2, targets=("c", "d"), differences=True), "t").columns
-    steps = np.concatenate([np.zeros((1, 2)), one.inputs[1:45] - one.inputs[:44]])
+    steps = one.inputs[1:45] - one.inputs[:44]
     assert np.allclose([c.input_mean, c.input_scale], [steps.mean(axis=0), steps.std(axis=0)])
     ahead = one.targets[2:45] - one.targets[:43]
     assert np.allclose([c.target_mean, c.target_scale], [np.nanmean(ahead, axis=0), np.nanstd(ahead, axis=0)])
 
 
 def test_splits_that_are_refused() -> None:
-    with pytest.raises(UserError, match=re.escape("t: too short; expected a sequence of at least 5 rows")):
+    with pytest.raises(
+        UserError, match=re.escape("t: too short; expected a sequence of at least 5 rows, got 4 at most")
+    ):
         split(some((4, 3)), columns(3), "t")
     (one,) = some((50,))
     one.targets[45:] = np.nan
@@ -268,6 +283,11 @@ def test_a_model_carries_its_columns(network: str, tmp_path: Any) -> None:
         {**good, "inputs": ["a", 5]},
         {**good, "more": 1},
         {**good, "differences": 0},
+        {**good, "id": 3},
+        {**good, "target_scale": [0.0]},
+        {**good, "target_scale": [-1.0]},
+        {**good, "target_mean": ["1"]},
+        {**good, "inputs": "ab"},
     ):
         rnn.metadata["series"] = wrong
         assert columns_of(rnn) is None
@@ -308,9 +328,11 @@ def test_a_jordan_network_is_fed_what_is_known(horizon: int, differences: bool) 
     for one, rows in zip(found, predictions(rnn, c, found), strict=True):
         x, y, present = one.inputs, one.targets, np.zeros_like(one.targets)
         if c.differences:
-            x, y = (np.concatenate([rows[:1] - rows[:1], rows[1:] - rows[:-1]]) for rows in (x, y))
+            x = np.concatenate([[c.input_mean], x[1:] - x[:-1]])
+            y = np.concatenate([y[:1], y[1:] - y[:-1]])
             present = one.targets
-        known = np.nan_to_num((y - c.target_mean) / c.target_scale, nan=0.0)
+        known = (y - c.target_mean) / c.target_scale
+        known[np.isnan(known).any(axis=1)] = 0
         o = jordan_by_hand(rnn, (x - c.input_mean) / c.input_scale, known if horizon == 1 else None)
         assert rows == pytest.approx(present + o * c.target_scale + c.target_mean, abs=1e-4, nan_ok=True)
 
@@ -349,7 +371,7 @@ def test_scores(horizon: int, differences: bool) -> None:
     found[0].targets[20, 1] = np.nan
     found[1].targets[9, 0] = np.nan
     starts = [30, 5]
-    result = scores(rnn, c, found, starts)
+    result = scores(rnn, c, found, "t", starts)
     errors, means, lasts = [], [], []
     for one, rows, start in zip(found, predictions(rnn, c, found), starts, strict=True):
         for t in range(max(start, horizon), len(one.targets)):
@@ -391,10 +413,42 @@ def test_the_scores_of_validation_are_its_loss(network: str, horizon: int, diffe
         progress=False,
         seed=0,
     )
-    assert scores(rnn, c, kept, cuts).nats == pytest.approx(history.validation[-1], rel=1e-4)
+    assert scores(rnn, c, kept, "t", cuts).nats == pytest.approx(history.validation[-1], rel=1e-4)
 
 
 def test_scores_need_targets() -> None:
     c = columns()
-    with pytest.raises(UserError, match="expected rows whose targets are known, got none"):
-        scores(new_model(c, "elman", 3, 0), c, some((1, 1)))
+    with pytest.raises(
+        UserError, match=re.escape("t: expected rows whose targets are known and follow 1 others, got none among 2")
+    ):
+        scores(new_model(c, "elman", 3, 0), c, some((1, 1)), "t")
+
+
+def test_the_present_may_never_be_known() -> None:
+    c = columns(targets=("c",), inputs=("a", "b"))
+    (one,) = some((20,), k=1)
+    one.targets[::2] = np.nan
+    result = scores(new_model(c, "elman", 3, 0), c, [one], "t")
+    assert result.rows == 10
+    assert result.rmse_of_present is not None
+    assert np.isnan(result.rmse_of_present).all()
+
+
+def test_what_is_not_finite_is_refused() -> None:
+    c = columns()
+    rnn, found = new_model(c, "elman", 3, 0), some((20, 5))
+    found[1].inputs[3, 1] = 1e60
+    with pytest.raises(UserError, match=r"column 'b': expected numbers of a size as in training, got 1e\+60"):
+        predictions(rnn, c, found)
+    rnn.V[0, 0] = np.nan
+    for model in (rnn, new_model(c, "jordan", 3, 0)):
+        model.V[0, 0] = np.nan
+        with pytest.raises(UserError, match="expected finite outputs of the model, got NaN or infinity"):
+            predictions(model, c, found[:1])
+        with pytest.raises(UserError, match="expected finite outputs of the model, got NaN or infinity"):
+            forecast(model, c, found[:1], 2)
+    c = columns(inputs=("a",), targets=("a", "b"), differences=True)
+    (one,) = some((20,), n=1)
+    one.targets[-1, 1] = np.nan
+    with pytest.raises(UserError, match="sequence 0, last row, column 'b': expected a number, got none"):
+        forecast(new_model(c, "elman", 3, 0), c, [one], 2)

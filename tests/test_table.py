@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import zipfile
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -48,8 +50,46 @@ def test_csv_quotes(tmp_path: Path) -> None:
 
 def test_csv_without_names(tmp_path: Path) -> None:
     found = table(tmp_path, "1,2\n3,4\n")
-    assert found.names == ["1", "2"]
+    assert (found.names, found.named) == (["1", "2"], False)
     assert found.numbers(["2"], missing=False).tolist() == [[2], [4]]
+
+
+def test_names_that_are_numbers_beside_an_index(tmp_path: Path) -> None:
+    found = table(tmp_path, ",0,1\n0,5,6\n1,7,8\n")
+    assert (found.names, found.named) == (["0", "1"], True)
+    assert found.numbers(["1"], missing=False).tolist() == [[6], [8]]
+
+
+@pytest.mark.parametrize(
+    "text", ["Last, netto;T\n1;2\n", '"a,b,c";d\n1;2\n', "a b c\td\n1,5\t2\n", "T;Last, netto, brutto\n1;2,5\n"]
+)
+def test_the_delimiter_gives_rows_as_many_cells_as_names(tmp_path: Path, text: str) -> None:
+    assert len(table(tmp_path, text).names) == 2
+
+
+def test_an_empty_line_is_a_missing_cell_of_a_single_column(tmp_path: Path) -> None:
+    numbers = table(tmp_path, "\na\n1\n\n3\n\n").numbers(["a"], missing=True)
+    assert np.array_equal(numbers[:, 0], np.array([1, np.nan, 3]), equal_nan=True)
+    assert len(table(tmp_path, "\na,b\n1,2\n\n3,4\n\n").labels("a")) == 2
+
+
+def test_ids_are_not_missing(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"t\.csv, line 3, column 'a': expected the id of a sequence, got none"):
+        table(tmp_path, "a,b\n1,2\n ,4\n").labels("a")
+
+
+def test_why_a_column_is_not_numeric(tmp_path: Path) -> None:
+    found = table(tmp_path, "a,b,c,d\n1,2,,x\nfive,1_000,NA,y\n")
+    reasons = ["line 3: 'five'", "line 3: '1_000'", "no number", "line 2: 'x'"]
+    assert [found.why_not_numeric(name) for name in found.names] == reasons
+    assert not any(map(found.is_numeric, found.names))
+    assert archive(tmp_path, a=np.array(["x"])).why_not_numeric("a") == "an array of <U1"
+
+
+def test_wide_tables_have_short_errors(tmp_path: Path) -> None:
+    found = table(tmp_path, ",".join(f"c{i}" for i in range(3000)) + "\n" + ",".join("1" * 3000) + "\n")
+    with pytest.raises(UserError, match=r"has no column 'x'; it has c0, c1, .*, c9 and 2,990 more$"):
+        found.expand("--inputs", ["x"])
 
 
 def test_an_index_without_a_name_is_left_out(tmp_path: Path) -> None:
@@ -151,6 +191,18 @@ def test_npz_that_is_refused(tmp_path: Path) -> None:
         np.save(file, np.zeros(3))
     with pytest.raises(UserError, match="one array without a name"):
         read_table(str(path))
+    with zipfile.ZipFile(path, "w") as other:
+        other.writestr("readme.txt", "no array")
+    with pytest.raises(UserError, match=r"readme\.txt is none"):
+        read_table(str(path))
+    np.savez_compressed(path, x=np.arange(1000.0))
+    good = path.read_bytes()
+    for i in range(0, len(good), 7):  # at least no traceback, wherever a byte is wrong
+        path.write_bytes(good[:i] + bytes([good[i] ^ 0x55]) + good[i + 1 :])
+        with suppress(UserError):
+            read_table(str(path))
+    with pytest.raises(UserError, match=r"expected arrays of different names, got 'x\.0' twice"):
+        archive(tmp_path, **{"x": np.zeros((3, 2)), "x.0": np.zeros(3)})
     np.savez(path, x=np.array([{}, 1], object))
     with pytest.raises(UserError, match="not an NPZ file of arrays without Python objects"):
         read_table(str(path))

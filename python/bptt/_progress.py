@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -21,7 +23,8 @@ class Bar:
         from tqdm.auto import tqdm
 
         self._training, self._begin = training, time.monotonic()
-        live = sys.stderr.isatty() or "notebook" in tqdm.__module__
+        wanted = wanted and sys.stderr is not None
+        live = wanted and (sys.stderr.isatty() or "notebook" in tqdm.__module__)
         self._logs, self._logged, self._steps = wanted and not live, self._begin, 0
         s = training.settings
         passes = s.epochs if s.updates_per_epoch is None else s.epochs * s.updates_per_epoch / parts
@@ -41,7 +44,17 @@ class Bar:
     def __exit__(self, *_: object) -> None:
         if self._training.history.stopped == "epochs":
             self._bar.total = self._bar.n  # windows differ in size: the total was near, this is it
-        self._bar.close()
+        with self._whatever_happens():
+            self._bar.close()
+
+    @contextmanager
+    def _whatever_happens(self) -> Iterator[None]:
+        """Nobody may be reading any more, and training goes on."""
+        try:
+            yield
+        except OSError:
+            self._logs = False
+            self._bar.disable = True
 
     def add(self, steps: int) -> None:
         """After an update."""
@@ -49,8 +62,9 @@ class Bar:
         if self._logs and time.monotonic() - self._logged > _SECONDS:
             self._log(self._training.epoch + 1)
         if not self._bar.disable:
-            self._bar.set_postfix_str(self._losses(), refresh=False)
-            self._bar.update(steps)
+            with self._whatever_happens():
+                self._bar.set_postfix_str(self._losses(), refresh=False)
+                self._bar.update(steps)
 
     def end_epoch(self) -> None:
         epoch, epochs = self._training.epoch, self._training.settings.epochs
@@ -60,12 +74,13 @@ class Bar:
     def _log(self, epoch: int) -> None:
         self._logged = time.monotonic()
         t = self._training
-        print(
-            f"epoch {epoch}/{t.settings.epochs}, update {t.updates:,}: {self._losses()}, "
-            f"{self._steps / (self._logged - self._begin):,.0f} steps/s",
-            file=sys.stderr,
-            flush=True,
-        )
+        with self._whatever_happens():
+            print(
+                f"epoch {epoch}/{t.settings.epochs}, update {t.updates:,}: {self._losses()}, "
+                f"{self._steps / (self._logged - self._begin):,.0f} steps/s",
+                file=sys.stderr,
+                flush=True,
+            )
 
     def _losses(self) -> str:
         """The mean of recent updates, and the last validation."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import zlib
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +13,7 @@ import numpy as np
 from bptt._inputs import Array
 from bptt.files import write_whole
 
-_KEY = "bptt.checkpoint"
+_KEY, _SUM = "bptt.checkpoint", "bptt.checkpoint.crc32"
 _FORMAT = 1  # changes when an older run could not go on to the same bits
 
 
@@ -34,10 +35,8 @@ class Checkpoint:
         from safetensors.numpy import save
 
         arrays = {name: np.asarray(array, order="C") for name, array in self.arrays.items()}
-        write_whole(
-            path,
-            save(arrays, {_KEY: json.dumps({"format": _FORMAT, "identity": self.identity, "position": self.position})}),
-        )
+        text = json.dumps({"format": _FORMAT, "identity": self.identity, "position": self.position})
+        write_whole(path, save(arrays, {_KEY: text, _SUM: f"{_checksum(text, arrays):08x}"}))
 
     @classmethod
     def read(cls, path: str | os.PathLike[str]) -> Checkpoint | None:
@@ -61,6 +60,8 @@ class Checkpoint:
             header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
             if _KEY not in (metadata := header.get("__metadata__", {})):
                 raise ValueError(f"got a file without the metadata key {_KEY!r}")
+            if metadata.get(_SUM) != f"{_checksum(metadata[_KEY], arrays):08x}":
+                raise ValueError("its checksum is another")
             text = json.loads(metadata[_KEY])
             if text["format"] != _FORMAT:
                 raise ValueError(f"expected format {_FORMAT}, got {text['format']}")
@@ -75,6 +76,14 @@ class Checkpoint:
             theirs = dict(_flat(self.identity)).get(name)
             if theirs != value:
                 raise ValueError(f"resume: expected {name} as in the checkpoint, {theirs!r}, got {value!r}")
+
+
+def _checksum(text: str, arrays: dict[str, Array]) -> int:
+    value = zlib.crc32(text.encode())
+    for name in sorted(arrays):
+        value = zlib.crc32(repr((name, arrays[name].shape, arrays[name].dtype.str)).encode(), value)
+        value = zlib.crc32(arrays[name].tobytes(), value)
+    return value
 
 
 def _flat(tree: dict[str, Any], prefix: str = "") -> list[tuple[str, Any]]:

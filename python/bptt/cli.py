@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import argparse
 import csv
+import io
 import math
 import os
 import sys
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from bptt import commands
 from bptt._inputs import UserError
@@ -28,6 +29,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         The exit code: 0; 2 if the user can put something right (one line on standard error says what);
         130 after Ctrl-C.
     """
+    for name in ("stdin", "stdout", "stderr"):  # one that is closed is as good as one that holds nothing
+        if getattr(sys, name) is None:
+            setattr(sys, name, io.TextIOWrapper(io.BytesIO()))
     for stream in (sys.stdout, sys.stderr):
         # A terminal that cannot show a character gets its escape instead of a traceback.
         if callable(reconfigure := getattr(stream, "reconfigure", None)):
@@ -39,7 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stdout.flush()
         return code
     except UserError as error:
-        print(f"bptt: {error}", file=sys.stderr)
+        print(f"bptt: {' '.join(str(error).split())}", file=sys.stderr)
         return 2
     except MemoryError:
         print("bptt: not enough memory for a model or data of this size", file=sys.stderr)
@@ -47,14 +51,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("bptt: interrupted", file=sys.stderr)
         return commands.INTERRUPTED
-    except BrokenPipeError:
-        # The reader has seen enough (`| head`). What Python would still flush at exit has nowhere to go.
+    except OSError as error:
+        # What Python would still flush at exit has nowhere to go.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
+        if isinstance(error, BrokenPipeError):  # the reader has seen enough (`| head`)
+            return 1
+        print(f"bptt: standard output: {error.strerror or error}", file=sys.stderr)
+        return 2
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="bptt",
         description="Recurrent networks on the CPU: models that write like a text, or continue a table of numbers.",
         epilog="""\
@@ -82,7 +89,14 @@ examples:
 
 
 if TYPE_CHECKING:
-    _Subparsers = argparse._SubParsersAction[argparse.ArgumentParser]
+    _Subparsers = argparse._SubParsersAction["_Parser"]
+
+
+class _Parser(argparse.ArgumentParser):
+    """Errors are one line."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"{self.prog}: {message} (`{self.prog} --help` tells more)\n")
 
 
 def _add_train(subparsers: _Subparsers) -> None:
@@ -153,7 +167,7 @@ examples:
         help="the learning rate, after it has risen over the first updates: falling to a tenth along a cosine, "
         "constant, or a tenth after each third (default: %(default)s)",
     )
-    add("--patience", type=_count, metavar="N", help="stop after N of the 20 validations without a better one")
+    add("--patience", type=_count, metavar="N", help="stop after N validations, of about 20, without a better one")
     add("--checkpoint", metavar="FILE", help="keep in this file what training can go on from")
     add("--resume", action="store_true", help="go on from the checkpoint, if it is there, as if never interrupted")
     add("--seed", type=_seed, default=0, metavar="N", help="seed of all that is random (default: %(default)s)")
@@ -218,7 +232,7 @@ examples:
     parser.add_argument("data", metavar="DATA", help="a table with the model's columns; - for CSV on standard input")
     add = parser.add_argument
     add("--steps", type=_count, metavar="N", help="forecast N rows, each read before the next one is predicted")
-    add("-o", "--out", metavar="OUT.csv", help="where predictions go (default: standard output)")
+    add("-o", "--out", metavar="OUT.csv", help="where predictions go (default: -, standard output)")
     _add_threads(parser)
     parser.set_defaults(run=commands.predict)
 
@@ -273,7 +287,7 @@ class _Version(argparse.Action):
 
 
 def _count(text: str) -> int:
-    return _whole(text, 1, "a whole number, at least 1")
+    return _whole(text, 1, "a whole number from 1 to 1000000000", 10**9)
 
 
 def _hidden_count(text: str) -> int:
@@ -294,7 +308,10 @@ def _horizon(text: str) -> int:
 
 def _names(text: str) -> list[str]:
     """Names with commas between them; one with a comma in it stands in double quotes."""
-    names = [name.strip() for name in next(csv.reader([text], skipinitialspace=True), [])]
+    try:
+        names = [name.strip() for name in next(csv.reader([text], skipinitialspace=True, strict=True), [])]
+    except csv.Error:
+        names = []
     if not names or not all(names) or len(set(names)) < len(names):
         raise argparse.ArgumentTypeError(f"expected different names with commas between them, got {text!r}")
     return names

@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bptt._inputs import UserError
-from bptt.files import load, write_whole
+from bptt.checkpoint import Checkpoint
+from bptt.files import load, remove_stale, write_whole
 from bptt.optimizers import SGD, Adagrad, Adam, AdamW, Optimizer, RMSProp
 from bptt.schedules import Constant, Cosine, Step, Warmup
 from bptt.table import SUFFIXES, read_table
@@ -55,6 +56,10 @@ def train(options: argparse.Namespace) -> int:
         _check_writable("--checkpoint", options.checkpoint, source)
         if os.path.realpath(options.checkpoint) == os.path.realpath(options.out):
             raise UserError(f"--checkpoint {options.checkpoint}: expected another file than --out")
+        if os.path.exists(options.checkpoint) and not options.resume:
+            raise UserError(
+                f"--checkpoint {options.checkpoint}: is there already; go on from it with --resume, or remove it"
+            )
     elif options.resume:
         raise UserError("--resume: expected a --checkpoint to go on from")
     _use_threads(options.threads)
@@ -113,17 +118,21 @@ def _train_on_table(options: argparse.Namespace) -> int:
 
     rows = sum(len(one.inputs) for one in found)
     _say(f"table: {table.name}, {rows:,} rows" + (f" in {len(found):,} sequences" if len(found) > 1 else ""))
+    if not table.named:
+        _say(f"no names in the first row, which is numbers: the columns are called 1 to {len(table.names)}")
     _say(f"reads: {', '.join(columns.inputs)}")
     _say(f"predicts: {', '.join(columns.targets)}, {_ahead(columns)}")
-    if ignored := [name for name in table.names if not {name} & {*columns.inputs, *columns.targets, columns.id}]:
-        _say(f"not used: {', '.join(ignored)}")
+    used = {*columns.inputs, *columns.targets, columns.id}
+    if ignored := [name for name in table.names if name not in used]:
+        reasons = {name: "" if table.is_numeric(name) else f" ({table.why_not_numeric(name)})" for name in ignored}
+        _say(f"not used: {', '.join(name + reason for name, reason in reasons.items())}")
     if len(kept) < len(found):
         _say(f"too short to learn from: {len(found) - len(kept):,} sequences")
     _say(f"held out for validation: {held_out}")
     history = _fit(rnn, data, validation._asdict(), options.updates or 3000, "rows", options)
     if history.stopped != "interrupted":
         _say("\nvalidation:")
-        _say(_score_table(series.scores(rnn, columns, kept, cuts), columns))
+        _say(_score_table(series.scores(rnn, columns, kept, table.name, cuts), columns))
     return INTERRUPTED if history.stopped == "interrupted" else 0
 
 
@@ -133,12 +142,12 @@ def _fit(
     """Train the model, give it the best parameters, and save it."""
     steps, batch = data["y"].shape[:2]
     windows = math.ceil(steps / options.truncate)
-    truncate = math.ceil(steps / windows)  # windows of equal length: no short one at the end
+    truncate = math.ceil(steps / windows)  # no longer than it takes: the last window is not much shorter
     epochs, every = _validations(updates)
     updates = epochs * every
     _say(
         f"model: {type(rnn).__name__}, {rnn.n_hidden} hidden units, {rnn.parameters.size:,} parameters; "
-        f"{updates:,} updates on {batch} {'streams' if batch > 1 else 'stream'} x {truncate} {unit}"
+        f"{_updates(updates)} on {batch} {'streams' if batch > 1 else 'stream'} x {truncate} {unit}"
     )
     optimizer, rate = OPTIMIZERS[options.optimizer]
     rising = min(_RISING, updates // 10)
@@ -147,6 +156,9 @@ def _fit(
         "constant": Constant(),
         "step": Step(math.ceil((updates - rising) / 3)),
     }
+    if options.resume and (begun := _checkpoint(options.checkpoint)) is not None:
+        _say(f"goes on after {_updates(begun.position['updates'])}, as {options.checkpoint} has it")
+    histories: list[History] = []
     try:
         history = rnn.fit(
             **data,
@@ -161,31 +173,54 @@ def _fit(
             seed=options.seed,
             checkpoint=options.checkpoint,
             resume=options.resume,
+            callbacks=[histories.append],
             teacher_forcing=_forcing(rnn),
         )
     except FloatingPointError as error:
+        _save_best(rnn, histories[-1:], options.out)
         raise UserError(f"{error}: try a smaller --lr") from error
     except OSError as error:
+        if options.checkpoint is None:
+            raise
+        _save_best(rnn, histories[-1:], options.out)
         raise UserError(f"--checkpoint {_about(options.checkpoint, error)}") from error
     except ValueError as error:
-        if not options.resume:
+        if not (options.resume and str(error).startswith("resume: ")):
             raise
-        raise UserError(f"--{error}" if str(error).startswith("resume: ") else str(error)) from error
-    if history.best_parameters is not None:
-        rnn.parameters = history.best_parameters
-    _save(rnn, Path(options.out))
-    made = len(history.updates)
-    if history.best_epoch is None:
-        _say(f"saved: {options.out}, the newest parameters (after {made:,} updates)")
-    else:
-        best = int(history.epochs.updates[history.best_epoch])
-        _say(f"saved: {options.out}, the parameters with the best validation (after {best:,} updates)")
+        raise UserError(f"--{error}; data and options have to be those of the run that is to go on") from error
+    if not _save_best(rnn, [history], options.out):
+        _save(rnn, options.out)
+        _say(f"saved: {options.out}, the newest parameters (after {_updates(len(history.updates))})")
+    made = f"{len(history.updates):,} of {_updates(updates)}"
     if history.stopped == "patience":
-        _say(f"stopped after {made:,} of {updates:,} updates: no better validation in {options.patience}")
+        _say(f"stopped after {made}: no better validation in {options.patience}")
     if history.stopped == "interrupted":
         goes_on = "" if options.checkpoint is None else "; --resume goes on"
-        _say(f"interrupted after {made:,} of {updates:,} updates{goes_on}")
+        _say(f"interrupted after {made}{goes_on}")
     return history
+
+
+def _save_best(rnn: Network, histories: list[History], out: str) -> bool:
+    """Save the parameters with the best validation; False if there is none yet."""
+    for history in histories:
+        if history.best_parameters is not None and history.best_epoch is not None:
+            rnn.parameters = history.best_parameters
+            _save(rnn, out)
+            best = int(history.epochs.updates[history.best_epoch])
+            _say(f"saved: {out}, the parameters with the best validation (after {_updates(best)})")
+            return True
+    return False
+
+
+def _checkpoint(path: str) -> Checkpoint | None:
+    try:
+        return Checkpoint.read(path)
+    except (OSError, ValueError) as error:
+        raise UserError(f"--checkpoint {_about(path, error)}") from error
+
+
+def _updates(n: int) -> str:
+    return f"{n:,} update{'s' * (n != 1)}"
 
 
 def _forcing(rnn: Network) -> float | None:
@@ -244,7 +279,8 @@ def evaluate(options: argparse.Namespace) -> int:
             "fit its sizes"
         )
     table = read_table(options.data)
-    _say(_score_table(series.scores(rnn, columns, series.series_of(table, columns, need_targets=True)), columns))
+    found = series.series_of(table, columns, need_targets=True)
+    _say(_score_table(series.scores(rnn, columns, found, table.name), columns))
     return 0
 
 
@@ -256,8 +292,9 @@ def predict(options: argparse.Namespace) -> int:
     columns = series.columns_of(rnn)
     if columns is None:
         raise UserError(f"{options.model}: not a model of a table: it carries no columns that fit its sizes")
-    if options.out is not None:
-        _check_writable("--out", options.out, options.data, options.model)
+    out = None if options.out == "-" else options.out
+    if out is not None:
+        _check_writable("--out", out, options.data, options.model)
     _use_threads(options.threads)
     table = read_table(options.data)
     found = series.series_of(table, columns, need_targets=series.needs_targets(rnn, columns))
@@ -271,25 +308,28 @@ def predict(options: argparse.Namespace) -> int:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow([*([columns.id or "sequence"] if several else []), "row", *columns.targets])
+    formats = [_decimals(scale) for scale in columns.target_scale]
     for one, begin, values in zip(found, first, rows, strict=True):
+        label = [one.id] if several else []
         for i, row in enumerate(values.tolist()):
-            writer.writerow(
-                [
-                    *([one.id] if several else []),
-                    begin + i,
-                    *("" if math.isnan(value) else f"{value:.9g}" for value in row),
-                ]
-            )
-    if options.out is None:
+            cells = ("" if math.isnan(value) else f.format(value) for f, value in zip(formats, row, strict=True))
+            writer.writerow([*label, begin + i, *cells])
+    if out is None:
         sys.stdout.write(text.getvalue())
         return 0
     try:
-        write_whole(options.out, text.getvalue().encode())
+        write_whole(out, text.getvalue().encode(errors="backslashreplace"))
     except OSError as error:
-        raise UserError(_about(options.out, error)) from error
+        raise UserError(_about(out, error)) from error
     lines = sum(map(len, rows))
-    _say(f"saved: {options.out}, {lines:,} {'rows' if lines > 1 else 'row'} of {', '.join(columns.targets)}")
+    _say(f"saved: {out}, {lines:,} {'rows' if lines > 1 else 'row'} of {', '.join(columns.targets)}")
     return 0
+
+
+def _decimals(scale: float) -> str:
+    """A format with the digits that a single-precision network has of numbers of this standard deviation."""
+    decimals = 7 - math.floor(math.log10(scale))
+    return f"{{:.{max(0, decimals)}f}}" if decimals <= 15 else "{!r}"
 
 
 def info(options: argparse.Namespace) -> int:
@@ -300,10 +340,11 @@ def info(options: argparse.Namespace) -> int:
     shapes = ", ".join(f"{name} {' x '.join(map(str, shape))}" for name, shape in rnn._shapes.items())
     _say(repr(rnn))
     _say(f"parameters: {rnn.parameters.size:,} ({shapes})")
-    recurrence = rnn.W.astype(np.float64)
-    name = "W"
+    recurrence, name = rnn.W.astype(np.float64), "W"
     if isinstance(rnn, JordanRNN):  # one step of the hidden units, with the output unit left out
-        recurrence, name = recurrence @ rnn.V.astype(np.float64), "W V"
+        name = "W V"  # which has the eigenvalues of V W, and zeros
+        V = rnn.V.astype(np.float64)
+        recurrence = V @ recurrence if rnn.n_out < rnn.n_hidden else recurrence @ V
     if np.isfinite(recurrence).all():
         _say(f"spectral radius of {name}: {np.abs(np.linalg.eigvals(recurrence)).max():.4f}")
     else:
@@ -342,18 +383,19 @@ def _load(path: str) -> Network:
         raise UserError(_about(path, error)) from error
 
 
-def _save(rnn: Network, out: Path) -> None:
+def _save(rnn: Network, out: str) -> None:
+    remove_stale(out)
     try:
         rnn.save(out)
     except OSError as error:
-        raise UserError(_about(str(out), error)) from error
+        raise UserError(_about(out, error)) from error
 
 
 def _about(path: str, error: Exception) -> str:
     """One line on a file's error, which names the file once."""
     what = (error.strerror if isinstance(error, OSError) else None) or str(error)
     line = " ".join(what.split())
-    return line if path in line else f"{path}: {line}"
+    return line if line.startswith(f"{path}: ") else f"{path}: {line}"
 
 
 def _check_writable(option: str, path: str, *sources: str | None) -> None:
@@ -380,10 +422,14 @@ def _score_table(scores: Scores, columns: Columns) -> str:
     if scores.rmse_of_present is not None:
         heads.append("of the present")
         numbers.append(scores.rmse_of_present)
-    lines = [heads, *([name, *(f"{n[j]:.5g}" for n in numbers)] for j, name in enumerate(columns.targets))]
+    cells = (["-" if math.isnan(n[j]) else f"{n[j]:.5g}" for n in numbers] for j in range(len(columns.targets)))
+    lines = [heads, *([name, *row] for name, row in zip(columns.targets, cells, strict=True))]
     widths = [max(len(line[i]) for line in lines) for i in range(len(heads))]
     text = ["  ".join([line[0].ljust(widths[0]), *map(str.rjust, line[1:], widths[1:])]) for line in lines]
-    text.append(f"(roots of the mean squared error over {scores.rows:,} rows; guesses beside the model's)")
+    text.append(
+        f"(roots of the mean squared error over {scores.rows:,} rows, the model's beside those of guesses; "
+        f"loss {scores.nats:.4f} nats a row)"
+    )
     if scores.rmse_of_present is not None and (scores.rmse > scores.rmse_of_present).any() and not columns.differences:
         text.append("The present value is the better guess: try --differences.")
     return "\n".join(text)

@@ -365,7 +365,7 @@ class RecurrentNetwork:
         patience : int, optional
             Stop after so many epochs without a better validation loss; the parameters are then, and at the end of all
             epochs, those with the best one (after Ctrl-C they are the last, and `History.best_parameters` has the
-            best). NaN in the validation loss is an error.
+            best). A validation loss that is not finite is an error.
         shuffle : bool
             Whether each epoch has its own order of examples.
         seed : int, optional

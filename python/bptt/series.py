@@ -58,8 +58,8 @@ class Columns:
         return self.horizon == 1 and set(self.inputs) <= set(self.targets)
 
     def x(self, rows: Array) -> Array:
-        """Inputs, or how they differ from the row before: from the first one, not at all."""
-        return np.diff(rows, axis=0, prepend=rows[:1]) if self.differences else rows
+        """Inputs, or how they differ from the row before, of which the first has none: NaN."""
+        return np.diff(rows, axis=0, prepend=np.nan) if self.differences else rows
 
     def y(self, rows: Array) -> Array:
         """The targets of every row but the first `horizon`, or how they differ from `horizon` rows before."""
@@ -67,15 +67,28 @@ class Columns:
         return ahead - rows[: len(ahead)] if self.differences else ahead
 
     def standard_x(self, x: Array) -> Array:
-        return ((x - self.input_mean) / self.input_scale).astype(np.float32)
+        """What the network reads: 0, which is the mean, for what is not known."""
+        return np.nan_to_num(_standard(self.inputs, x, self.input_mean, self.input_scale), nan=0.0)
 
     def standard_y(self, y: Array) -> Array:
-        return ((y - self.target_mean) / self.target_scale).astype(np.float32)
+        """What the network is to put out."""
+        return _standard(self.targets, y, self.target_mean, self.target_scale)
 
     def in_units(self, outputs: Array, present: Array) -> Array:
         """Targets from outputs of the network and the targets of the rows after which it put them out."""
         y = outputs.astype(np.float64) * self.target_scale + self.target_mean
         return present + y if self.differences else y
+
+
+def _standard(names: list[str], rows: Array, mean: list[float], scale: list[float]) -> Array:
+    with np.errstate(over="ignore"):
+        standard: Array = ((rows - mean) / scale).astype(np.float32)
+    if (large := np.isinf(standard)).any():
+        row, column = np.argwhere(large)[0].tolist()
+        raise UserError(
+            f"column {names[column]!r}: expected numbers of a size as in training, got {rows[row, column]:g}"
+        )
+    return standard
 
 
 class Series(NamedTuple):
@@ -129,13 +142,18 @@ def choose(
     Inputs are by default all columns of numbers, and targets what the inputs are.
     """
     if id is not None:
-        (id,) = table.expand("--id", [id])[:1]
-    numeric = [name for name in table.names if name != id and table.is_numeric(name)]
+        found = table.expand("--id", [id])
+        if len(found) > 1:
+            raise UserError(f"--id: expected one column, got {', '.join(found)}")
+        if table.steps is not None:
+            raise UserError(f"--id: expected none, as the arrays of {table.name} have an axis of sequences")
+        (id,) = found
     chosen = None if targets is None else table.expand("--targets", targets)
     if inputs is not None:
         read = table.expand("--inputs", inputs)
     else:
-        read = [name for name in numeric if horizon > 0 or chosen is None or name not in chosen]
+        others = {id, *(chosen if horizon == 0 and chosen is not None else [])}
+        read = [name for name in table.names if name not in others and table.is_numeric(name)]
     if not read:
         raise UserError(f"{table.name}: expected at least one column of numbers to read")
     if horizon == 0 and (chosen is None or set(chosen) & set(read)):
@@ -156,8 +174,8 @@ def series_of(table: Table, columns: Columns, need_targets: bool) -> list[Series
     has_targets = need_targets or set(columns.targets) <= set(table.names)
     wanted = [*columns.inputs, *(columns.targets if has_targets else []), *([columns.id] if columns.id else [])]
     for name in wanted:
-        if name not in table.names:
-            raise UserError(f"{table.name}: expected a column {name!r}, as the model has, got {', '.join(table.names)}")
+        if name not in table:
+            raise UserError(f"{table.name}: expected a column {name!r}, as the model has, got {table.names_in_words()}")
     table.rows_of(wanted)
     inputs = table.numbers(columns.inputs, missing=False)
     if has_targets:
@@ -193,10 +211,16 @@ def split(all_series: list[Series], columns: Columns, name: str) -> Split:
     UserError
         There are too few rows.
     """
-    series = [s for s in all_series if len(s.inputs) >= columns.horizon + 2]
+    series = [s for s in all_series if len(s.inputs) > columns.horizon]
+    many = len(series) >= _MANY
+    if not many:
+        series = [s for s in series if len(s.inputs) > columns.horizon + 1]
     if not series:
-        raise UserError(f"{name}: too short; expected a sequence of at least {columns.horizon + 2} rows")
-    if len(series) >= _MANY:
+        longest = max(len(s.inputs) for s in all_series)
+        raise UserError(
+            f"{name}: too short; expected a sequence of at least {columns.horizon + 2} rows, got {longest} at most"
+        )
+    if many:
         n = math.ceil(_HELD_OUT_SHARE * len(series))
         cuts = [len(s.inputs) for s in series[:-n]] + [0] * n
         held_out = f"the last {n:,} of {len(series):,} sequences"
@@ -218,17 +242,17 @@ def _with_units(columns: Columns, series: list[Series], name: str) -> Columns:
     """The columns with the units of these rows."""
     x = np.concatenate([columns.x(s.inputs) for s in series])
     y = np.concatenate([columns.y(s.targets) if columns.differences else s.targets for s in series])
-    input_mean, input_scale = _units(name, columns.inputs, x)
-    target_mean, target_scale = _units(name, columns.targets, y)
+    input_mean, input_scale = _units(name, columns.inputs, x, np.concatenate([s.inputs for s in series]))
+    target_mean, target_scale = _units(name, columns.targets, y, np.concatenate([s.targets for s in series]))
     return replace(
         columns, input_mean=input_mean, input_scale=input_scale, target_mean=target_mean, target_scale=target_scale
     )
 
 
-def _units(name: str, columns: list[str], rows: Array) -> tuple[list[float], list[float]]:
-    """Mean and standard deviation of each column (1 where nothing varies), whatever is missing left out."""
+def _units(name: str, columns: list[str], rows: Array, levels: Array) -> tuple[list[float], list[float]]:
+    """Mean and standard deviation of each column, whatever is missing left out; 1 where only rounding varies."""
     means, scales = [], []
-    for column, values in zip(columns, rows.T, strict=True):
+    for column, values, level in zip(columns, rows.T, levels.T, strict=True):
         known = values[~np.isnan(values)]
         if known.size == 0:
             raise UserError(f"{name}, column {column!r}: expected numbers in the rows to train on, got none")
@@ -236,8 +260,9 @@ def _units(name: str, columns: list[str], rows: Array) -> tuple[list[float], lis
             mean, scale = float(known.mean()), float(known.std())
         if not math.isfinite(scale):
             raise UserError(f"{name}, column {column!r}: expected numbers that can be standardised, got too large ones")
+        rounding = 64 * np.finfo(np.float64).eps * float(np.nanmax(np.abs(level)))
         means.append(mean)
-        scales.append(scale or 1.0)
+        scales.append(scale if scale > rounding else 1.0)
     return means, scales
 
 
@@ -310,21 +335,24 @@ def columns_of(rnn: ElmanRNN | JordanRNN) -> Columns | None:
     """Return the columns that a model carries; None if it carries none, or what does not fit."""
     try:
         columns = Columns(**rnn.metadata[_KEY])
-        sizes = [len(columns.inputs), len(columns.input_mean), len(columns.input_scale)]
-        sizes += [len(columns.targets), len(columns.target_mean), len(columns.target_scale)]
-        numbers = [*columns.input_mean, *columns.input_scale, *columns.target_mean, *columns.target_scale]
+        inputs: list[list[Any]] = [columns.inputs, columns.input_mean, columns.input_scale]
+        targets: list[list[Any]] = [columns.targets, columns.target_mean, columns.target_scale]
+        numbers = [number for part in (*inputs[1:], *targets[1:]) for number in part]
         fits = (
-            sizes == [rnn.n_in] * 3 + [rnn.n_out] * 3
-            and bool(np.isfinite(np.array(numbers, np.float64)).all())
-            and isinstance(columns.horizon, int)
+            all(type(part) is list for part in (*inputs, *targets))
+            and [len(part) for part in (*inputs, *targets)] == [rnn.n_in] * 3 + [rnn.n_out] * 3
+            and all(type(name) is str for name in [*columns.inputs, *columns.targets])
+            and all(type(number) is float and math.isfinite(number) for number in numbers)
+            and all(scale > 0 for scale in [*columns.input_scale, *columns.target_scale])
+            and type(columns.horizon) is int
             and columns.horizon >= 0
-            and isinstance(columns.differences, bool)
-            and all(isinstance(name, str) for name in [*columns.inputs, *columns.targets])
+            and type(columns.differences) is bool
+            and (columns.id is None or type(columns.id) is str)
             and (rnn.input, rnn.output) == ("real", "linear")
             and rnn._every_step
         )
         return columns if fits else None
-    except (KeyError, TypeError, ValueError):
+    except (KeyError, TypeError):
         return None
 
 
@@ -366,11 +394,17 @@ def forecast(rnn: ElmanRNN | JordanRNN, columns: Columns, some: list[Series], st
         unknown = ", ".join(name for name in columns.inputs if name not in columns.targets)
         what = f"reads {unknown}, which it does not predict" if unknown else f"predicts {columns.horizon} rows ahead"
         raise UserError(f"--steps: expected a model that predicts its next inputs, got one that {what}")
+    if columns.differences:
+        for series in some:
+            for name, value in zip(columns.targets, series.targets[-1].tolist(), strict=True):
+                if math.isnan(value):
+                    raise UserError(f"sequence {series.id}, last row, column {name!r}: expected a number, got none")
     source = [columns.targets.index(name) for name in columns.inputs]
     outputs, state = _outputs(rnn, columns, some)
     o = np.stack([rows[-1] for rows in outputs])
     rows = [np.stack([series.targets[-1] for series in some])]
     while True:
+        _check_finite(o)
         rows.append(columns.in_units(o, rows[-1]))
         if len(rows) > steps:
             return list(np.stack(rows[1:], axis=1))
@@ -380,9 +414,15 @@ def forecast(rnn: ElmanRNN | JordanRNN, columns: Columns, some: list[Series], st
 
 
 def scores(
-    rnn: ElmanRNN | JordanRNN, columns: Columns, some: list[Series], starts: Sequence[int] | None = None
+    rnn: ElmanRNN | JordanRNN, columns: Columns, some: list[Series], name: str, starts: Sequence[int] | None = None
 ) -> Scores:
-    """Score the predictions of all rows whose targets are known, or of those from `starts` (one a sequence) on."""
+    """Score the predictions of all rows whose targets are known, or of those from `starts` (one a sequence) on.
+
+    Raises
+    ------
+    UserError
+        There is no such row; `name` is what the message calls the data.
+    """
     predicted, targets, present = [], [], []
     starts = [0] * len(some) if starts is None else starts
     for series, rows, start in zip(some, predictions(rnn, columns, some), starts, strict=True):
@@ -394,11 +434,15 @@ def scores(
     known = ~np.isnan(y + y_hat).any(axis=1)
     y_hat, y, now = y_hat[known], y[known], now[known]
     if len(y) == 0:
-        raise UserError("expected rows whose targets are known, got none")
+        total = sum(len(series.inputs) for series in some)
+        after = f" and follow {columns.horizon} others" if columns.horizon > 0 else ""
+        raise UserError(f"{name}: expected rows whose targets are known{after}, got none among {total:,}")
 
-    def rmse(values: Any) -> Array:
-        root: Array = np.sqrt(np.nanmean((values - y) ** 2, axis=0))
-        return root
+    def rmse(values: Array) -> Array:
+        """NaN where nothing is known."""
+        errors = values - y
+        n = (~np.isnan(errors)).sum(axis=0)
+        return np.array(np.sqrt(np.nansum(errors**2, axis=0) / np.where(n > 0, n, np.nan)))
 
     nats = 0.5 * (((y_hat - y) / columns.target_scale) ** 2).sum(axis=1)
     mean = columns.in_units(np.zeros_like(y), now)
@@ -412,8 +456,10 @@ def _outputs(rnn: ElmanRNN | JordanRNN, columns: Columns, some: list[Series]) ->
         outputs = []
         for x, series in zip(xs, some, strict=True):
             r = np.zeros((len(x), rnn.n_out), np.float32)  # the first one as when it was trained
-            r[1:] = np.nan_to_num(columns.standard_y(columns.y(series.targets)), nan=0.0)
+            r[1:] = columns.standard_y(columns.y(series.targets))
+            r[np.isnan(r).any(axis=1)] = 0  # as well: a row with a missing target is none
             outputs.append(np.concatenate([rnn.forward(x[None, t], r[t]).o[0] for t in _windows(len(x))]))
+            _check_finite(outputs[-1])
         return outputs, np.empty(0)
     outputs = [np.empty((len(x), rnn.n_out), np.float32) for x in xs]
     states = np.zeros((len(xs), rnn.W.shape[1]), np.float32)
@@ -422,8 +468,14 @@ def _outputs(rnn: ElmanRNN | JordanRNN, columns: Columns, some: list[Series]) ->
         run: Any = rnn.forward([xs[i][t] for i in alive], states[alive])
         for i, o in zip(alive, run.o, strict=True):
             outputs[i][t] = o
+            _check_finite(o)
         states[alive] = run.h_last if isinstance(rnn, ElmanRNN) else run.r_last
     return outputs, states
+
+
+def _check_finite(outputs: Array) -> None:
+    if not np.isfinite(outputs).all():
+        raise UserError("expected finite outputs of the model, got NaN or infinity; are its parameters finite?")
 
 
 def _windows(rows: int) -> Iterator[slice]:

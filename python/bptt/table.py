@@ -5,9 +5,10 @@ from __future__ import annotations
 import csv
 import io
 import math
-import zipfile
 from collections.abc import Sequence
+from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -17,6 +18,7 @@ from bptt.text import read_text, text_name
 SUFFIXES = (".csv", ".tsv", ".npz")
 _MISSING = frozenset({"", "?", "NA", "N/A", "na", "n/a", "null", "NULL", "None", "none"})  # and what float() calls NaN
 _DELIMITERS = ",;\t"
+_LISTED = 10  # names in a message
 
 
 class Table:
@@ -33,6 +35,8 @@ class Table:
         The line where each row ends; without them a row is named by its number, from 1.
     steps : int, optional
         The rows of each sequence, where the file says so by its shape.
+    named : bool
+        Whether the file names its columns.
     """
 
     def __init__(
@@ -41,8 +45,9 @@ class Table:
         columns: dict[str, list[str] | Array],
         lines: Sequence[int] | None = None,
         steps: int | None = None,
+        named: bool = True,
     ) -> None:
-        self.name, self.steps = name, steps
+        self.name, self.steps, self.named = name, steps, named
         self._columns, self._lines = columns, lines
         self._numbers: dict[str, Array | None] = {}
 
@@ -50,28 +55,44 @@ class Table:
     def names(self) -> list[str]:
         return list(self._columns)
 
+    def __contains__(self, name: str) -> bool:
+        return name in self._columns
+
+    def names_in_words(self) -> str:
+        """The names, or the first of many."""
+        more = len(self._columns) - _LISTED
+        return ", ".join(self.names[:_LISTED]) + (f" and {more:,} more" if more > 0 else "")
+
     def rows_of(self, names: Sequence[str]) -> int:
         """How many rows these columns have, all the same."""
-        rows = {name: len(self._columns[name]) for name in names}
-        if len(set(rows.values())) > 1:
-            text = ", ".join(f"{name} has {n:,}" for name, n in rows.items())
+        rows = {len(self._columns[name]): name for name in names}
+        if len(rows) > 1:
+            text = ", ".join(f"{name} has {n:,}" for n, name in list(rows.items())[:_LISTED])
             raise UserError(f"{self.name}: expected columns of equal length, got others: {text}; choose with --inputs")
-        return next(iter(rows.values()))
+        return next(iter(rows))
 
     def expand(self, option: str, names: Sequence[str]) -> list[str]:
         """Column names as a user gives them: of columns, or of an array with several."""
-        expanded: list[str] = []
+        expanded: dict[str, None] = {}
         for name in names:
-            found = [name] if name in self._columns else [c for c in self._columns if c.rpartition(".")[0] == name]
+            found = [name] if name in self else [c for c in self._columns if c.rpartition(".")[:2] == (name, ".")]
             if not found:
-                raise UserError(f"{option}: {self.name} has no column {name!r}; it has {', '.join(self.names)}")
-            expanded += [column for column in found if column not in expanded]
-        return expanded
+                raise UserError(f"{option}: {self.name} has no column {name!r}; it has {self.names_in_words()}")
+            expanded |= dict.fromkeys(found)
+        return list(expanded)
 
     def is_numeric(self, name: str) -> bool:
         """Whether the cells are all numbers, or missing, but not all missing."""
         numbers = self._as_numbers(name)
         return numbers is not None and not np.isnan(numbers).all()
+
+    def why_not_numeric(self, name: str) -> str:
+        """What is in the way of reading a column as numbers."""
+        column = self._columns[name]
+        if not isinstance(column, list):
+            return f"an array of {column.dtype}" if column.dtype.kind not in "biuf" else "no number"
+        row = next((i for i, cell in enumerate(column) if _number(cell) is None), None)
+        return "no number" if row is None else f"{self._where(row)}: {column[row]!r}"
 
     def numbers(self, names: Sequence[str], missing: bool) -> Array:
         """Columns as numbers.
@@ -106,7 +127,10 @@ class Table:
 
     def labels(self, name: str) -> list[str]:
         """A column as text: the ids of sequences."""
-        return [str(cell).strip() for cell in self._columns[name]]
+        labels = [str(cell).strip() for cell in self._columns[name]]
+        if "" in labels:
+            raise UserError(f"{self._place(labels.index(''), name)}: expected the id of a sequence, got none")
+        return labels
 
     def _as_numbers(self, name: str) -> Array | None:
         if name not in self._numbers:
@@ -118,15 +142,17 @@ class Table:
                 self._numbers[name] = column.astype(np.float64) if column.dtype.kind in "biuf" else None
         return self._numbers[name]
 
+    def _where(self, row: int) -> str:
+        return f"row {row + 1}" if self._lines is None else f"line {self._lines[row]}"
+
     def _place(self, row: int, column: str) -> str:
-        where = f"row {row + 1}" if self._lines is None else f"line {self._lines[row]}"
-        return f"{self.name}, {where}, column {column!r}"
+        return f"{self.name}, {self._where(row)}, column {column!r}"
 
 
 def _number(cell: str) -> float | None:
     cell = cell.strip()
     try:
-        return math.nan if cell in _MISSING else float(cell)
+        return math.nan if cell in _MISSING else float(cell.replace("_", "no digit"))
     except ValueError:
         return None
 
@@ -135,7 +161,8 @@ def read_table(path: str) -> Table:
     """Read a file with columns: NPZ if it is called so, else CSV (comma, semicolon or tab); ``-`` is standard input.
 
     The first row of a CSV file names its columns. If it is all numbers, it is a row like the others, and the columns
-    are called 1, 2, 3, ... A column without a name, as an index often is, is left out.
+    are called 1, 2, 3, ... A column without a name, as an index often is, is left out. An empty line is none, but where
+    there is one column only it is a missing cell.
 
     Raises
     ------
@@ -147,16 +174,15 @@ def read_table(path: str) -> Table:
 
 def _read_csv(path: str) -> Table:
     name, text = text_name(path), read_text(path)
-    first = text.lstrip("\n").partition("\n")[0]
-    delimiter = max(_DELIMITERS, key=first.count)
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, skipinitialspace=True, strict=True)
-    rows, lines = [], []
+    reader = _rows(text.rstrip("\n"), _delimiter(text))
+    rows: list[list[str]] = []
+    lines = []
     try:
         for row in reader:
-            if row:
-                rows.append(row)
+            if row or (rows and len(rows[0]) == 1):
+                rows.append(row or [""])
                 lines.append(reader.line_num)
-                if len(row) != len(rows[0]):
+                if len(rows[-1]) != len(rows[0]):
                     raise UserError(
                         f"{name}, line {reader.line_num}: expected {len(rows[0])} cells, as the first row has, "
                         f"got {len(row)}"
@@ -165,43 +191,65 @@ def _read_csv(path: str) -> Table:
         raise UserError(f"{name}, line {reader.line_num}: {error}") from error
     if not rows:
         raise UserError(f"{name}: the table is empty")
-    if any(map(str.strip, rows[0])) and all(_number(cell) is not None for cell in rows[0]):
-        names = [str(i + 1) for i in range(len(rows[0]))]
-    else:
-        names = [cell.strip() for cell in rows.pop(0)]
-        lines.pop(0)
+    named = any(_number(cell) is None for cell in rows[0]) or not all(map(str.strip, rows[0]))
+    names = [cell.strip() for cell in rows.pop(0)] if named else [str(i + 1) for i in range(len(rows[0]))]
+    lines = lines[-len(rows) :]
     if not rows:
         raise UserError(f"{name}: the table has no rows below the names of its columns")
-    for column in names:
-        if column and names.count(column) > 1:
-            raise UserError(f"{name}: expected columns of different names, got {column!r} twice")
+    if len(set(names) - {""}) < len(names) - names.count(""):
+        twice = next(column for column in names if column and names.count(column) > 1)
+        raise UserError(f"{name}: expected columns of different names, got {twice!r} twice")
     columns = {column: list(cells) for column, cells in zip(names, zip(*rows, strict=True), strict=True) if column}
     if not columns:
         raise UserError(f"{name}: no column has a name")
-    return Table(name, dict(columns), lines)
+    return Table(name, dict(columns), lines, named=named)
+
+
+def _rows(text: str, delimiter: str) -> Any:
+    return csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, skipinitialspace=True, strict=True)
+
+
+def _delimiter(text: str) -> str:
+    """The one that cuts the first two rows into as many cells each, and into most."""
+    cells = {}
+    for delimiter in _DELIMITERS:
+        try:
+            first, second = (len(row) for row in islice(filter(None, _rows(text, delimiter)), 2))
+        except (csv.Error, ValueError):  # or fewer rows
+            first, second = 0, 0
+        cells[delimiter] = first if first == second > 1 else 0
+    first_line = text.lstrip("\n").partition("\n")[0]
+    return max(_DELIMITERS, key=lambda delimiter: (cells[delimiter], first_line.count(delimiter)))
 
 
 def _read_npz(path: str) -> Table:
-    columns: dict[str, list[str] | Array] = {}
-    steps = set()
     try:
         with open(path, "rb") as file:
-            arrays = np.load(file, allow_pickle=False)
-            if not isinstance(arrays, np.lib.npyio.NpzFile):
+            loaded = np.load(file, allow_pickle=False)
+            if not isinstance(loaded, np.lib.npyio.NpzFile):
                 raise ValueError("one array without a name")
-            for key, array in arrays.items():
-                if 1 <= array.ndim <= 3:
-                    steps.add(len(array) if array.ndim == 3 else 0)
-                if array.ndim == 3:  # sequence after sequence
-                    array = array.swapaxes(0, 1).reshape(-1, array.shape[2])
-                if array.ndim == 1:
-                    columns[key] = array
-                elif array.ndim == 2:
-                    columns |= {f"{key}.{j}": array[:, j] for j in range(array.shape[1])}
+            arrays = dict(loaded.items())
     except OSError as error:
         raise UserError(f"{path}: {error.strerror or 'not an NPZ file'}") from error
-    except (ValueError, EOFError, KeyError, zipfile.BadZipFile) as error:
+    except Exception as error:  # a damaged file may fail wherever it is parsed
         raise UserError(f"{path}: not an NPZ file of arrays without Python objects ({error})") from error
+    columns: dict[str, list[str] | Array] = {}
+    steps = set()
+    for key, array in arrays.items():
+        if not isinstance(array, np.ndarray):
+            raise UserError(f"{path}: not an NPZ file of arrays: {key} is none")
+        if 1 <= array.ndim <= 3:
+            steps.add(len(array) if array.ndim == 3 else 0)
+        if array.ndim == 3:  # sequence after sequence
+            array = array.swapaxes(0, 1).reshape(array.shape[0] * array.shape[1], array.shape[2])
+        new = {}
+        if array.ndim == 1:
+            new = {key: array}
+        elif array.ndim == 2:
+            new = {f"{key}.{j}": array[:, j] for j in range(array.shape[1])}
+        if twice := new.keys() & columns.keys():
+            raise UserError(f"{path}: expected arrays of different names, got {min(twice)!r} twice")
+        columns |= new
     if not columns or not all(map(len, columns.values())):
         raise UserError(f"{path}: expected arrays [rows], [rows, k] or [tau, batch, k] that are not empty")
     if len(steps) > 1 and max(steps) > 0:

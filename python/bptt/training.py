@@ -215,9 +215,9 @@ class Training:
     def end_epoch(self, seconds: float) -> None:
         loss = self.epoch_loss / self.epoch_targets if self.epoch_targets > 0 else math.nan
         validation = math.nan if self.validation is None else self.mean_loss(self.validation)
-        if self.validation is not None and math.isnan(validation):
+        if self.validation is not None and not math.isfinite(validation):
             raise FloatingPointError(
-                f"epoch {self.epoch}: the validation loss is nan; the parameters are those after it"
+                f"epoch {self.epoch}: the validation loss is {validation}; the parameters are those after it"
             )
         self.history.epochs.append(loss=loss, validation=validation, updates=self.updates, seconds=seconds)
         if self.settings.patience is not None and self.history.best_epoch == self.epoch:
@@ -331,9 +331,9 @@ def fit(
     number = int(np.random.SeedSequence().entropy) % 2**64 if seed is None else size("seed", seed, 0, 2**64 - 1)  # type: ignore[arg-type]
     training = Training(rnn, data, held_out, settings, number)
     if resume and (found := Checkpoint.read(checkpoint)) is not None:
+        if seed is not None and seed != found.position["seed"]:  # first: data may have been drawn by it
+            raise ValueError(f"resume: expected seed as in the checkpoint, {found.position['seed']}, got {seed}")
         training.go_on_from(found)
-        if seed is not None and seed != training.seed:
-            raise ValueError(f"resume: expected seed as in the checkpoint, {training.seed}, got {seed}")
     if checkpoint is not None:
         remove_stale(checkpoint)
     history = training.history
