@@ -72,8 +72,8 @@ examples:
   bptt sample model.safetensors --prompt "The " --length 1000 --seed 1
   bptt evaluate model.safetensors other.txt
 
-  bptt train load.csv --targets load    a table: each row is predicted from those before it
-  bptt evaluate model.safetensors load.csv
+  bptt train load.csv                   a table: each row is predicted from those before it
+  bptt evaluate model.safetensors new.csv
   bptt predict model.safetensors load.csv --steps 24 -o forecast.csv
 
   bptt info model.safetensors
@@ -206,7 +206,7 @@ def _add_evaluate(subparsers: _Subparsers) -> None:
         description="Write how well a model predicts. A text: the mean negative log-likelihood of a character given "
         "those before it, in nats and in bits. A table: the root of the mean squared error of each target, in its "
         "units, beside that of two guesses. Less is better.",
-        epilog="examples:\n  bptt evaluate model.safetensors other.txt\n  bptt evaluate model.safetensors load.csv",
+        epilog="examples:\n  bptt evaluate model.safetensors other.txt\n  bptt evaluate model.safetensors new.csv",
         formatter_class=_Defaults,
     )
     _add_model(parser)
