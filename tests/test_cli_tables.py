@@ -167,7 +167,7 @@ def test_numbers_that_wander(tmp_path: Path) -> None:
     walk = 100 + np.cumsum(np.random.default_rng(1).standard_normal(1500) + 1)  # far from where it was in training
     write(tmp_path / "t.csv", walk=walk)
     output = run("train", "t.csv", *QUICK, "--out", "levels", cwd=tmp_path).stdout
-    assert output.endswith(" nats a row)\nThe present value is the better guess: try --differences.\n")
+    assert output.endswith(" nats a row)\nThe present value is the better guess of walk: try --differences.\n")
     assert errors_of(output)["walk"] > 3
     output = run("train", "t.csv", *QUICK, "--differences", cwd=tmp_path).stdout
     assert "predicts: walk, one row ahead, by differences\n" in output
@@ -183,6 +183,22 @@ def test_small_changes_of_large_numbers_are_written(tmp_path: Path) -> None:
     run("train", "t.csv", *QUICK, cwd=tmp_path)
     _, rows = read(run("predict", "model.safetensors", "t.csv", cwd=tmp_path).stdout)
     assert np.array(rows[-101:-1], np.float64)[:, 1] == pytest.approx(1e9 + wave(400)[300:] / 1000, abs=1e-2, rel=0)
+
+
+def test_a_cell_that_is_no_number_is_not_passed_over(tmp_path: Path) -> None:
+    values: list[Any] = wave(100).tolist()
+    values[50] = "abc"
+    write(tmp_path / "t.csv", day=["Mon"] * 100, wave=values, other=wave(100))
+    line = error_line("train", "t.csv", *QUICK, cwd=tmp_path)
+    expected = (
+        "t.csv, line 52, column 'wave': expected a number, as most cells are, got 'abc'; mend it, or choose other"
+    )
+    assert line.startswith(expected)
+    output = run("train", "t.csv", *QUICK, "--inputs", "other", cwd=tmp_path).stdout
+    assert "not used: day (line 2: 'Mon'), wave (line 52: 'abc')" in output
+    write(tmp_path / "t.csv", a=["381.1 kW"] * 9)
+    line = error_line("train", "t.csv", cwd=tmp_path)
+    assert line == "t.csv: expected at least one column of numbers to read, got a (line 2: '381.1 kW')"
 
 
 def test_what_single_precision_cannot_hold_is_found_before_training(tmp_path: Path) -> None:
@@ -263,6 +279,7 @@ def test_training_on_a_table_goes_on_from_a_checkpoint(folder: Path, tmp_path: P
             ("predict", "model.safetensors", "wave.csv", "-o", "none/out"),
             "--out none/out: cannot write into",
         ),
+        (("predict", "model.safetensors", "wave.csv", "-o", "f.npz"), "--out f.npz: expected the name of a CSV file"),
         (("predict", "wave.csv", "wave.csv"), "wave.csv: expected a safetensors file"),
         (("sample", "model.safetensors"), "model.safetensors: not a character model"),
     ],

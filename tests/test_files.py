@@ -346,3 +346,16 @@ def test_where_nothing_can_be_written(tmp_path: Path) -> None:
         model().save(tmp_path / "folder")
     assert files(tmp_path) == ["file", "folder"]
     assert (tmp_path / "file").read_text() == "no folder"
+
+
+def test_errors_name_the_file_that_was_asked_for(tmp_path: Path) -> None:
+    with pytest.raises(OSError, match=re.escape(f"No such file or directory: '{tmp_path / 'none' / 'm'}'")):
+        ElmanRNN(2, 3, 4).save(tmp_path / "none" / "m")
+
+
+def test_a_checkpoint_is_no_model(tmp_path: Path) -> None:
+    rnn = ElmanRNN(2, 3, 4, seed=0)
+    x, y = np.zeros((5, 2, 2)), np.zeros((5, 2), int)
+    rnn.fit(x, y, optimizer=bptt.SGD(0.1), epochs=1, checkpoint=tmp_path / "c", progress=False)
+    with pytest.raises(ValueError, match="c: expected a model of bptt, got a checkpoint, from which `fit` goes on"):
+        bptt.load(tmp_path / "c")

@@ -403,7 +403,7 @@ def test_only_the_same_run_is_resumed(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"^resume: expected network.n_hidden as in the checkpoint, 8, got 9$"):
         ElmanRNN(3, 9, 2).fit(x, y, optimizer=Adam(0.01), **options)
     x[0, 0, 0] += 1
-    with pytest.raises(ValueError, match=r"^resume: expected data as in the checkpoint, \d+, got \d+$"):
+    with pytest.raises(ValueError, match=r"^resume: expected the data that the checkpoint was begun with, got other"):
         network().fit(x, y, optimizer=Adam(0.01), **options)
     whole_file = path.read_bytes()
     rnn.save(path)
@@ -470,10 +470,15 @@ def test_progress_goes_to_standard_error(capfd: pytest.CaptureFixture[str]) -> N
     lines = shown.splitlines()  # no terminal: a line an epoch
     assert len(lines) == 2
     assert re.fullmatch(r"epoch 2/2, update 2: loss \d\.\d{4}, [\d,]+ steps/s", lines[1])
+    history = network().fit(x, y, optimizer=SGD(0.1), epochs=3, truncate=20)
+    losses = re.findall(r"loss (\d\.\d{4})", capfd.readouterr().err)
+    assert losses == [f"{loss:.4f}" for loss in history.loss], "what is shown of an epoch is what the history has"
     network().fit(x, y, optimizer=SGD(0.1), epochs=950, validation=(x, y))
     lines = capfd.readouterr().err.splitlines()
     assert len(lines) == 95, "a log of many epochs is not long"
-    assert re.fullmatch(r"epoch 950/950, update 950: loss [\d.]+, validation [\d.]+, [\d,]+ steps/s", lines[-1])
+    assert re.fullmatch(
+        r"epoch 950/950, update 950: loss [\d.]+, validation [\d.]+(, best [\d.]+)?, [\d,]+ steps/s", lines[-1]
+    )
     network().fit(x, y, optimizer=SGD(0.1), epochs=2, progress=False)
     assert capfd.readouterr() == ("", "")
 
@@ -487,13 +492,17 @@ def test_progress_in_a_terminal(
     network().fit(x, y, optimizer=SGD(0.1), epochs=2, validation=(x, y), **options)
     last = capfd.readouterr().err.split("\r")[-1]
     assert "100%" in last
-    assert re.search(r"step/s, loss \d\.\d{4}, validation \d\.\d{4}\]\n$", last)
+    assert re.search(r"step/s, loss \d\.\d{4}, validation \d\.\d{4}(, best \d\.\d{4})?\]\n$", last)
 
 
 def test_history() -> None:
     x, y = stream()
     history = network().fit(x, y, optimizer=SGD(0.1), epochs=3, validation=(x, y), batch_size=2, **QUIET)
-    assert repr(history).startswith("History(3 epochs, 6 updates, epochs: loss 0.")
+    assert re.fullmatch(
+        r"History\(3 epochs, 6 updates, epochs: loss 0\.\d{4}, validation 0\.\d{4} at best, in epoch 2\)", repr(history)
+    )
+    assert repr(history.epochs) == "Record(3 rows of loss, validation, updates, seconds)"
+    assert repr(History()) == "History(0 updates)"
     assert len(history.updates) == 6
     assert history.epochs.updates.tolist() == [2, 4, 6]
     assert (history.updates.seconds > 0).all()

@@ -69,26 +69,32 @@ class Bar:
     def end_epoch(self) -> None:
         epoch, epochs = self._training.epoch, self._training.settings.epochs
         if self._logs and (epoch % math.ceil(epochs / _LINES) == 0 or self._training.history.stopped):
-            self._log(epoch)
+            self._log(epoch, self._training.history.epochs._columns["loss"][-1])
 
-    def _log(self, epoch: int) -> None:
+    def _log(self, epoch: int, loss: float | None = None) -> None:
+        """A line with the loss of an epoch, or of recent updates where it is under way."""
         self._logged = time.monotonic()
         t = self._training
         with self._whatever_happens():
             print(
-                f"epoch {epoch}/{t.settings.epochs}, update {t.updates:,}: {self._losses()}, "
+                f"epoch {epoch}/{t.settings.epochs}, update {t.updates:,}: {self._losses(loss)}, "
                 f"{self._steps / (self._logged - self._begin):,.0f} steps/s",
                 file=sys.stderr,
                 flush=True,
             )
 
-    def _losses(self) -> str:
-        """The mean of recent updates, and the last validation."""
+    def _losses(self, loss: float | None = None) -> str:
+        """A loss, or the mean of recent updates; the last validation, and the best where it is another."""
         history = self._training.history
-        recent = history.updates._columns["loss"][-_RECENT:]
-        text = f"loss {self._loss(sum(recent) / max(1, len(recent)))}"
-        if len(history.epochs) and not math.isnan(last := history.epochs._columns["validation"][-1]):
-            text += f", validation {self._loss(last)}"
+        if loss is None:
+            recent = history.updates._columns["loss"][-_RECENT:]
+            loss = sum(recent) / max(1, len(recent))
+        text = f"loss {self._loss(loss)}"
+        validations = history.epochs._columns["validation"]
+        if validations and not math.isnan(validations[-1]):
+            text += f", validation {self._loss(validations[-1])}"
+            if (best := min(validations)) < validations[-1]:
+                text += f", best {best:.4f}"
         return text
 
     def _loss(self, nats: float) -> str:

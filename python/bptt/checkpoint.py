@@ -74,6 +74,8 @@ class Checkpoint:
         mine = json.loads(json.dumps(identity))
         for name, value in _flat(mine):
             theirs = dict(_flat(self.identity)).get(name)
+            if theirs != value and name in ("data", "validation") and theirs is not None and value is not None:
+                raise ValueError(f"resume: expected the {name} that the checkpoint was begun with, got other numbers")
             if theirs != value:
                 raise ValueError(f"resume: expected {name} as in the checkpoint, {theirs!r}, got {value!r}")
 

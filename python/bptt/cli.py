@@ -126,7 +126,13 @@ examples:
     )
     model = parser.add_argument_group("the model")
     add = model.add_argument
-    add("--network", choices=("elman", "jordan"), default="elman", help="what is fed back: hidden units, or outputs")
+    add(
+        "--network",
+        choices=("elman", "jordan"),
+        default="elman",
+        help="what a step knows of the past: the hidden units before it (elman), or no more than the output before it "
+        "(jordan); elman, if in doubt (default: %(default)s)",
+    )
     add("--hidden", type=_hidden_count, metavar="N", help="hidden units (default: 384; of a table 64)")
     add("--out", default="model.safetensors", metavar="MODEL", help="where the model goes (default: %(default)s)")
     table = parser.add_argument_group("tables")
@@ -205,7 +211,8 @@ def _add_evaluate(subparsers: _Subparsers) -> None:
         help="score a text or a table under a model",
         description="Write how well a model predicts. A text: the mean negative log-likelihood of a character given "
         "those before it, in nats and in bits. A table: the root of the mean squared error of each target, in its "
-        "units, beside that of two guesses. Less is better.",
+        "units, beside that of two guesses. Less is better. A sequence begins without a past: give it the rows before "
+        "as well.",
         epilog="examples:\n  bptt evaluate model.safetensors other.txt\n  bptt evaluate model.safetensors new.csv",
         formatter_class=_Defaults,
     )

@@ -147,7 +147,8 @@ def _fit(
     updates = epochs * every
     _say(
         f"model: {type(rnn).__name__}, {rnn.n_hidden} hidden units, {rnn.parameters.size:,} parameters; "
-        f"{_updates(updates)} on {batch} {'streams' if batch > 1 else 'stream'} x {truncate} {unit}"
+        f"{_updates(updates)}, in {epochs} epochs of {every:,}, on {batch} {'streams' if batch > 1 else 'stream'} "
+        f"x {truncate} {unit}"
     )
     optimizer, rate = OPTIMIZERS[options.optimizer]
     rising = min(_RISING, updates // 10)
@@ -191,6 +192,8 @@ def _fit(
     if not _save_best(rnn, [history], options.out):
         _save(rnn, options.out)
         _say(f"saved: {options.out}, the newest parameters (after {_updates(len(history.updates))})")
+    if history.stopped == "epochs" and history.best_epoch is not None and history.best_epoch < epochs / 2 - 1:
+        _say("validation became worse after that: fewer --updates, a smaller --lr or fewer --hidden may do better")
     made = f"{len(history.updates):,} of {_updates(updates)}"
     if history.stopped == "patience":
         _say(f"stopped after {made}: no better validation in {options.patience}")
@@ -293,6 +296,8 @@ def predict(options: argparse.Namespace) -> int:
     if columns is None:
         raise UserError(f"{options.model}: not a model of a table: it carries no columns that fit its sizes")
     out = None if options.out == "-" else options.out
+    if out is not None and Path(out).suffix.lower() in (".npz", ".tsv"):
+        raise UserError(f"--out {out}: expected the name of a CSV file")
     if out is not None:
         _check_writable("--out", out, options.data, options.model)
     _use_threads(options.threads)
@@ -430,8 +435,10 @@ def _score_table(scores: Scores, columns: Columns) -> str:
         f"(roots of the mean squared error over {scores.rows:,} rows, the model's beside those of guesses; "
         f"loss {scores.nats:.4f} nats a row)"
     )
-    if scores.rmse_of_present is not None and (scores.rmse > scores.rmse_of_present).any() and not columns.differences:
-        text.append("The present value is the better guess: try --differences.")
+    if scores.rmse_of_present is not None and not columns.differences:
+        worse = (scores.rmse > scores.rmse_of_present) & (scores.rmse_of_present > 0)
+        if names := [name for name, is_worse in zip(columns.targets, worse, strict=True) if is_worse]:
+            text.append(f"The present value is the better guess of {', '.join(names)}: try --differences.")
     return "\n".join(text)
 
 

@@ -51,9 +51,11 @@ def write_whole(path: str | os.PathLike[str], data: bytes) -> None:
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)
-    except BaseException:
+    except BaseException as error:
         if os.path.exists(temporary):
             os.unlink(temporary)
+        if isinstance(error, OSError) and error.filename == temporary:  # of which the caller knows nothing
+            error.filename, error.filename2 = path, None
         raise
 
 
@@ -115,6 +117,8 @@ def _network_from(tensors: dict[str, Any], metadata: dict[str, str]) -> Recurren
     from bptt.jordan import JordanRNN
 
     networks: dict[str, type[ElmanRNN] | type[JordanRNN]] = {kind._KIND: kind for kind in (ElmanRNN, JordanRNN)}
+    if f"{_KEY}.checkpoint" in metadata:
+        raise ValueError("expected a model of bptt, got a checkpoint, from which `fit` goes on")
     if _KEY not in metadata:
         raise ValueError(f"expected a model of bptt, got a file without the metadata key {_KEY!r}")
     try:

@@ -27,6 +27,9 @@ class Record:
     def __len__(self) -> int:
         return len(self._columns[self._names[0]])
 
+    def __repr__(self) -> str:
+        return f"Record({len(self)} rows of {', '.join(self._names)})"
+
     def __dir__(self) -> list[str]:
         return [*super().__dir__(), *self._names]
 
@@ -82,9 +85,9 @@ class History:
 
     def __repr__(self) -> str:
         if not len(self.epochs):
-            return f"History({len(self.updates)} updates, {self.stopped})"
+            return f"History({len(self.updates)} updates{self.stopped and f', {self.stopped}'})"
         best = self.best_epoch
-        validation = "" if best is None else f", validation {self.validation[best]:.4f} after epoch {best}"
+        validation = "" if best is None else f", validation {self.validation[best]:.4f} at best, in epoch {best}"
         epochs = f"{len(self.epochs)} epochs, {len(self.updates)} updates"
         return f"History({epochs}, {self.stopped}: loss {self.loss[-1]:.4f}{validation})"
 

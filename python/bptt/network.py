@@ -372,7 +372,7 @@ class RecurrentNetwork:
             In ``[0, 2**64)``, of all that is random; by default a new one.
         checkpoint : path-like, optional
             A file from which training can go on: written at the beginning, after every epoch, about every half minute
-            and at the end, each time as a whole.
+            and at the end, each time as a whole. What stands there is replaced, unless `resume` goes on from it.
         resume : bool
             Whether to go on from the checkpoint, if there is one. A run that was killed at any moment and resumed ends
             with the same bits as one that was not, for any number of threads. Data and settings must be the same, save

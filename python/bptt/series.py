@@ -153,9 +153,14 @@ def choose(
         read = table.expand("--inputs", inputs)
     else:
         others = {id, *(chosen if horizon == 0 and chosen is not None else [])}
-        read = [name for name in table.names if name not in others and table.is_numeric(name)]
+        candidates = [name for name in table.names if name not in others]
+        for name in candidates:
+            table.check_cells(name)
+        read = [name for name in candidates if table.is_numeric(name)]
     if not read:
-        raise UserError(f"{table.name}: expected at least one column of numbers to read")
+        reasons = [f"{name} ({table.why_not_numeric(name)})" for name in table.names[:3] if name != id]
+        got = f"got {', '.join(reasons)}" if reasons else "got none"
+        raise UserError(f"{table.name}: expected at least one column of numbers to read, {got}")
     if horizon == 0 and (chosen is None or set(chosen) & set(read)):
         raise UserError("--targets: with --horizon 0, expected columns that are no inputs")
     if horizon == 0 and differences:
@@ -227,7 +232,8 @@ def split(all_series: list[Series], columns: Columns, name: str) -> Split:
     else:
         cuts = [_cut(len(s.inputs), columns.horizon) for s in series]
         rows = [len(s.inputs) - cut for s, cut in zip(series, cuts, strict=True)]
-        held_out = f"the last {rows[0]:,} rows" if len(rows) == 1 else f"the last rows of each, {sum(rows):,} in all"
+        last = "the last row" if rows[0] == 1 else f"the last {rows[0]:,} rows"
+        held_out = last if len(rows) == 1 else f"the last rows of each, {sum(rows):,} in all"
     before = [Series(s.id, s.inputs[:cut], s.targets[:cut]) for s, cut in zip(series, cuts, strict=True) if cut > 0]
     columns = _with_units(columns, before, name)
     training = _part(columns, before, [0] * len(before))
@@ -393,7 +399,10 @@ def forecast(rnn: ElmanRNN | JordanRNN, columns: Columns, some: list[Series], st
     if not columns.feeds_back:
         unknown = ", ".join(name for name in columns.inputs if name not in columns.targets)
         what = f"reads {unknown}, which it does not predict" if unknown else f"predicts {columns.horizon} rows ahead"
-        raise UserError(f"--steps: expected a model that predicts its next inputs, got one that {what}")
+        raise UserError(
+            f"--steps: expected a model that predicts its next inputs, got one that {what}; "
+            "train without --targets and --horizon for that, or leave --steps out"
+        )
     if columns.differences:
         for series in some:
             for name, value in zip(columns.targets, series.targets[-1].tolist(), strict=True):

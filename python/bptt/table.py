@@ -86,6 +86,18 @@ class Table:
         numbers = self._as_numbers(name)
         return numbers is not None and not np.isnan(numbers).all()
 
+    def check_cells(self, name: str) -> None:
+        """Raise UserError if most cells of a column are numbers, but one is not: it is worth mending."""
+        column = self._columns[name]
+        if isinstance(column, list) and self._as_numbers(name) is None:
+            numbers = [_number(cell) for cell in column]
+            if sum(number is not None and not math.isnan(number) for number in numbers) > len(column) / 2:
+                row = numbers.index(None)
+                raise UserError(
+                    f"{self._place(row, name)}: expected a number, as most cells are, got {column[row]!r}; mend it, or "
+                    "choose other columns with --inputs"
+                )
+
     def why_not_numeric(self, name: str) -> str:
         """What is in the way of reading a column as numbers."""
         column = self._columns[name]
