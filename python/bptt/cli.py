@@ -153,7 +153,12 @@ examples:
     )
     training = parser.add_argument_group("training")
     add = training.add_argument
-    add("--updates", type=_count, metavar="N", help="updates of the parameters (default: 7500; of a table 3000)")
+    add(
+        "--updates",
+        type=_count,
+        metavar="N",
+        help="updates of the parameters (default: 15 passes over a text, but 300 to 7500; of a table 3000)",
+    )
     add("--batch", type=_count, default=32, metavar="N", help="parallel streams, at most (default: %(default)s)")
     add(
         "--truncate",

@@ -32,8 +32,8 @@ if TYPE_CHECKING:
 INTERRUPTED = 130  # 128 + SIGINT, what a shell makes of it
 SAMPLE, TEMPERATURE = 500, 0.8
 OPTIMIZERS: dict[str, tuple[Callable[[float], Optimizer], float]] = {  # and the default of --lr
-    "adam": (Adam, 4e-3),
-    "adamw": (AdamW, 4e-3),
+    "adam": (Adam, 2e-3),
+    "adamw": (AdamW, 2e-3),
     "rmsprop": (RMSProp, 2e-3),
     "adagrad": (Adagrad, 5e-2),
     "sgd": (lambda lr: SGD(lr, momentum=0.9), 0.2),
@@ -42,6 +42,7 @@ SCHEDULES = ("cosine", "constant", "step")
 _RISING, _LAST_RATE = 100, 0.1  # updates in which the learning rate rises, at most a tenth of all; where a cosine ends
 _MAX_NORM = 1.0
 _VALIDATIONS = 20
+_PASSES, _LEAST, _MOST = 15, 300, 7500  # over a text by default, and the updates for that: more would learn it by heart
 _VALIDATE_MOST = 32_768  # characters each time; the whole held-out text is scored at the end
 
 
@@ -89,11 +90,12 @@ def _train_on_text(options: argparse.Namespace) -> int:
     )
     if batch < options.batch:
         _say(f"the text is short: {batch} parallel streams instead of {options.batch}")
+    updates = min(max(_PASSES * math.ceil(len(x) / options.truncate), _LEAST), _MOST)
     history = _fit(
         rnn,
         {"x": language_model.read_by(rnn, x), "y": y},
         {"x": language_model.read_by(rnn, x_held_out), "y": y_held_out},
-        options.updates or 7500,
+        options.updates or updates,
         "characters",
         options,
     )
