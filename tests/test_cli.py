@@ -260,7 +260,7 @@ def test_choices(tmp_path: Path, network: str, optimizer: str, schedule: str) ->
     # In this process: thirty times starting Python is slower than all the training.
     out = tmp_path / "model"
     (tmp_path / "text").write_text("abcdefghij" * 300)
-    training = ("train", str(tmp_path / "text"), "--hidden", "16", "--updates", "200", "--out", str(out), *choices)
+    training = ("train", str(tmp_path / "text"), "--hidden", "16", "--updates", "500", "--out", str(out), *choices)
     assert bptt.cli.main(training) == 0
     rnn = bptt.load(out)
     vocabulary = bptt.language_model.vocabulary_of(rnn)
