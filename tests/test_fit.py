@@ -499,7 +499,7 @@ def test_history() -> None:
     x, y = stream()
     history = network().fit(x, y, optimizer=SGD(0.1), epochs=3, validation=(x, y), batch_size=2, **QUIET)
     assert re.fullmatch(
-        r"History\(3 epochs, 6 updates, epochs: loss 0\.\d{4}, validation 0\.\d{4} at best, in epoch 2\)", repr(history)
+        r"History\(3 epochs, 6 updates, epochs: loss 0\.\d{4}, validation 0\.\d{4} at best, after 3\)", repr(history)
     )
     assert repr(history.epochs) == "Record(3 rows of loss, validation, updates, seconds)"
     assert repr(History()) == "History(0 updates)"

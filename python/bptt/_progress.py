@@ -93,8 +93,8 @@ class Bar:
         validations = history.epochs._columns["validation"]
         if validations and not math.isnan(validations[-1]):
             text += f", validation {self._loss(validations[-1])}"
-            if (best := min(validations)) < validations[-1]:
-                text += f", best {best:.4f}"
+            if self._training.best < validations[-1]:
+                text += f", best {self._training.best:.4f}"
         return text
 
     def _loss(self, nats: float) -> str:

@@ -54,8 +54,8 @@ def write_whole(path: str | os.PathLike[str], data: bytes) -> None:
     except BaseException as error:
         if os.path.exists(temporary):
             os.unlink(temporary)
-        if isinstance(error, OSError) and error.filename == temporary:  # of which the caller knows nothing
-            error.filename, error.filename2 = path, None
+        if isinstance(error, OSError):  # of the temporary file the caller knows nothing
+            raise OSError(error.errno, error.strerror, path) from None
         raise
 
 

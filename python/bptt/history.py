@@ -87,7 +87,7 @@ class History:
         if not len(self.epochs):
             return f"History({len(self.updates)} updates{self.stopped and f', {self.stopped}'})"
         best = self.best_epoch
-        validation = "" if best is None else f", validation {self.validation[best]:.4f} at best, in epoch {best}"
+        validation = "" if best is None else f", validation {self.validation[best]:.4f} at best, after {best + 1}"
         epochs = f"{len(self.epochs)} epochs, {len(self.updates)} updates"
         return f"History({epochs}, {self.stopped}: loss {self.loss[-1]:.4f}{validation})"
 

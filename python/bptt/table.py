@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import math
+import zipfile
 from collections.abc import Sequence
 from itertools import islice
 from pathlib import Path
@@ -237,10 +238,10 @@ def _delimiter(text: str) -> str:
 def _read_npz(path: str) -> Table:
     try:
         with open(path, "rb") as file:
-            loaded = np.load(file, allow_pickle=False)
-            if not isinstance(loaded, np.lib.npyio.NpzFile):
-                raise ValueError("one array without a name")
-            arrays = dict(loaded.items())
+            if not zipfile.is_zipfile(file):  # which np.load would take for something else
+                raise ValueError("it is no ZIP archive")
+            file.seek(0)
+            arrays = dict(np.load(file, allow_pickle=False).items())
     except OSError as error:
         raise UserError(f"{path}: {error.strerror or 'not an NPZ file'}") from error
     except Exception as error:  # a damaged file may fail wherever it is parsed

@@ -138,6 +138,7 @@ class Training:
         self.batch = 0  # of the pass under way, the next one
         self.updates = 0
         self.epoch_loss = self.epoch_targets = 0.0
+        self.best, self.best_epoch = math.inf, -1  # the lowest validation loss, and where: no epoch looks at all others
         self.state: Array | None = None  # carried from window to window
         self._before = np.empty_like(rnn.parameters)
 
@@ -220,8 +221,10 @@ class Training:
                 f"epoch {self.epoch}: the validation loss is {validation}; the parameters are those after it"
             )
         self.history.epochs.append(loss=loss, validation=validation, updates=self.updates, seconds=seconds)
-        if self.settings.patience is not None and self.history.best_epoch == self.epoch:
-            self.history.best_parameters = self.rnn.parameters.copy()
+        if validation < self.best:
+            self.best, self.best_epoch = validation, self.epoch
+            if self.settings.patience is not None:
+                self.history.best_parameters = self.rnn.parameters.copy()
         self.epoch += 1
         self.epoch_loss = self.epoch_targets = 0.0
 
@@ -239,8 +242,7 @@ class Training:
 
     def over(self) -> str:
         """Why training ends here, after a whole epoch; empty if it goes on."""
-        best = self.history.best_epoch
-        if self.settings.patience is not None and best is not None and self.epoch - 1 - best >= self.settings.patience:
+        if self.settings.patience is not None and self.epoch - 1 - self.best_epoch >= self.settings.patience:
             return "patience"
         return "epochs" if self.epoch >= self.settings.epochs else ""
 
@@ -287,6 +289,8 @@ class Training:
         self.settings.optimizer.load_state(checkpoint.part("optimizer"))
         for kind in ("updates", "epochs"):
             getattr(self.history, kind).load(checkpoint.part(kind))
+        if (best := self.history.best_epoch) is not None:
+            self.best, self.best_epoch = float(self.history.validation[best]), best
         self.rnn.parameters = arrays["parameters"]
         self.state, self.history.best_parameters = arrays.get("state"), arrays.get("best")
         self.seed, self.settings.optimizer.lr = position["seed"], position["lr"]
