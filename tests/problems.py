@@ -287,12 +287,16 @@ def random_problem(case: Case, seed: list[int]) -> Problem:
     reset = [random.random(n) < 0.25 for n in case.lengths]
     if batch > 1:
         reset[0][0], reset[1][0] = True, False
+    if case.readout == "last":
+        y, weight = [np.concatenate(y)], [np.concatenate(weight)]
+    for array in (*x, *y, *weight, *initial, *reset):
+        array.flags.writeable = False  # they serve more than one test
     return Problem(
         case,
         representable(rnn.parameters),
         x,
-        y if case.readout == "all" else np.concatenate(y),
+        y if case.readout == "all" else y[0],
         initial if case.extras else None,
-        (weight if case.readout == "all" else np.concatenate(weight)) if case.extras else None,
+        (weight if case.readout == "all" else weight[0]) if case.extras else None,
         reset if case.reset else None,
     )
