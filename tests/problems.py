@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bptt import ElmanRNN, JordanRNN, reference
-from bptt.reference import jordan
-from bptt.reference.shared import step_weights
+from bptt.reference import feedback
+from bptt.reference.readout import step_weights
 
 Array = NDArray[Any]
 Form = Literal["single", "batch", "padded", "list"]
@@ -311,10 +311,10 @@ def solve_jordan(
     for i, (x, y, r0, weight, reset) in enumerate(zip(xs, ys, initials, weights, resets, strict=True)):
         forced = reference.forced_steps(case.teacher_forcing, case.seed, i, len(x) + 1)
         weight = step_weights([*y, y[0]], None if weight is None else [*weight, 1.0], len(x) + 1, case.output)
-        fed = jordan.fed_targets([*y, y[0]], weight, forced, case.n_out, case.output)
-        unit = jordan.unit_before_feedback(case.output, case.feedback)
+        fed = feedback.fed_targets([*y, y[0]], weight, forced, case.n_out, case.output)
+        unit = feedback.unit_before_feedback(case.output, case.feedback)
         flags = [*(reset or [False] * len(x)), False]
-        r, _, _ = jordan.unfold(parameters, [*x, x[0]], r0, fed, flags, case.input, unit)
+        r, _, _ = feedback.unfold(parameters, [*x, x[0]], r0, fed, flags, case.input, unit)
         seen.append(r[-1])
     return runs, *solved, free, seen
 
