@@ -62,7 +62,7 @@ def pairwise(factors: Factors, allowed: Callable[[Row], bool] = anything) -> lis
             # The most pairs that are left; of equals what was used least, then the first.
             best = max(
                 open_to_it,
-                key=lambda i: (sum(pair in left for pair in pairs_with(chosen, name, i)), -used[name, i], -i),  # noqa: B023
+                key=lambda i: (sum(pair in left for pair in pairs_with(chosen, name, i)), -used[name, i], -i),
             )
             chosen[name] = best
         for (a, i), (b, j) in itertools.combinations(sorted(chosen.items(), key=lambda c: order[c[0]]), 2):

@@ -16,8 +16,8 @@ from safetensors.numpy import load_file, save_file
 
 import bptt
 from bptt import ElmanRNN, JordanRNN
-from conftest import same_bits
 from problems import LETTERS
+from results import same_bits
 
 
 def model(**options: Any) -> ElmanRNN:

@@ -17,8 +17,8 @@ import pytest
 
 import bptt
 from bptt import SGD, Adam, ElmanRNN, History, JordanRNN
-from conftest import same_bits
 from problems import Array
+from results import same_bits
 
 QUIET: dict[str, Any] = {"progress": False}
 
