@@ -12,8 +12,9 @@ import pytest
 
 import bptt
 from bptt import Adam, ElmanRNN, JordanRNN
-from bptt._inputs import UserError
-from bptt.series import (
+from bptt.app.errors import UserError
+from bptt.app.table_data import Table
+from bptt.app.table_model import (
     Columns,
     Series,
     choose,
@@ -26,7 +27,6 @@ from bptt.series import (
     split,
     streams,
 )
-from bptt.table import Table
 from problems import Array
 
 

@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 
 from bptt import Adam, ElmanRNN, JordanRNN
-from bptt._inputs import UserError
-from bptt.language_model import (
+from bptt.app.errors import UserError
+from bptt.app.text_data import Vocabulary, default_text, read_text
+from bptt.app.text_model import (
     nats_per_character,
     new_model,
     read_by,
@@ -21,7 +22,6 @@ from bptt.language_model import (
     streams,
     vocabulary_of,
 )
-from bptt.text import Vocabulary, default_text, read_text
 
 TEXTS = ["a", "hello world", "line\nline\n\ttab", "naïve façade “quoted” …", "日本語 text 🙂🙃", "\U0010ffff\x01é"]
 
