@@ -13,6 +13,7 @@ import pytest
 import bptt
 import bptt.app.commands.train
 import bptt.app.options
+from bptt.app.architecture import Architecture
 from bptt.app.table_model import columns_of
 from problems import Array
 from test_cli import error_line, run
@@ -111,7 +112,7 @@ def test_info_of_other_models(tmp_path: Path) -> None:
     jordan.W[0, 0] = np.nan
     jordan.save(tmp_path / "jordan")
     assert "spectral radius of W V: none, as it is not finite" in run("info", "jordan", cwd=tmp_path).stdout
-    text = bptt.app.text_model.new_model(bptt.app.text_data.Vocabulary("abé"), "elman", 4, 0)
+    text = bptt.app.text_model.new_model(bptt.app.text_data.Vocabulary("abé"), Architecture("elman", (4,)))
     text.save(tmp_path / "text")
     assert "a model of text: 3 characters, 'ab\\xe9'" in run("info", "text", cwd=tmp_path).stdout
     assert error_line("info", "missing", cwd=tmp_path).startswith("missing: ")

@@ -93,9 +93,9 @@ def test_a_row_has_the_same_bits_in_every_batch(input: Any, feedback: Any, dtype
     ours = problem(Case(6, 71, 5, (14,) * 40, input, feedback=feedback))
     rnn, arguments = ours.network(dtype), ours.inputs("batch")
     x, r0 = arguments["x"], arguments["r0"]
-    alone = [rnn.forward(x[:, i], r0[i]) for i in range(40)]
+    alone = [rnn.forward(x[:, i], r0=r0[i]) for i in range(40)]
     for batch in range(2, 41):  # beyond 28 rows, 14 steps are two windows of 7
-        run = rnn.forward(x[:, :batch], r0[:batch])
+        run = rnn.forward(x[:, :batch], r0=r0[:batch])
         for i in range(batch):
             assert same_bits(run.h[:, i], alone[i].h), (batch, i)
             assert same_bits(run.o[:, i], alone[i].o), (batch, i)
@@ -171,7 +171,7 @@ def test_a_stream_goes_on_in_windows(input: Any, output: Any, feedback: Any, dty
             assert same_bits(run.y_hat, whole.y_hat[window])
             for p, before in ((0.0, free), (1.0, forced)):
                 part, after = rnn.loss_and_gradients(
-                    x[window], y[window], before, weight=weight[window], teacher_forcing=p
+                    x[window], y[window], r0=before, weight=weight[window], teacher_forcing=p
                 )
                 loss[p] += part
                 if p == 0.0:

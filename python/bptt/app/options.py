@@ -143,7 +143,18 @@ examples:
         help="what a step knows of the past: the hidden units before it (elman), or no more than the output before it "
         "(jordan); elman, if in doubt (default: %(default)s)",
     )
-    add("--hidden", type=_hidden_count, metavar="N", help="hidden units (default: 384; of a table 64)")
+    add(
+        "--hidden",
+        type=_hidden_counts,
+        metavar="N[,N]",
+        help="hidden units, with commas between layers, from the bottom to the top (default: 384; of a table 64)",
+    )
+    add(
+        "--activation",
+        choices=("tanh", "relu"),
+        default="tanh",
+        help="what hidden units make of what they sum (default: %(default)s)",
+    )
     add("--out", default="model.safetensors", metavar="MODEL", help="where the model goes (default: %(default)s)")
     table = parser.add_argument_group("tables")
     add = table.add_argument
@@ -310,8 +321,11 @@ def _count(text: str) -> int:
     return _whole(text, 1, "a whole number from 1 to 1000000000", 10**9)
 
 
-def _hidden_count(text: str) -> int:
-    return _whole(text, 1, "a whole number from 1 to 100000", 100_000)
+def _hidden_counts(text: str) -> tuple[int, ...]:
+    expected = (
+        "whole numbers from 1 to 100000 with commas between them" if "," in text else "a whole number from 1 to 100000"
+    )
+    return tuple(_whole(part, 1, expected, 100_000) for part in text.split(","))
 
 
 def _thread_count(text: str) -> int:

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from bptt._arrays import Array
+from bptt.app.architecture import Architecture
 from bptt.app.errors import UserError
 from bptt.app.table_data import Table
 from bptt.networks.elman import ElmanRNN
@@ -331,10 +332,9 @@ def streams(part: Part, batch: int, tau: int, seed: int) -> dict[str, Array]:
 # ---- Models ----
 
 
-def new_model(columns: Columns, network: str, n_hidden: int, seed: int) -> ElmanRNN | JordanRNN:
+def new_model(columns: Columns, architecture: Architecture) -> ElmanRNN | JordanRNN:
     """Return an untrained model, which carries its columns in its metadata."""
-    kind: Any = {"elman": ElmanRNN, "jordan": JordanRNN}[network]
-    rnn: ElmanRNN | JordanRNN = kind(len(columns.inputs), n_hidden, len(columns.targets), output="linear", seed=seed)
+    rnn = architecture.build(len(columns.inputs), len(columns.targets), output="linear")
     rnn.metadata[_KEY] = asdict(columns)
     return rnn
 
@@ -357,7 +357,7 @@ def columns_of(rnn: ElmanRNN | JordanRNN) -> Columns | None:
             and type(columns.differences) is bool
             and (columns.id is None or type(columns.id) is str)
             and (rnn.input, rnn.output) == ("real", "linear")
-            and rnn._every_step
+            and (isinstance(rnn, JordanRNN) or (rnn.readout == "all" and not rnn.bidirectional))
         )
         return columns if fits else None
     except (KeyError, TypeError):
@@ -460,7 +460,7 @@ def scores(
     return Scores(float(nats.mean()), len(y), rmse(y_hat), rmse(mean), None if columns.horizon == 0 else rmse(now))
 
 
-def _outputs(rnn: ElmanRNN | JordanRNN, columns: Columns, some: list[Series]) -> tuple[list[Array], Array]:
+def _outputs(rnn: ElmanRNN | JordanRNN, columns: Columns, some: list[Series]) -> tuple[list[Array], Any]:
     """The standardised outputs of every row, and the states after the last ones."""
     xs = [columns.standard_x(columns.x(series.inputs)) for series in some]
     if forcing_of(rnn, columns) == 1.0:  # what the step before should have put out is in this row
@@ -473,17 +473,27 @@ def _outputs(rnn: ElmanRNN | JordanRNN, columns: Columns, some: list[Series]) ->
             _check_finite(outputs[-1])
         return outputs, np.empty(0)
     outputs = [np.empty((len(x), rnn.n_out), np.float32) for x in xs]
-    states = np.zeros((len(xs), rnn.W.shape[1]), np.float32)
+    states: list[Any] = [None] * len(xs)
     for t in _windows(max(map(len, xs))):
         alive = [i for i, x in enumerate(xs) if len(x) > t.start]
-        run, states[alive] = _forward(rnn, [xs[i][t] for i in alive], states[alive])
+        before = None if t.start == 0 else _stacked([states[i] for i in alive])
+        run, after = _forward(rnn, [xs[i][t] for i in alive], before)
         for i, o in zip(alive, run.o, strict=True):
             outputs[i][t] = o
             _check_finite(o)
-    return outputs, states
+        for row, i in enumerate(alive):
+            states[i] = [layer[row] for layer in after] if isinstance(after, list) else after[row]
+    return outputs, _stacked(states)
 
 
-def _forward(rnn: ElmanRNN | JordanRNN, x: Any, state: Array) -> tuple[ElmanRun | JordanRun, Array]:
+def _stacked(states: list[Any]) -> Any:
+    """The states of single sequences, side by side."""
+    if isinstance(states[0], list):
+        return [np.stack(layer) for layer in zip(*states, strict=True)]
+    return np.stack(states)
+
+
+def _forward(rnn: ElmanRNN | JordanRNN, x: Any, state: Any) -> tuple[ElmanRun | JordanRun, Any]:
     """Run from a state on; with what the next step would see."""
     if isinstance(rnn, ElmanRNN):
         run = rnn.forward(x, h0=state)

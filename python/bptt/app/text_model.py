@@ -8,6 +8,7 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
 from bptt._arrays import Array
+from bptt.app.architecture import Architecture
 from bptt.app.errors import UserError
 from bptt.app.text_data import Tokens, Vocabulary
 from bptt.networks.elman import ElmanRNN
@@ -123,18 +124,18 @@ def nats_per_character(rnn: ElmanRNN | JordanRNN, tokens: Tokens) -> float:
     return total / int((y >= 0).sum())
 
 
-def new_model(vocabulary: Vocabulary, network: str, n_hidden: int, seed: int) -> ElmanRNN | JordanRNN:
+def new_model(vocabulary: Vocabulary, architecture: Architecture) -> ElmanRNN | JordanRNN:
     """Return an untrained model of a vocabulary, which it carries in its metadata.
 
     An Elman network reads characters. A Jordan network reads none: the one before is what it sees as its own output.
     """
     n = len(vocabulary)
     rnn: ElmanRNN | JordanRNN
-    if network == "jordan":
-        rnn = JordanRNN(0, n_hidden, n, seed=seed)
+    if architecture.network == "jordan":
+        rnn = architecture.build(0, n)
     else:
-        rnn = ElmanRNN(n, n_hidden, n, input="token", seed=seed)
-        rnn.U = 2 * rnn.U  # characters that move the state more are told apart sooner: training starts faster
+        rnn = architecture.build(n, n, input="token")
+        rnn.layers[0].U *= 2  # characters that move the state more are told apart sooner: training starts faster
     rnn.metadata["vocabulary"] = vocabulary.characters
     return rnn
 
@@ -143,7 +144,7 @@ def vocabulary_of(rnn: ElmanRNN | JordanRNN) -> Vocabulary | None:
     """Return the vocabulary that a model carries; None if it carries none, or one that does not fit."""
     characters = rnn.metadata.get("vocabulary")
     if isinstance(rnn, ElmanRNN):
-        fits = (rnn.input, rnn.readout, rnn.n_in) == ("token", "all", rnn.n_out)
+        fits = (rnn.input, rnn.readout, rnn.n_in, rnn.bidirectional) == ("token", "all", rnn.n_out, False)
     else:
         fits = rnn.n_in == 0
     if not (fits and rnn.output == "softmax" and isinstance(characters, str)):

@@ -24,6 +24,10 @@ _PARAGRAPHS = {
             of a Bernoulli distribution per output, or of a Gaussian of unit variance (half the squared error, constant
             dropped).
     """,
+    "activation": """
+        activation : {"tanh", "relu"}
+            What makes h(t) of a(t), in all layers: relu is max(0, a), with the derivative 1 where h > 0, else 0.
+    """,
     "dtype, seed": """
         dtype : {"float32", "float64"}
             Of parameters, states and gradients.

@@ -74,8 +74,8 @@ def gradcheck(
         arguments |= {"teacher_forcing": teacher_forcing, "seed": seed}
     _, gradients = double.loss_and_gradients(x, y, **arguments)
     found = {}
-    exact_of = gradients._by_name()
-    for name, values in double._by_name().items():
+    exact_of = gradients.by_name()
+    for name, values in double.by_name().items():
         exact = exact_of[name]
         scale = max(1.0, float(np.abs(exact).max(initial=0.0)))
         found[name] = 0.0

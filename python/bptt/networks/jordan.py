@@ -10,9 +10,10 @@ from numpy.typing import ArrayLike, DTypeLike
 
 from bptt._arrays import INT64, Array, as_array, shape_text
 from bptt._checks import choice, size
-from bptt.networks.base import Forced, Options, orthogonal
+from bptt.networks.base import Forced
 from bptt.networks.docstrings import shared_paragraphs
 from bptt.networks.drawing import drawing
+from bptt.networks.options import Options
 from bptt.networks.results import JordanGradients, JordanRun
 from bptt.networks.trainable import TrainableNetwork
 
@@ -42,6 +43,7 @@ class JordanRNN(TrainableNetwork):
         Number of hidden units.
     {input}
     {output}
+    {activation}
     feedback : {"y_hat", "o"}
         What of its own the network feeds back where it runs free: the output after its unit, or before it (the
         figure's). Targets are fed as they are, whichever it is.
@@ -78,7 +80,8 @@ class JordanRNN(TrainableNetwork):
     """
 
     KIND: ClassVar[str] = "jordan"
-    KEYS: ClassVar[tuple[str, ...]] = ("n_in", "n_hidden", "n_out", "input", "output", "feedback", "dtype")
+    LATER_KEYS: ClassVar[dict[str, Any]] = {"activation": "tanh"}
+    KEYS: ClassVar[tuple[str, ...]] = ("n_in", "n_hidden", "n_out", "input", "output", "feedback", *LATER_KEYS, "dtype")
     _INITIAL: ClassVar[str] = "r0"
     _INITS: ClassVar[tuple[str, ...]] = ("orthogonal", "uniform")
     _FORCED: ClassVar[Forced] = Forced(1.0, 0)
@@ -89,38 +92,28 @@ class JordanRNN(TrainableNetwork):
         n_hidden: int,
         n_out: int,
         *,
+        feedback: Literal["y_hat", "o"] = "y_hat",
         input: Literal["real", "token"] = "real",
         output: Literal["softmax", "sigmoid", "linear"] = "softmax",
-        feedback: Literal["y_hat", "o"] = "y_hat",
+        activation: Literal["tanh", "relu"] = "tanh",
         dtype: DTypeLike = "float32",
         seed: int | np.random.Generator | None = None,
         init: Literal["orthogonal", "uniform"] | None = "orthogonal",
     ) -> None:
-        options = self._options_of(n_in, n_hidden, n_out, input=input, output=output, feedback=feedback, dtype=dtype)
-        super().__init__(options, seed, init)
+        told = {"input": input, "output": output, "feedback": feedback, "activation": activation, "dtype": dtype}
+        super().__init__({"n_in": n_in, "n_hidden": n_hidden, "n_out": n_out, **told}, seed, init)
 
     @classmethod
-    def _options_of(
-        cls, n_in: int, n_hidden: int, n_out: int, *, input: str, output: str, feedback: str, dtype: DTypeLike
-    ) -> Options:
-        fed_back = choice("feedback", feedback, ("y_hat", "o"))
-        return Options.of(
-            n_in, n_hidden, n_out, input=input, output=output, readout="all", recurrence=fed_back, dtype=dtype
-        )
-
-    def configuration(self) -> dict[str, Any]:
-        kind = {"input": self.input, "output": self.output, "feedback": self.feedback, "dtype": self.dtype.name}
-        return self._sizes() | kind
+    def options_of(cls, **configuration: Any) -> Options:
+        """Check the `configuration` of a network."""
+        feedback = choice("feedback", configuration.pop("feedback"), ("y_hat", "o"))
+        size("n_hidden", configuration["n_hidden"], 1)  # one layer
+        return Options(**configuration, readout="all", recurrence=feedback, bidirectional=False)
 
     @property
     def feedback(self) -> str:
         """What of its own the network feeds back: ``"y_hat"`` or ``"o"``."""
         return self._options.recurrence
-
-    def _initial_W(self, init: str, random: np.random.Generator) -> Array:
-        if self.output == "softmax" and self.feedback == "y_hat":
-            return random.uniform(-1, 1, self.W.shape)
-        return orthogonal(self.n_hidden, self.n_out, random)
 
     # ---- Computation ----
 
@@ -229,12 +222,12 @@ class JordanRNN(TrainableNetwork):
         self,
         n_steps: int,
         *,
+        x: Any = None,
         prompt: Any = None,
+        r0: ArrayLike | None = None,
         temperature: float = 1.0,
         top_k: int | None = None,
         seed: int | np.random.Generator | None = None,
-        x: Any = None,
-        r0: ArrayLike | None = None,
     ) -> Array:
         """Draw a sequence: at every step an output is drawn from the model's distribution and is what the next sees.
 
@@ -243,15 +236,15 @@ class JordanRNN(TrainableNetwork):
         Parameters
         ----------
         {n_steps}
-        prompt : array_like, optional
-            Outputs that came before, in the form of y: ``[steps]`` or ``[steps, batch]`` of classes, else
-            ``[steps, n_out]`` or ``[steps, batch, n_out]``. The network remembers no more of them than the last.
-        {temperature, top_k, seed}
         x : array_like, optional
             The inputs of the steps to draw, ``[n_steps, n_in]`` or ``[n_steps, batch, n_in]``; tokens without the last
             axis. Without one, `n_in` has to be 0.
+        prompt : array_like, optional
+            Outputs that came before, in the form of y: ``[steps]`` or ``[steps, batch]`` of classes, else
+            ``[steps, n_out]`` or ``[steps, batch, n_out]``. The network remembers no more of them than the last.
         r0 : array_like, optional
             In place of a prompt, what the first step sees: ``[n_out]`` or ``[batch, n_out]``; 0 by default.
+        {temperature, top_k, seed}
 
         Returns
         -------
@@ -266,23 +259,23 @@ class JordanRNN(TrainableNetwork):
                 raise TypeError(f"{name}: expected an array, got a list, which is a list of sequences")
         if prompt is not None:
             r0 = self._last_of(prompt)
-        r = None if r0 is None else as_array("r0", r0, self.dtype)
-        if r is not None and (r.ndim not in (1, 2) or r.shape[-1] != self.n_out or len(r) == 0):
-            raise ValueError(f"r0: expected [{self.n_out}] or [batch, {self.n_out}], got {r.shape}")
+        read = None if r0 is None else self._states.read_alone(r0, self.dtype)
+        alone = () if r0 is None else np.shape(np.asarray(r0))[:-1]
         if x is None:
             if self.n_in > 0:
                 raise ValueError(f"x: expected the inputs of {n_steps} steps, got None")
-            x = np.empty((n_steps, *(() if r is None else r.shape[:-1]), 0))
+            x = np.empty((n_steps, *alone, 0))
         s = self._sequences(x, None)
         if s.tau != n_steps:
             raise ValueError(f"x: expected as many steps as n_steps, {n_steps}, got {s.tau}")
         single = s.form == "single"
-        if r is None:
-            r = np.zeros((s.batch, self.n_out))
-        elif r.ndim != (1 if single else 2) or r.size != s.batch * self.n_out:
-            name = "r0" if prompt is None else "prompt"
-            raise ValueError(f"{name}: expected {'a single sequence' if single else s.batch}, as x has, got {r.shape}")
-        return self._generate(n_steps, np.asarray(s.data), np.atleast_2d(r), None, how, single)
+        if read is None:
+            read = [np.zeros((s.batch, self.n_out))], single
+        r, of_single = read
+        if of_single != single or len(r[0]) != s.batch:
+            name, expected = "r0" if prompt is None else "prompt", "a single sequence" if single else s.batch
+            raise ValueError(f"{name}: expected {expected}, as x has, got {np.shape(np.asarray(r0))}")
+        return self._generate(n_steps, np.asarray(s.data), r, None, how, single)
 
     def _last_of(self, prompt: Any) -> Array:
         """The last outputs of a prompt, as vectors."""

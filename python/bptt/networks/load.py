@@ -10,6 +10,7 @@ import numpy as np
 from bptt.networks import model_file
 from bptt.networks.elman import ElmanRNN
 from bptt.networks.jordan import JordanRNN
+from bptt.networks.parameters import Layout
 
 _KINDS: dict[str, type[ElmanRNN] | type[JordanRNN]] = {kind.KIND: kind for kind in (ElmanRNN, JordanRNN)}
 
@@ -42,15 +43,16 @@ def load(path: str | os.PathLike[str]) -> Any:
 
 
 def _network(model: model_file.Model) -> ElmanRNN | JordanRNN:
-    configuration, tensors = model.configuration, model.tensors
+    tensors = model.tensors
     if not isinstance(model.kind, str) or model.kind not in _KINDS:
         expected = " or ".join(map(repr, _KINDS))
         raise ValueError(f"bad configuration: expected the network {expected}, got {model.kind!r}")
     kind = _KINDS[model.kind]
+    configuration = {**kind.LATER_KEYS, **model.configuration}
     if set(configuration) != set(kind.KEYS):
-        raise ValueError(f"bad configuration: expected the keys {sorted(kind.KEYS)}, got {sorted(configuration)}")
+        raise ValueError(f"bad configuration: expected the keys {sorted(kind.KEYS)}, got {sorted(model.configuration)}")
     try:
-        layout = kind._options_of(**configuration).layout()
+        layout = Layout(kind.options_of(**configuration).core().layout)
     except (TypeError, ValueError) as error:
         raise ValueError(f"bad configuration: {error}") from None
     if set(tensors) != set(layout.shapes):
@@ -60,7 +62,7 @@ def _network(model: model_file.Model) -> ElmanRNN | JordanRNN:
             raise ValueError(f"{name}: expected the shape {list(shape)}, got {list(tensors[name]['shape'])}")
     network = kind(**configuration, init=None)
     code = {"float32": "F32", "float64": "F64"}[network.dtype.name]
-    for name, view in network._by_name().items():
+    for name, view in network.by_name().items():
         if tensors[name]["dtype"] != code:
             raise ValueError(f"{name}: expected the dtype {code}, got {tensors[name]['dtype']}")
         values = np.frombuffer(tensors[name]["data"], network.dtype.newbyteorder("<"))

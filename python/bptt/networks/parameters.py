@@ -120,9 +120,9 @@ class Letters:
             self._made = made  # in one step: another thread may be reading
         return made
 
-    def _by_name(self) -> dict[str, Array]:
-        """All views under their names in files, in the flat order."""
-        return self._views().by_name
+    def by_name(self) -> dict[str, Array]:
+        """Return all views under their names in files, in the flat order."""
+        return dict(self._views().by_name)
 
     def _only_layer(self, letter: str) -> Layer:
         layers = self.layers
@@ -167,7 +167,7 @@ class Letters:
     @property
     def V(self) -> Array:
         """Top layer to output, ``[n_out, n_hidden]``, or ``[n_out, 2 n_hidden]`` with two directions."""
-        return self._by_name()["V"]
+        return self._views().by_name["V"]
 
     @V.setter
     def V(self, value: ArrayLike) -> None:
@@ -176,7 +176,7 @@ class Letters:
     @property
     def c(self) -> Array:
         """Bias of the outputs, ``[n_out]``."""
-        return self._by_name()["c"]
+        return self._views().by_name["c"]
 
     @c.setter
     def c(self, value: ArrayLike) -> None:

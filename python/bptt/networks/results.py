@@ -58,12 +58,12 @@ class ElmanGradients(Gradients):
 
     @property
     def h0(self) -> Any:
-        """dL/dh(0), ``[batch, n_hidden]`` (``[n_hidden]`` for a single sequence)."""
+        """dL/dh(0), ``[batch, n_hidden]`` (``[n_hidden]`` for a single sequence), or a list: in the form of h0."""
         return self._initial
 
     @property
     def h_last(self) -> Any:
-        """No gradient: the last state of each sequence, ``[batch, n_hidden]``, from which the next window goes on."""
+        """No gradient: the last state of each sequence, in the form of h0, from which the next window goes on."""
         return self._last
 
 
@@ -97,7 +97,10 @@ class Run:
     Attributes
     ----------
     h : ndarray or list of ndarray
-        h(1), ..., h(tau), ``[tau, batch, n_hidden]``; 0 beyond a length.
+        h(1), ..., h(tau) of the top layer, ``[tau, batch, n_hidden]``, or ``[tau, batch, 2 n_hidden]`` with two
+        directions, the forward one first; 0 beyond a length.
+    layers : list or None
+        The same for each layer, from the bottom to the top; None unless ``all_layers=True``.
     o : ndarray or list of ndarray
         o(t), ``[tau, batch, n_out]``, 0 beyond a length; ``[batch, n_out]`` for ``readout="last"``.
 
@@ -106,10 +109,13 @@ class Run:
     ElmanRun, JordanRun : what each network adds.
     """
 
-    __slots__ = ("_last", "_lengths", "_output", "_y_hat", "h", "o")
+    __slots__ = ("_last", "_lengths", "_output", "_y_hat", "h", "layers", "o")
 
-    def __init__(self, output: str, h: Any, o: Any, lengths: list[int] | None, last: Any) -> None:
-        self.h = h
+    def __init__(
+        self, output: str, h: list[Any], all_layers: bool, o: Any, lengths: list[int] | None, last: Any
+    ) -> None:
+        self.h = h[-1]
+        self.layers = h if all_layers else None
         self.o = o
         self._output = output
         self._lengths = lengths  # of a padded batch with an output at every step
@@ -148,7 +154,11 @@ class ElmanRun(Run):
 
     @property
     def h_last(self) -> Any:
-        """The last state of each sequence, ``[batch, n_hidden]`` (``[n_hidden]`` for a single sequence)."""
+        """The last state of each sequence, ``[batch, n_hidden]`` (``[n_hidden]`` for a single sequence).
+
+        Of several layers it is a list with an entry a layer, of two directions a list of pairs (forward, reverse). The
+        reverse direction ends at t = 1.
+        """
         return self._last
 
 

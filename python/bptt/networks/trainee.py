@@ -38,10 +38,12 @@ class Trainee:
 
     def check_truncation(self) -> None:
         """Raise ValueError where no state can be carried from window to window."""
+        if self._rnn._options.bidirectional:
+            raise ValueError("truncate: expected None with two directions, as one begins at the end of a sequence")
 
     def identity(self) -> dict[str, Any]:
         """What tells it from other networks, beside its parameters, as JSON has it."""
-        return {"kind": self._rnn.KIND, **self._rnn.configuration()}
+        return {"kind": self._rnn.KIND, **self._rnn.described()}
 
     def loss(self, batch: Batch, teacher_forcing: float | None) -> float:
         """The total loss of a batch; None stands for the network's own way."""
@@ -54,12 +56,12 @@ class Trainee:
     ) -> tuple[float, Gradients, State]:
         """The total loss of a batch that begins in `state`, its gradients, and the state after the last step."""
         rnn = self._rnn
-        initial = None if state is None else state[0]
+        initial = None if state is None else rnn._states.nested(state)
         forced = rnn._FORCED if teacher_forcing is None else rnn._forced(teacher_forcing, random)
         loss, parts = rnn._loss_and_gradients(
             **_given(batch), r0=initial, wrt_x=False, memory_limit=None, forced=forced
         )
-        return loss, Gradients(*parts), [parts[-1]]
+        return loss, Gradients(*parts), [array for _, array in rnn._states.arrays_of(parts[-1])]
 
 
 def _given(batch: Batch) -> dict[str, Any]:

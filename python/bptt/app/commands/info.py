@@ -6,27 +6,23 @@ import argparse
 
 import numpy as np
 
+from bptt._arrays import Array
 from bptt.app import table_model, text_model
 from bptt.app.messages import ahead, say
-from bptt.app.model_files import load_model
+from bptt.app.model_files import Network, load_model
 from bptt.networks.jordan import JordanRNN
 
 
 def info(options: argparse.Namespace) -> int:
     """`bptt info`."""
     rnn = load_model(options.model)
-    shapes = ", ".join(f"{name} {' x '.join(map(str, shape))}" for name, shape in rnn._layout.shapes.items())
+    shapes = ", ".join(f"{name} {' x '.join(map(str, view.shape))}" for name, view in rnn.by_name().items())
     say(repr(rnn))
     say(f"parameters: {rnn.parameters.size:,} ({shapes})")
-    recurrence, name = rnn.W.astype(np.float64), "W"
-    if isinstance(rnn, JordanRNN):  # one step of the hidden units, with the output unit left out
-        name = "W V"  # which has the eigenvalues of V W, and zeros
-        V = rnn.V.astype(np.float64)
-        recurrence = V @ recurrence if rnn.n_out < rnn.n_hidden else recurrence @ V
-    if np.isfinite(recurrence).all():
-        say(f"spectral radius of {name}: {np.abs(np.linalg.eigvals(recurrence)).max():.4f}")
-    else:
-        say(f"spectral radius of {name}: none, as it is not finite")
+    for name, recurrence in _recurrences(rnn).items():
+        finite = bool(np.isfinite(recurrence).all())
+        radius = f"{np.abs(np.linalg.eigvals(recurrence)).max():.4f}" if finite else "none, as it is not finite"
+        say(f"spectral radius of {name}: {radius}")
     if (vocabulary := text_model.vocabulary_of(rnn)) is not None:
         say(f"a model of text: {len(vocabulary)} characters, {vocabulary.characters!a}")
     elif (columns := table_model.columns_of(rnn)) is not None:
@@ -41,3 +37,11 @@ def info(options: argparse.Namespace) -> int:
     elif rnn.metadata:
         say(f"metadata: {', '.join(rnn.metadata)}")
     return 0
+
+
+def _recurrences(rnn: Network) -> dict[str, Array]:
+    """The matrix by which a step of each layer and direction follows the one before it, under its name."""
+    if isinstance(rnn, JordanRNN):  # with the output unit left out; W V has the eigenvalues of V W, and zeros
+        W, V = rnn.W.astype(np.float64), rnn.V.astype(np.float64)
+        return {"W V": V @ W if len(V) < len(W) else W @ V}
+    return {name: view.astype(np.float64) for name, view in rnn.by_name().items() if name.startswith("W")}

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from bptt.app import table_model, text_model
+from bptt.app.architecture import Architecture
 from bptt.app.errors import INTERRUPTED, UserError
 from bptt.app.messages import ahead, count_updates, in_nats_and_bits, say, score_table
 from bptt.app.model_files import Network, about_file, check_writable, save_model
@@ -72,7 +73,7 @@ def _train_on_text(options: argparse.Namespace) -> int:
     vocabulary = Vocabulary.of(text)
     training, held_out = text_model.split(vocabulary.encode(text), options.truncate, name)
     batch = min(options.batch, text_model.most_streams(len(training), options.truncate))
-    rnn = text_model.new_model(vocabulary, options.network, options.hidden or 384, options.seed)
+    rnn = text_model.new_model(vocabulary, _architecture(options, 384))
     x, y = text_model.streams(training, batch)
     x_held_out, y_held_out = text_model.segments(held_out, _VALIDATE_MOST)
     say(
@@ -104,7 +105,7 @@ def _train_on_table(options: argparse.Namespace) -> int:
     columns = table_model.choose(table, options.inputs, options.targets, horizon, options.id, options.differences)
     found = table_model.series_of(table, columns, need_targets=True)
     columns, training, validation, kept, cuts, held_out = table_model.split(found, columns, table.name)
-    rnn = table_model.new_model(columns, options.network, options.hidden or 64, options.seed)
+    rnn = table_model.new_model(columns, _architecture(options, 64))
     data = table_model.streams(training, options.batch, options.truncate, options.seed)
 
     rows = sum(len(one.inputs) for one in found)
@@ -127,6 +128,17 @@ def _train_on_table(options: argparse.Namespace) -> int:
     return INTERRUPTED if history.stopped == "interrupted" else 0
 
 
+def _architecture(options: argparse.Namespace, n_hidden: int) -> Architecture:
+    return Architecture(options.network, options.hidden or (n_hidden,), options.activation, options.seed)
+
+
+def _units(n_hidden: int | tuple[int, ...]) -> str:
+    """How many hidden units, in words."""
+    if isinstance(n_hidden, int):
+        return f"{n_hidden} hidden units"
+    return f"{len(n_hidden)} layers of {' and '.join(map(str, n_hidden))} hidden units"
+
+
 def _fit(
     rnn: Network, data: dict[str, Any], validation: dict[str, Any], updates: int, unit: str, options: argparse.Namespace
 ) -> History:
@@ -137,7 +149,7 @@ def _fit(
     epochs, every = _validations(updates)
     updates = epochs * every
     say(
-        f"model: {type(rnn).__name__}, {rnn.n_hidden} hidden units, {rnn.parameters.size:,} parameters; "
+        f"model: {type(rnn).__name__}, {_units(rnn.n_hidden)}, {rnn.parameters.size:,} parameters; "
         f"{count_updates(updates)}, in {epochs} epochs of {every:,}, on {batch} {'streams' if batch > 1 else 'stream'} "
         f"x {truncate} {unit}"
     )
