@@ -18,7 +18,8 @@ import numpy as np
 
 import bptt
 from bptt import Adam, ElmanRNN
-from bptt.text import Tokens, UserError, Vocabulary, read_text
+from bptt.app.errors import UserError
+from bptt.app.text_data import Tokens, Vocabulary, read_text
 from peers import PEERS
 from report import machine, row
 from workers import Worker

@@ -255,10 +255,10 @@ def test_lengths_are_for_padded_batches() -> None:
 )
 def test_h0(x: Any, h0: Any, error: type[Exception], message: str) -> None:
     rnn = network(output="linear")
-    refuses(lambda: rnn.forward(x, h0), error, message)
+    refuses(lambda: rnn.forward(x, h0=h0), error, message)
     y = [VALUES[: len(one), 0] for one in x] if isinstance(x, list) else VALUES[:, 0] if x.ndim == 2 else VALUES
-    refuses(lambda: rnn.loss(x, y, h0), error, message)
-    refuses(lambda: rnn.loss_and_gradients(x, y, h0), error, message)
+    refuses(lambda: rnn.loss(x, y, h0=h0), error, message)
+    refuses(lambda: rnn.loss_and_gradients(x, y, h0=h0), error, message)
 
 
 # ---- Targets and weights ----

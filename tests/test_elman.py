@@ -177,9 +177,9 @@ def test_a_row_has_the_same_bits_in_every_batch(input: Any, dtype: str, isa: str
     rnn = p.network(dtype)
     arguments = p.inputs("batch")
     x, h0 = arguments["x"], arguments["h0"]
-    alone = [rnn.forward(x[:, i], h0[i]) for i in range(40)]
+    alone = [rnn.forward(x[:, i], h0=h0[i]) for i in range(40)]
     for batch in range(2, 41):  # beyond 28 rows, 14 steps are two windows of 7
-        run = rnn.forward(x[:, :batch], h0[:batch])
+        run = rnn.forward(x[:, :batch], h0=h0[:batch])
         for i in range(batch):
             assert same_bits(run.h[:, i], alone[i].h), (batch, i)
             assert same_bits(run.o[:, i], alone[i].o), (batch, i)

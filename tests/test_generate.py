@@ -48,7 +48,7 @@ def test_equal_seeds_draw_equal_sequences(rnn: ElmanRNN) -> None:
 def test_shapes_and_dtypes(output: str, batch: int | None, dtype: Any) -> None:
     rnn = vectors(output, dtype)
     prompt = np.zeros((2, VOCABULARY) if batch is None else (2, batch, VOCABULARY))
-    y = rnn.generate(4, prompt, seed=0)
+    y = rnn.generate(4, prompt=prompt, seed=0)
     assert y.shape == (4,) + (() if batch is None else (batch,)) + (() if output == "softmax" else (VOCABULARY,))
     assert y.dtype == (np.int64 if output == "softmax" else np.dtype(dtype))
     if output == "sigmoid":
@@ -81,22 +81,22 @@ def test_temperature_0_takes_the_likeliest(output: str, batch: tuple[int, ...], 
         rnn, prompt = language(dtype=dtype), random.integers(0, VOCABULARY, (3, *batch))
     else:
         rnn, prompt = vectors(output, dtype), random.standard_normal((3, *batch, VOCABULARY)).astype(dtype)
-    drawn = rnn.generate(12, prompt, temperature=0, seed=None)
+    drawn = rnn.generate(12, prompt=prompt, temperature=0, seed=None)
     expected = by_hand(rnn, 12, prompt)
     if output == "linear":  # rounded in another order, and fed back a dozen times
         assert np.abs(drawn - expected).max() <= 1000 * np.finfo(dtype).eps * np.abs(expected).max()
     else:
         assert drawn.tolist() == expected.tolist()
-        assert drawn.tolist() == rnn.generate(12, prompt, temperature=1e-9, seed=5).tolist()
+        assert drawn.tolist() == rnn.generate(12, prompt=prompt, temperature=1e-9, seed=5).tolist()
     assert len(np.unique(drawn)) > 1, "or the test could not tell what is fed back"
 
 
 def test_a_prompt_is_read_and_not_repeated() -> None:
     rnn = language()
-    drawn = rnn.generate(8, np.array([1, 4, 2]), temperature=0)
-    longer = rnn.generate(6, np.array([1, 4, 2, *drawn[:2]]), temperature=0)
+    drawn = rnn.generate(8, prompt=np.array([1, 4, 2]), temperature=0)
+    longer = rnn.generate(6, prompt=np.array([1, 4, 2, *drawn[:2]]), temperature=0)
     assert longer.tolist() == drawn[2:].tolist()
-    others = [rnn.generate(8, np.array([1, 4, k]), temperature=0).tolist() for k in range(VOCABULARY)]
+    others = [rnn.generate(8, prompt=np.array([1, 4, k]), temperature=0).tolist() for k in range(VOCABULARY)]
     assert len({*map(tuple, others)}) > 1
 
 
@@ -105,8 +105,8 @@ def test_real_input_reads_one_hot_vectors() -> None:
     real.parameters = tokens.parameters
     prompt = np.array([[1, 2], [3, 0]])
     for seed in range(3):
-        expected = tokens.generate(20, prompt, seed=seed)
-        assert real.generate(20, np.eye(VOCABULARY)[prompt], seed=seed).tolist() == expected.tolist()
+        expected = tokens.generate(20, prompt=prompt, seed=seed)
+        assert real.generate(20, prompt=np.eye(VOCABULARY)[prompt], seed=seed).tolist() == expected.tolist()
 
 
 @pytest.mark.parametrize("output", ["token", "softmax", "sigmoid", "linear"])
@@ -114,17 +114,17 @@ def test_h0_is_the_state_before(output: str) -> None:
     rnn = language() if output == "token" else vectors(output)
     h0 = np.random.default_rng(0).uniform(-1, 1, (3, 12)).astype(np.float32)
     for prompt in (None, np.zeros((1, 3), int) if output == "token" else np.ones((1, 3, VOCABULARY))):
-        together = rnn.generate(5, prompt, temperature=0, h0=h0)
+        together = rnn.generate(5, prompt=prompt, temperature=0, h0=h0)
         for i in range(3):
             one = None if prompt is None else prompt[:, i]
-            alone = rnn.generate(5, one, temperature=0, h0=h0[i])
+            alone = rnn.generate(5, prompt=one, temperature=0, h0=h0[i])
             assert same_bits(alone, np.ascontiguousarray(together[:, i]))
     if output != "token":
         return
     # Reading a prompt and going on from its last state is one and the same.
     prompt = np.array([1, 2, 3])
     after = rnn.forward(prompt).h_last
-    assert rnn.generate(9, h0=after, seed=4).tolist() == rnn.generate(9, prompt, seed=4).tolist()
+    assert rnn.generate(9, h0=after, seed=4).tolist() == rnn.generate(9, prompt=prompt, seed=4).tolist()
 
 
 def test_without_prompt_the_first_output_is_of_the_state_0() -> None:
@@ -153,7 +153,7 @@ N = 40_000  # draws: 40 steps of 1000 sequences
 @pytest.mark.parametrize("top_k", [None, 3, 1, 9])
 def test_classes_follow_the_softmax(temperature: float, top_k: int | None) -> None:
     drawn = constant("softmax", O).generate(
-        N // 1000, np.zeros((1, 1000, 5)), temperature=temperature, top_k=top_k, seed=0
+        N // 1000, prompt=np.zeros((1, 1000, 5)), temperature=temperature, top_k=top_k, seed=0
     )
     kept = np.sort(np.argsort(-O)[: top_k or 5])
     p = np.exp(O[kept] / temperature)
@@ -165,7 +165,7 @@ def test_classes_follow_the_softmax(temperature: float, top_k: int | None) -> No
 
 
 def test_draws_of_one_sequence_are_independent_of_those_beside_it() -> None:
-    drawn = constant("softmax", np.zeros(2)).generate(N // 1000, np.zeros((1, 1000, 2)), seed=0) * 2.0 - 1
+    drawn = constant("softmax", np.zeros(2)).generate(N // 1000, prompt=np.zeros((1, 1000, 2)), seed=0) * 2.0 - 1
     # Correlations of neighbours, in time and in the batch: N products of +-1, so sqrt(N) deviations.
     assert abs((drawn[1:] * drawn[:-1]).sum()) < 4.5 * math.sqrt(N)
     assert abs((drawn[:, 1:] * drawn[:, :-1]).sum()) < 4.5 * math.sqrt(N)
@@ -173,7 +173,7 @@ def test_draws_of_one_sequence_are_independent_of_those_beside_it() -> None:
 
 @pytest.mark.parametrize("temperature", [0.5, 1.0, 2.0])
 def test_zeros_and_ones_follow_the_sigmoid(temperature: float) -> None:
-    drawn = constant("sigmoid", O).generate(N // 1000, np.zeros((1, 1000, 5)), temperature=temperature, seed=0)
+    drawn = constant("sigmoid", O).generate(N // 1000, prompt=np.zeros((1, 1000, 5)), temperature=temperature, seed=0)
     p = 1 / (1 + np.exp(-O / temperature))
     deviations = (drawn.sum(axis=(0, 1)) - N * p) / np.sqrt(N * p * (1 - p))
     assert np.abs(deviations).max() < 4.5  # beyond in one of 30,000 such tests; the seed is fixed
@@ -181,7 +181,7 @@ def test_zeros_and_ones_follow_the_sigmoid(temperature: float) -> None:
 
 @pytest.mark.parametrize("temperature", [0.5, 1.0, 2.0])
 def test_linear_outputs_are_gaussian(temperature: float) -> None:
-    drawn = constant("linear", O).generate(N // 1000, np.zeros((1, 1000, 5)), temperature=temperature, seed=0)
+    drawn = constant("linear", O).generate(N // 1000, prompt=np.zeros((1, 1000, 5)), temperature=temperature, seed=0)
     standard = (drawn.astype(np.float64) - O) / temperature
     assert np.abs(standard.mean(axis=(0, 1))).max() < 4.5 / math.sqrt(N)
     # The variance of a square is 2, of a product 1.
@@ -190,7 +190,7 @@ def test_linear_outputs_are_gaussian(temperature: float) -> None:
 
 
 def test_top_k_of_equal_classes() -> None:
-    drawn = constant("softmax", np.zeros(5)).generate(50, np.zeros((1, 20, 5)), top_k=2, seed=0)
+    drawn = constant("softmax", np.zeros(5)).generate(50, prompt=np.zeros((1, 20, 5)), top_k=2, seed=0)
     assert len(np.unique(drawn)) == 2
 
 

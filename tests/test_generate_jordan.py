@@ -84,13 +84,13 @@ def test_of_a_prompt_the_last_output_counts() -> None:
     rnn = network()
     for last in range(5):
         expected = rnn.generate(8, r0=np.eye(5)[last], seed=2)
-        assert same_bits(rnn.generate(8, np.array([3, last]), seed=2), expected)
-    batch = rnn.generate(8, np.array([[1, 1], [4, 2]]), temperature=0)
-    assert batch[:, 0].tolist() == rnn.generate(8, np.array([4]), temperature=0).tolist()
-    assert batch[:, 1].tolist() == rnn.generate(8, np.array([2]), temperature=0).tolist()
+        assert same_bits(rnn.generate(8, prompt=np.array([3, last]), seed=2), expected)
+    batch = rnn.generate(8, prompt=np.array([[1, 1], [4, 2]]), temperature=0)
+    assert batch[:, 0].tolist() == rnn.generate(8, prompt=np.array([4]), temperature=0).tolist()
+    assert batch[:, 1].tolist() == rnn.generate(8, prompt=np.array([2]), temperature=0).tolist()
     linear = network(output="linear")
     y = np.arange(10.0).reshape(2, 5)
-    assert same_bits(linear.generate(3, y, temperature=0), linear.generate(3, r0=y[1], temperature=0))
+    assert same_bits(linear.generate(3, prompt=y, temperature=0), linear.generate(3, r0=y[1], temperature=0))
 
 
 @pytest.mark.parametrize("kind", [ElmanRNN, JordanRNN])

@@ -182,10 +182,10 @@ def test_seed(seed: Any, error: type[Exception], message: str, p: float) -> None
 )
 def test_r0(x: Any, r0: Any, error: type[Exception], message: str) -> None:
     rnn = network(output="linear")
-    refuses(lambda: rnn.forward(x, r0), error, message)
+    refuses(lambda: rnn.forward(x, r0=r0), error, message)
     y = [VALUES[: len(one), 0] for one in x] if isinstance(x, list) else VALUES[:, 0] if x.ndim == 2 else VALUES
-    refuses(lambda: rnn.loss(x, y, r0), error, message)
-    refuses(lambda: rnn.loss_and_gradients(x, y, r0), error, message)
+    refuses(lambda: rnn.loss(x, y, r0=r0), error, message)
+    refuses(lambda: rnn.loss_and_gradients(x, y, r0=r0), error, message)
 
 
 LIST = [X[:, 0], X[:2, 0]]
@@ -264,7 +264,7 @@ def test_arguments_and_parameters_are_left_as_they_are(p: float) -> None:
     y[-1, -1] = 7
     before = copy.deepcopy((rnn.parameters, x, y, r0))
     with pytest.raises(ValueError, match="y: expected classes"):
-        rnn.loss_and_gradients(x, y, r0, teacher_forcing=p, wrt_x=True)
+        rnn.loss_and_gradients(x, y, r0=r0, teacher_forcing=p, wrt_x=True)
     y[-1, -1] = 0
     everything(rnn, {"x": x, "y": y, "r0": r0, "teacher_forcing": p})
     y[-1, -1] = 7

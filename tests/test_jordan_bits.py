@@ -93,9 +93,9 @@ def test_a_row_has_the_same_bits_in_every_batch(input: Any, feedback: Any, dtype
     ours = problem(Case(6, 71, 5, (14,) * 40, input, feedback=feedback))
     rnn, arguments = ours.network(dtype), ours.inputs("batch")
     x, r0 = arguments["x"], arguments["r0"]
-    alone = [rnn.forward(x[:, i], r0[i]) for i in range(40)]
+    alone = [rnn.forward(x[:, i], r0=r0[i]) for i in range(40)]
     for batch in range(2, 41):  # beyond 28 rows, 14 steps are two windows of 7
-        run = rnn.forward(x[:, :batch], r0[:batch])
+        run = rnn.forward(x[:, :batch], r0=r0[:batch])
         for i in range(batch):
             assert same_bits(run.h[:, i], alone[i].h), (batch, i)
             assert same_bits(run.o[:, i], alone[i].o), (batch, i)
@@ -159,19 +159,19 @@ def test_a_stream_goes_on_in_windows(input: Any, output: Any, feedback: Any, dty
         ours = problem(Case(4, n_hidden, 6, (41,) * batch, input, output, feedback=feedback))
         rnn, arguments = ours.network(dtype), ours.arguments("batch")
         x, y, weight, r0 = (arguments[key] for key in ("x", "y", "weight", "r0"))
-        whole = rnn.forward(x, r0)
+        whole = rnn.forward(x, r0=r0)
         free, forced = r0, r0
         loss = {0.0: 0.0, 1.0: 0.0}
-        gradients = {p: rnn.loss_and_gradients(x, y, r0, weight=weight, teacher_forcing=p)[1] for p in loss}
+        gradients = {p: rnn.loss_and_gradients(x, y, r0=r0, weight=weight, teacher_forcing=p)[1] for p in loss}
         for t, steps in ((0, 1), (1, 1), (2, 7), (9, 32)):
             window = slice(t, t + steps)
-            run = rnn.forward(x[window], free)
+            run = rnn.forward(x[window], r0=free)
             assert same_bits(run.h, whole.h[window])
             assert same_bits(run.o, whole.o[window])
             assert same_bits(run.y_hat, whole.y_hat[window])
             for p, before in ((0.0, free), (1.0, forced)):
                 part, after = rnn.loss_and_gradients(
-                    x[window], y[window], before, weight=weight[window], teacher_forcing=p
+                    x[window], y[window], r0=before, weight=weight[window], teacher_forcing=p
                 )
                 loss[p] += part
                 if p == 0.0:
@@ -182,7 +182,7 @@ def test_a_stream_goes_on_in_windows(input: Any, output: Any, feedback: Any, dty
         assert same_bits(free, whole.r_last)
         for p, last in ((0.0, free), (1.0, forced)):
             assert same_bits(last, gradients[p].r_last)
-            expected = rnn.loss(x, y, r0, weight=weight, teacher_forcing=p)
+            expected = rnn.loss(x, y, r0=r0, weight=weight, teacher_forcing=p)
             # Equal terms, added up in another order, in double; where a window begins and r(0) is a class as a vector,
             # a(t) too is added up in another order.
             eps = float(np.finfo(dtype).eps) if (p, output) == (1.0, "softmax") else 0.0
@@ -197,11 +197,11 @@ def test_forced_windows_have_the_gradients_of_the_whole(output: Any, dtype: str,
     ours = problem(Case(4, 17, 6, (41,) * 3, "real", output, feedback="y_hat"))
     rnn, arguments = ours.network(dtype), ours.arguments("batch")
     x, y, weight, r0 = (arguments[key] for key in ("x", "y", "weight", "r0"))
-    _, whole = rnn.loss_and_gradients(x, y, r0, weight=weight, wrt_x=True)
+    _, whole = rnn.loss_and_gradients(x, y, r0=r0, weight=weight, wrt_x=True)
     tolerance = tolerances(dtype)["gradients"]
     total: Any = 0.0
     for window in (slice(0, 1), slice(1, 9), slice(9, 41)):
-        _, part = rnn.loss_and_gradients(x[window], y[window], r0, weight=weight[window], wrt_x=True)
+        _, part = rnn.loss_and_gradients(x[window], y[window], r0=r0, weight=weight[window], wrt_x=True)
         begin = 1 if output == "softmax" and window.start > 0 else 0
         assert same_bits(part.x[begin:], whole.x[window][begin:])
         found, expected = part.x[:begin], whole.x[window][:begin]

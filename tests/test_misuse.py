@@ -101,7 +101,7 @@ def test_a_sequence_cut_in_pieces_has_the_same_bits() -> None:
         rnn = ElmanRNN(3, n_hidden, 4, seed=0)
         whole, h = rnn.forward(x), None
         for t, size in ((0, 1), (1, 1), (2, 7), (9, 32)):
-            piece = rnn.forward(x[t : t + size], h)
+            piece = rnn.forward(x[t : t + size], h0=h)
             h = piece.h_last
             np.testing.assert_array_equal(piece.h, whole.h[t : t + size])
             np.testing.assert_array_equal(piece.o, whole.o[t : t + size])
