@@ -107,7 +107,10 @@ def solve_jordan(p: Problem, i: int) -> dict[str, Any]:
     )
     # What one step more would see, where targets are seen: the last one, or the output of the steps since the last one
     # whose r(t-1) is known without those before it. Those run free.
-    seen = [None, *(as_seen(case, y_t, 1.0 if weight is None else w_t) for y_t, w_t in zip(y, weight or y, strict=True))]
+    seen = [
+        None,
+        *(as_seen(case, y_t, 1.0 if weight is None else w_t) for y_t, w_t in zip(y, weight or y, strict=True)),
+    ]
     if forced[len(x)]:
         last: Any = seen[-1]
     else:

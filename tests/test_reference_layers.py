@@ -13,6 +13,7 @@ import pytest
 from bptt import reference
 from bptt.reference import Activation, Layer, Output, Parameters, Readout, Stack
 from bptt.reference.layer import relu, relu_gradient
+from pairs import pairwise
 from reference_problems import (
     INPUTS,
     OUTPUTS,
@@ -21,11 +22,12 @@ from reference_problems import (
     ROUNDING,
     TAU,
     Problem,
-    covering,
     flat,
     random_problem,
     words,
 )
+
+COMMON: dict[str, Any] = {"input": INPUTS, "output": OUTPUTS, "readout": READOUTS, "reset": RESETS}
 
 
 def identity(n: int, *, left: int = 0, right: int = 0) -> list[list[float]]:
@@ -42,7 +44,7 @@ def zeros(n: int) -> list[list[float]]:
 
 @pytest.mark.parametrize(
     "case",
-    covering(bidirectional=(False, True), input=INPUTS, output=OUTPUTS, readout=READOUTS, reset=RESETS),
+    pairwise({"bidirectional": (False, True), **COMMON}),
     ids=words,
 )
 def test_upper_layers_that_are_the_identity_change_nothing(case: dict[str, Any]) -> None:
@@ -118,7 +120,7 @@ def alone(problem: Problem, direction: int, y: Any, output: Output = "linear") -
 
 @pytest.mark.parametrize(
     "case",
-    covering(activation=("tanh", "relu"), input=INPUTS, output=OUTPUTS, readout=READOUTS, reset=RESETS),
+    pairwise({"activation": ("tanh", "relu"), **COMMON}),
     ids=words,
 )
 def test_two_directions_are_two_networks(case: dict[str, Any]) -> None:

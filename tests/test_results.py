@@ -34,7 +34,9 @@ FACTORS: dict[str, list[Any]] = {
     "output": [*OUTPUTS],
     "extras": [True, False],
     "reset": [False, True],
-    **({"upper": [(), (6,), (9, 5)], "activation": ["tanh", "relu"], "bidirectional": [False, True]} if LAYERED else {}),
+    **(
+        {"upper": [(), (6,), (9, 5)], "activation": ["tanh", "relu"], "bidirectional": [False, True]} if LAYERED else {}
+    ),
 }
 
 
