@@ -1,6 +1,6 @@
-"""Figures 10.4 and 10.6, where a step sees r(t-1), the output before it; it must not know the other network.
+"""Figures 10.4 and 10.6: one layer, whose step sees r(t-1), the output before it, in place of h(t-1).
 
-Of a step that is forced (teacher forcing, section 10.2.1) that is the target y(t-1), of a free one the network's own.
+In a step that is forced (teacher forcing, section 10.2.1) r(t-1) is the target y(t-1), in a free one the network's own.
 """
 
 from __future__ import annotations
@@ -10,47 +10,55 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from .philox import draws
-from .shared import (
-    OUTPUT_UNIT,
+from .batches import for_each, number_of_sequences
+from .layer import (
+    ACTIVATION_GRADIENT,
+    Activation,
     Input,
-    Output,
-    Parameters,
-    Run,
-    Target,
-    Vector,
-    add,
-    as_vector,
+    below_gradients,
     check_steps,
-    cut,
-    dot,
-    for_each,
-    matvec,
-    number_of_sequences,
-    output_gradient,
+    parameter_gradients,
     reset_flags,
     step,
-    step_weights,
-    sums_over_sequences,
-    sums_over_steps,
-    through_tanh,
-    total_loss,
-    transpose,
 )
+from .parameters import Stack, sum_of_stacks
+from .philox import draws
+from .readout import (
+    OUTPUT_UNIT,
+    Output,
+    Target,
+    as_vector,
+    output_gradient,
+    output_of,
+    readout_gradients,
+    step_weights,
+    total_loss,
+)
+from .vectors import Vector, dot, masked, matvec, transpose, vector_sum, zeros
 
 Feedback = Literal["y_hat", "o"]
 
 
 @dataclass
-class JordanGradients(Parameters):
-    """dL/dU ... dL/dc, shaped like the parameters, ``r0 [n_out]``, and ``x [tau, n_in]`` (None for tokens)."""
+class JordanRun:
+    """``h [tau, n_hidden]``: h(1) ... h(tau); ``o`` and ``y_hat [tau, n_out]``; ``r_last [n_out]``: r(tau)."""
+
+    h: list[Vector]
+    o: list[Vector]
+    y_hat: list[Vector]
+    r_last: Vector
+
+
+@dataclass
+class JordanGradients(Stack):
+    """dL/dU ... dL/dc where the parameters are, ``r0 [n_out]``, and ``x [tau, n_in]`` (None for tokens)."""
 
     r0: Vector
     x: list[Vector] | None
 
 
 @dataclass
-class JordanBatchGradients(Parameters):
+class JordanBatchGradients(Stack):
     """dL/dU ... dL/dc summed over the sequences; ``r0`` and ``x`` hold one entry a sequence (``x`` None for tokens)."""
 
     r0: list[Vector]
@@ -123,37 +131,38 @@ def unit_before_feedback(output: Output, feedback: Feedback) -> Output:
 
 
 def unfold(
-    parameters: Parameters,
+    parameters: Stack,
     x: Sequence[Any],
     r0: Vector | None,
     fed: list[Vector | None],
     reset: list[bool],
     input: Input,
     unit: Output,
+    activation: Activation = "tanh",
 ) -> tuple[list[Vector], list[Vector], list[Vector]]:
     """r(0) ... r(tau-1) as the steps see them, h(1) ... h(tau), and o(1) ... o(tau)."""
     check_steps(x)
-    own = [0.0] * len(parameters.c) if r0 is None else r0
+    own = zeros(len(parameters.c)) if r0 is None else r0
     r, h, o = [], [], []
     for x_t, fed_t, reset_t in zip(x, fed, reset, strict=True):
-        r.append(cut(own if fed_t is None else fed_t, reset_t))
-        h_t, o_t = step(parameters, r[-1], x_t, input)  # 10.8-10.10, with r(t-1) for h(t-1)
-        h.append(h_t)
-        o.append(o_t)
-        own = OUTPUT_UNIT[unit](o_t)  # 10.11
+        r.append(masked(own if fed_t is None else fed_t, reset_t))
+        h.append(step(parameters.only_layer, x_t, r[-1], input, activation))  # 10.8-10.9, with r(t-1) for h(t-1)
+        o.append(output_of(parameters.V, parameters.c, h[-1]))  # 10.10
+        own = OUTPUT_UNIT[unit](o[-1])  # 10.11
     return r, h, o
 
 
 def jordan_forward(
-    parameters: Parameters,
+    parameters: Stack,
     x: Sequence[Vector] | Sequence[int],
     r0: Vector | None = None,
     *,
     input: Input = "real",
     output: Output = "softmax",
     feedback: Feedback = "y_hat",
+    activation: Activation = "tanh",
     reset: Sequence[bool] | None = None,
-) -> Run:
+) -> JordanRun:
     """Run the network over one sequence, free: figure 10.4, equations 10.8-10.11 with r(t-1) for h(t-1).
 
     Parameters
@@ -168,16 +177,18 @@ def jordan_forward(
         What x(t) is, and the output unit.
     feedback
         What of its own a step feeds back as r(t): y_hat(t), or the figure's o(t).
+    activation
+        f of the layer.
     reset
         True where a new sequence starts, ``[tau]``: such a step sees 0 in place of r(t-1). Nowhere by default.
     """
     unit = unit_before_feedback(output, feedback)
-    _, h, o = unfold(parameters, x, r0, [None] * len(x), reset_flags(reset, len(x)), input, unit)
-    return Run(h, o, [OUTPUT_UNIT[output](o_t) for o_t in o])
+    _, h, o = unfold(parameters, x, r0, [None] * len(x), reset_flags(reset, len(x)), input, unit, activation)
+    return JordanRun(h, o, [OUTPUT_UNIT[output](o_t) for o_t in o], r_last=OUTPUT_UNIT[unit](o[-1]))
 
 
 def jordan_loss(
-    parameters: Parameters,
+    parameters: Stack,
     x: Sequence[Vector] | Sequence[int],
     y: Sequence[Target],
     r0: Vector | None = None,
@@ -186,6 +197,7 @@ def jordan_loss(
     input: Input = "real",
     output: Output = "softmax",
     feedback: Feedback = "y_hat",
+    activation: Activation = "tanh",
     forced: Sequence[bool] | float = 1.0,
     reset: Sequence[bool] | None = None,
 ) -> float:
@@ -193,7 +205,7 @@ def jordan_loss(
 
     Parameters
     ----------
-    parameters, x, r0, input, output, feedback, reset
+    parameters, x, r0, input, output, feedback, activation, reset
         As in `jordan_forward`.
     y
         softmax: classes ``[tau]`` in ``[0, n_out)``, or -1 where there is no target; sigmoid (between 0 and 1) and
@@ -208,7 +220,7 @@ def jordan_loss(
     weight = step_weights(y, weight, len(x), output)
     fed = fed_targets(y, weight, forced, len(parameters.c), output)
     unit = unit_before_feedback(output, feedback)
-    _, _, o = unfold(parameters, x, r0, fed, reset_flags(reset, len(x)), input, unit)
+    _, _, o = unfold(parameters, x, r0, fed, reset_flags(reset, len(x)), input, unit, activation)
     return total_loss(o, y, weight, output)
 
 
@@ -216,7 +228,7 @@ def jordan_loss(
 
 
 def jordan_loss_and_gradients(
-    parameters: Parameters,
+    parameters: Stack,
     x: Sequence[Vector] | Sequence[int],
     y: Sequence[Target],
     r0: Vector | None = None,
@@ -225,6 +237,7 @@ def jordan_loss_and_gradients(
     input: Input = "real",
     output: Output = "softmax",
     feedback: Feedback = "y_hat",
+    activation: Activation = "tanh",
     forced: Sequence[bool] | float = 1.0,
     reset: Sequence[bool] | None = None,
 ) -> tuple[float, JordanGradients]:
@@ -233,36 +246,40 @@ def jordan_loss_and_gradients(
     The equations are 10.17-10.28 with r(t-1) for h(t-1). Back through time goes what reaches the network's own outputs:
     where every step is forced, nothing does.
     """
-    W, V = parameters.W, parameters.V
+    layer = parameters.only_layer
     weight = step_weights(y, weight, len(x), output)
     fed = fed_targets(y, weight, forced, len(parameters.c), output)
     reset = reset_flags(reset, len(x))
     unit = unit_before_feedback(output, feedback)
-    r, h, o = unfold(parameters, x, r0, fed, reset, input, unit)
+    r, h, o = unfold(parameters, x, r0, fed, reset, input, unit, activation)
 
+    V_transposed, W_transposed = transpose(parameters.V), transpose(layer.W)
     do: list[Vector] = []
     da: list[Vector] = []
-    dr_t = [0.0] * len(o[0])  # dL/dr(t), of the network's own r(t); nothing follows r(tau)
+    dr_t = zeros(len(o[0]))  # dL/dr(t), of the network's own r(t); nothing follows r(tau)
     for t in reversed(range(len(x))):
-        do_t = add(
+        do_t = vector_sum(
             output_gradient(o[t], y[t], weight[t], output),  # 10.18
             UNIT_GRADIENT[unit](OUTPUT_UNIT[unit](o[t]), dr_t),  # and what comes back through r(t)
         )
-        dh_t = matvec(transpose(V), do_t)  # 10.19, at every step: h(t) has no descendant but o(t)
-        da_t = through_tanh(h[t], dh_t)
-        dr_t = cut(matvec(transpose(W), da_t), reset[t] or fed[t] is not None)  # dL/dr(t-1)
+        dh_t = matvec(V_transposed, do_t)  # 10.19, at every step: h(t) has no descendant but o(t)
+        da_t = ACTIVATION_GRADIENT[activation](h[t], dh_t)
+        dr_t = masked(matvec(W_transposed, da_t), reset[t] or fed[t] is not None)  # dL/dr(t-1)
         do.insert(0, do_t)
         da.insert(0, da_t)
 
-    gradients = JordanGradients(
-        **sums_over_steps(parameters, x, r, h, do, da, input),  # 10.22-10.28
+    dV, dc = readout_gradients(do, h)  # 10.24, 10.22
+    return total_loss(o, y, weight, output), JordanGradients(
+        layers=[parameter_gradients(layer, x, r, da, input)],  # 10.23, 10.26, 10.28
+        V=dV,
+        c=dc,
         r0=dr_t,
+        x=below_gradients(layer, da) if input == "real" else None,
     )
-    return total_loss(o, y, weight, output), gradients
 
 
 def jordan_batch_loss_and_gradients(
-    parameters: Parameters,
+    parameters: Stack,
     xs: Sequence[Sequence[Vector] | Sequence[int]],
     ys: Sequence[Sequence[Target]],
     r0s: Sequence[Vector | None] | None = None,
@@ -271,6 +288,7 @@ def jordan_batch_loss_and_gradients(
     input: Input = "real",
     output: Output = "softmax",
     feedback: Feedback = "y_hat",
+    activation: Activation = "tanh",
     teacher_forcing: float = 1.0,
     seed: int = 0,
     resets: Sequence[Sequence[bool] | None] | None = None,
@@ -282,14 +300,14 @@ def jordan_batch_loss_and_gradients(
     """
     n = number_of_sequences(xs)
     sequences = zip(xs, ys, for_each(r0s, n), for_each(weights, n), for_each(resets, n), strict=True)
-    options: dict[str, Any] = {"input": input, "output": output, "feedback": feedback}
-    runs = []
+    options: dict[str, Any] = {"input": input, "output": output, "feedback": feedback, "activation": activation}
+    results = []
     for i, (x, y, r0, weight, reset) in enumerate(sequences):
         forced = forced_steps(teacher_forcing, seed, i, len(x))
-        runs.append(jordan_loss_and_gradients(parameters, x, y, r0, weight, **options, forced=forced, reset=reset))
-    gradients = [g for _, g in runs]
-    return math.fsum(L for L, _ in runs), JordanBatchGradients(
-        **sums_over_sequences(gradients),
+        results.append(jordan_loss_and_gradients(parameters, x, y, r0, weight, **options, forced=forced, reset=reset))
+    gradients = [g for _, g in results]
+    return math.fsum(L for L, _ in results), JordanBatchGradients(
+        **vars(sum_of_stacks(gradients)),
         r0=[g.r0 for g in gradients],
         x=[g.x for g in gradients if g.x is not None] or None,
     )
