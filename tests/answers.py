@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from bptt import reference
-from problems import LETTERS, Case, Problem, problem
-from results import is_of_steps
+from problems import Case, Problem, joined_state, letters, problem
+from results import is_of_steps, named_state
 
 
 @dataclass(frozen=True)
@@ -34,29 +34,39 @@ def answer(case: Case) -> Answer:
 
 def solve(p: Problem) -> Answer:
     """One sequence after another, put together."""
-    each = [solve_sequence(p, i) for i in range(len(p.x))]
-    results, scales = {}, {}
+    rnn = p.network("float64")
+    parameters = reference_parameters(rnn, p.case)
+    shapes = {name: values.shape for name, values in letters(rnn).items()}
+    solver = solve_elman if p.case.feedback is None else solve_jordan
+    each = [solver(p, i, parameters, shapes) for i in range(len(p.x))]
+    results: dict[str, Any] = {}
+    scales: dict[str, float] = {}
     for name in each[0]:
         terms = [one[name] for one in each]
-        sums = name.startswith("loss") or name in p.parameter_shapes
         if terms[0] is None:
-            results[name], scales[name] = None, 0.0
+            results[name] = None
         elif name.startswith("loss"):
-            results[name] = math.fsum(terms)
-            scales[name] = results[name]
-        elif sums:
+            results[name] = scales[name] = math.fsum(terms)
+        elif name in shapes:
             results[name] = np.sum(terms, axis=0)
             scales[name] = float(np.abs(terms).sum(axis=0).max(initial=0.0))
         else:
-            of_steps = is_of_steps(name, p.case)
-            results[name] = terms if of_steps else np.array(terms)
+            results[name] = terms if is_of_steps(name, p.case) else np.array(terms)
             scales[name] = max(float(np.abs(term).max(initial=0.0)) for term in terms)
     return Answer(results, scales)
 
 
-def solve_sequence(p: Problem, i: int) -> dict[str, Any]:
-    """All results of sequence i, under the names of `results.everything`."""
-    return solve_elman(p, i) if p.case.feedback is None else solve_jordan(p, i)
+def reference_parameters(rnn: Any, case: Case) -> reference.Stack:
+    """A network's parameters as the reference takes them."""
+
+    def layer(of: Any, reverse: reference.Layer | None = None) -> reference.Layer:
+        return reference.Layer(
+            of.U.astype(np.float64).tolist(), of.W.astype(np.float64).tolist(), of.b.astype(np.float64).tolist(), reverse
+        )
+
+    of_layers = [rnn] if case.simple else rnn.layers
+    layers = [layer(one, layer(one.reverse) if case.bidirectional else None) for one in of_layers]
+    return reference.Stack(layers, rnn.V.astype(np.float64).tolist(), rnn.c.astype(np.float64).tolist())
 
 
 def numbers(p: Problem, i: int) -> tuple[Any, ...]:
@@ -64,71 +74,68 @@ def numbers(p: Problem, i: int) -> tuple[Any, ...]:
     return (
         p.x[i].tolist(),
         p.y[i].tolist(),
-        None if p.initial is None else p.initial[0][i].tolist(),
+        None if p.initial is None else joined_state(p.case, [state[i].tolist() for state in p.initial]),
         None if p.weight is None else p.weight[i].tolist(),
         None if p.reset is None else p.reset[i].tolist(),
     )
 
 
-def named(p: Problem, loss: float, gradients: Any, run: Any) -> dict[str, Any]:
+def named(case: Case, shapes: dict[str, tuple[int, ...]], loss: float, gradients: Any, run: Any) -> dict[str, Any]:
     """What the reference gives back, under our names."""
-    shapes = p.parameter_shapes
-    return {
+    parameters = {name: np.array(values).reshape(shapes[name]) for name, values in letters(gradients).items()}
+    assert list(parameters) == list(shapes)
+    results = {
         "loss alone": loss,
         "loss": loss,
-        **{name: np.array(getattr(gradients, name)).reshape(shape) for name, shape in shapes.items()},
-        p.case.initial: np.array(getattr(gradients, p.case.initial)),
-        "x": None if gradients.x is None else np.array(gradients.x).reshape(len(run.h), p.case.n_in),
+        **parameters,
+        **states(case, case.initial, getattr(gradients, case.initial)),
+        "x": None if gradients.x is None else np.array(gradients.x).reshape(len(run.h), case.n_in),
         "h": np.array(run.h),
         "o": np.array(run.o),
         "y_hat": np.array(run.y_hat),
+        **states(case, "last", getattr(run, case.last)),
+        **states(case, "last of the gradients", getattr(run, case.last)),
     }
+    if not case.simple:
+        results |= {f"h of layer {k}": np.array(h) for k, h in enumerate(run.layers)}
+    return results
 
 
-def solve_elman(p: Problem, i: int) -> dict[str, Any]:
-    case, parameters = p.case, reference_parameters(p.network("float64"))
+def states(case: Case, name: str, state: Any) -> dict[str, Any]:
+    return {name: np.array(one) for name, one in named_state(case, name, state).items()}
+
+
+def solve_elman(p: Problem, i: int, parameters: reference.Stack, shapes: dict[str, tuple[int, ...]]) -> dict[str, Any]:
+    case = p.case
     x, y, h0, weight, reset = numbers(p, i)
-    options: dict[str, Any] = {"input": case.input, "output": case.output, "readout": case.readout, "reset": reset}
-    run = reference.forward(parameters, x, h0, **options)
-    loss, gradients = reference.loss_and_gradients(parameters, x, y, h0, weight, **options)
-    last = np.array(run.h[-1])
-    return {**named(p, loss, gradients, run), "last": last, "last of the gradients": last}
+    options: dict[str, Any] = {name: getattr(case, name) for name in ("input", "output", "readout", "activation")}
+    run = reference.forward(parameters, x, h0, **options, reset=reset)
+    loss, gradients = reference.loss_and_gradients(parameters, x, y, h0, weight, **options, reset=reset)
+    return named(case, shapes, loss, gradients, run)
 
 
-def solve_jordan(p: Problem, i: int) -> dict[str, Any]:
-    case, parameters = p.case, reference_parameters(p.network("float64"))
-    assert case.feedback is not None
+def solve_jordan(p: Problem, i: int, parameters: reference.Stack, shapes: dict[str, tuple[int, ...]]) -> dict[str, Any]:
+    case = p.case
     x, y, r0, weight, reset = numbers(p, i)
-    options: dict[str, Any] = {"input": case.input, "output": case.output, "feedback": case.feedback}
+    options: dict[str, Any] = {name: getattr(case, name) for name in ("input", "output", "feedback", "activation")}
     forced = reference.forced_steps(case.teacher_forcing, case.seed, i, len(x) + 1)
     run = reference.jordan_forward(parameters, x, r0, **options, reset=reset)
     loss, gradients = reference.jordan_loss_and_gradients(
         parameters, x, y, r0, weight, **options, forced=forced[:-1], reset=reset
     )
-    # What one step more would see, where targets are seen: the last one, or the output of the steps since the last one
-    # whose r(t-1) is known without those before it. Those run free.
-    seen = [
-        None,
-        *(as_seen(case, y_t, 1.0 if weight is None else w_t) for y_t, w_t in zip(y, weight or y, strict=True)),
-    ]
-    if forced[len(x)]:
-        last: Any = seen[-1]
-    else:
+    # What one step more would see where targets are seen: the last target; or the output of the steps since the last
+    # one whose r(t-1) is known without those before it. They run free.
+    seen = [as_seen(case, y_t, 1.0 if weight is None else weight[t]) for t, y_t in enumerate(y)]
+    last = seen[-1]
+    if not forced[len(x)]:
         begin, r = 0, r0
         for t in range(len(x)):
             if reset is not None and reset[t]:
                 begin, r = t, None
             elif t > 0 and forced[t]:
-                begin, r = t, seen[t]
-        last = getattr(reference.jordan_forward(parameters, x[begin:], r, **options), case.feedback)[-1]
-    free = np.array(getattr(run, case.feedback)[-1])
-    return {**named(p, loss, gradients, run), "last": free, "last of the gradients": np.array(last)}
-
-
-def reference_parameters(rnn: Any) -> reference.Parameters:
-    """A network's parameters as the reference takes them."""
-    letters = {letter: getattr(rnn, letter).astype(np.float64).tolist() for letter in LETTERS}
-    return reference.Parameters(**letters)
+                begin, r = t, seen[t - 1]
+        last = reference.jordan_forward(parameters, x[begin:], r, **options).r_last
+    return {**named(case, shapes, loss, gradients, run), "last of the gradients": np.array(last)}
 
 
 def as_seen(case: Case, y: Any, weight: float) -> list[float]:

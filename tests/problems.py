@@ -157,11 +157,6 @@ class Problem:
         rnn.parameters = self.parameters
         return rnn
 
-    @property
-    def parameter_shapes(self) -> dict[str, tuple[int, ...]]:
-        """Of each parameter, in their flat order."""
-        return {name: values.shape for name, values in letters(self.case.network("float64")).items()}
-
     def inputs(self, form: Form | None = None, beyond: float = 7.0) -> dict[str, Any]:
         """The arguments of `forward`. Beyond the lengths of a padded batch lies the number `beyond`."""
         form = form or self.case.form
