@@ -93,7 +93,8 @@ class Line(NamedTuple):
         return min(candidates, key=lambda line: abs(line.operations("gradient") - self.operations("gradient")))
 
     def __str__(self) -> str:
-        hidden = f"{self.n_hidden}{f'x{self.layers}' if self.layers > 1 else ''}{' both directions' if self.both else ''}"
+        layers = f"x{self.layers}" if self.layers > 1 else ""
+        hidden = f"{self.n_hidden}{layers}{' both directions' * self.both}"
         parts = [str(self.tau), str(self.batch), str(self.n_in), hidden, str(self.n_out), "ragged" * self.ragged]
         return ", ".join(filter(None, [*parts, self.network if self.network != "elman" else ""]))
 

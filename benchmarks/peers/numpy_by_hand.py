@@ -62,7 +62,7 @@ def scan(problem: Problem, names: Names, below: Array, h: Array, reverse: bool) 
 
 
 def scan_back(problem: Problem, names: Names, da: Array, slope: Array, reverse: bool) -> None:
-    """From V^T do(t), or what the layer above gives in its place, to da(t), in place; all ``[tau, batch, n_hidden]``."""
+    """Turn V^T do(t), or what the layer above gives in its place, into da(t); all ``[tau, batch, n_hidden]``."""
     W, order = problem[names[1]], 1 if reverse else -1
     product = np.zeros(da.shape[1:], problem.dtype)
     for da_t, slope_t in zip(da[::order], slope[::order], strict=True):
