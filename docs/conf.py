@@ -16,7 +16,7 @@ release = version = bptt.__version__
 extensions = [
     "myst_parser",
     "sphinx.ext.autodoc",
-    "sphinx.ext.napoleon",
+    "numpydoc",
     "sphinx_copybutton",
     "examples",
     "equations",
@@ -44,10 +44,7 @@ copybutton_selector = "div.highlight:not(.output *) > pre"  # what is printed is
 default_role = "literal"
 autodoc_member_order = "bysource"
 autodoc_typehints = "none"  # the docstrings tell types, shapes and units
-napoleon_google_docstring = False
-napoleon_use_ivar = True
-napoleon_use_rtype = False
-napoleon_preprocess_types = False
+numpydoc_show_class_members = False  # they follow, each with its docstring
 
 # ---- Examples and equations ----
 

@@ -6,7 +6,6 @@ So the page cannot drift away from the code: an equation whose number no line ca
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -42,18 +41,23 @@ def statement(lines: list[str], at: int) -> list[str]:
     return [line[margin:].rstrip() for line in chosen]
 
 
-def lines_with(number: str, paths: list[Path]) -> Iterator[tuple[Path, str]]:
-    """Files, and the lines in them that carry the number of an equation."""
+def lines_with(numbers: set[str], paths: list[Path]) -> dict[Path, str]:
+    """Files, and the lines in them whose comments name these equations: those that name the fewest others."""
+    found: list[tuple[int, Path, list[str]]] = []
     for path in paths:
         mark, lines = COMMENT[path.suffix], path.read_text().splitlines()
-        found: list[str] = []
         for at, line in enumerate(lines):
             code, _, comment = line.partition(mark)
+            named = numbers_in(comment)
             # In Python a comment by itself is a remark; docstrings have no mark.
-            if number in numbers_in(comment) and (code.strip() or mark == "//"):
-                found += statement(lines, at)
-        if found:
-            yield path, "\n".join(found)
+            if named & numbers and (code.strip() or mark == "//"):
+                found.append((len(named ^ numbers), path, statement(lines, at)))
+    nearest = min((distance for distance, _, _ in found), default=0)
+    chosen: dict[Path, str] = {}
+    for distance, path, texts in found:
+        if distance == nearest:
+            chosen[path] = "\n".join([*([chosen[path]] if path in chosen else []), *texts])
+    return chosen
 
 
 class Equation(SphinxDirective):
@@ -78,15 +82,10 @@ class Equation(SphinxDirective):
             paths = sorted(Path(self.env.srcdir).glob(pattern))
             for path in paths:
                 self.env.note_dependency(str(path))
-            shown: dict[Path, list[str]] = {}
-            for number in numbers:
-                for path, text in lines_with(number, paths):
-                    if text not in shown.setdefault(path, []):
-                        shown[path].append(text)
+            shown = lines_with(set(numbers), paths)
             if not shown and name not in self.config.equations_missing_in:
                 logger.warning("equation %s: no line of the %s carries its number", numbers, name, location=self.get_location())
-            for path, texts in shown.items():
-                text = "\n".join(texts)
+            for path, text in shown.items():
                 card += nodes.inline("", f"{name}: {path.name}", classes=["equation-file"])
                 card += nodes.literal_block(text, text, language=LANGUAGE[path.suffix])
         return [card]

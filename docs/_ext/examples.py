@@ -108,18 +108,19 @@ class Example(SphinxDirective):
 
     def _output(self, source: str, language: str) -> str:
         page = _pages.setdefault(self.env.docname, Page())
-        path, line = self.get_source_info()
+        path, fence = self.get_source_info()
+        where = f"{path}:{fence + 1 + len(self.options)}"
         expected = self.options.get("fails")
         if expected is None:
-            return page.run(source, language, f"{path}:{line + 1}")
+            return page.run(source, language, where)
         try:
-            page.run(source, language, f"{path}:{line + 1}")
+            page.run(source, language, where)
         except ExtensionError as error:
             cause = error.__cause__
             if type(cause).__name__ != expected:
                 raise
             return f"{expected}: {cause}"
-        raise ExtensionError(f"{path}:{line}: expected {expected}, but the example does not fail")
+        raise ExtensionError(f"{where}: expected {expected}, but the example does not fail")
 
 
 def forget(app: Sphinx, docname: str, source: list[str]) -> None:
