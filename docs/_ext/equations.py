@@ -1,6 +1,6 @@
 """The directive `equation`: an equation of the book, and the lines of code that carry its number in a comment.
 
-So the page cannot drift away from the code: an equation whose number no line carries is a warning, and with `-W` an error.
+So the page cannot drift away from the code: an equation whose number no line has is a warning, and with `-W` an error.
 """
 
 from __future__ import annotations
@@ -19,31 +19,37 @@ from sphinx.util.docutils import SphinxDirective
 logger = logging.getLogger(__name__)
 COMMENT = {".py": "#", ".cpp": "//", ".hpp": "//"}
 LANGUAGE = {".py": "python", ".cpp": "cpp", ".hpp": "cpp"}
+MOST_LINES = 10  # below a comment: of a longer function, the beginning
+# What has numbers too: figures 10.3 and 10.5, figure 10.13 (a), section 10.2.1.
+OTHERS = re.compile(r"\b(figure|section|chapter|algorithm)s?( [\d.-]+( \([a-z]\))?,?( and)?)+")
 NUMBERS = re.compile(r"(?<![\d.])(\d+)\.(\d+)(?:-\1\.(\d+))?(?![\d.])")  # 10.8, or 10.19-10.21
 
 
 def numbers_in(comment: str) -> set[str]:
     """All equations that a comment names."""
     found = set()
-    for chapter, first, last in NUMBERS.findall(comment):
+    for chapter, first, last in NUMBERS.findall(OTHERS.sub("", comment)):
         found |= {f"{chapter}.{n}" for n in range(int(first), int(last or first) + 1)}
     return found
 
 
 def statement(lines: list[str], at: int) -> list[str]:
-    """The line that a comment stands beside; or, of a comment by itself, that comment and the statement below it."""
-    chosen = [lines[at]]
+    """The line that a comment stands beside; or, of a comment by itself, it and the declaration or function below."""
+    end = at
     if lines[at].lstrip().startswith("//"):
-        while at + 1 < len(lines) and len(chosen) < 6 and not re.search(r"[;{]\s*(//.*)?$", chosen[-1]):
-            at += 1
-            chosen.append(lines[at])
+        code, depth = "", 0
+        while end + 1 < len(lines) and (depth > 0 or not re.search(r"[;}]\s*$", code)) and end - at < MOST_LINES:
+            end += 1
+            code = re.sub(r"//.*", "", lines[end])
+            depth += code.count("{") - code.count("}")
+    chosen = [line for line in lines[at : end + 1] if line.strip()]
     margin = min(len(line) - len(line.lstrip()) for line in chosen)
-    return [line[margin:].rstrip() for line in chosen]
+    return [line[margin:].rstrip() for line in chosen] + (["..."] if end - at == MOST_LINES else [])
 
 
-def lines_with(numbers: set[str], paths: list[Path]) -> dict[Path, str]:
-    """Files, and the lines in them whose comments name these equations: those that name the fewest others."""
-    found: list[tuple[int, Path, list[str]]] = []
+def lines_with(numbers: set[str], paths: list[Path]) -> tuple[Path, str] | None:
+    """The lines whose comments name these equations and the fewest others, of the first file that has such lines."""
+    found: list[tuple[int, Path, str]] = []
     for path in paths:
         mark, lines = COMMENT[path.suffix], path.read_text().splitlines()
         for at, line in enumerate(lines):
@@ -51,43 +57,44 @@ def lines_with(numbers: set[str], paths: list[Path]) -> dict[Path, str]:
             named = numbers_in(comment)
             # In Python a comment by itself is a remark; docstrings have no mark.
             if named & numbers and (code.strip() or mark == "//"):
-                found.append((len(named ^ numbers), path, statement(lines, at)))
-    nearest = min((distance for distance, _, _ in found), default=0)
-    chosen: dict[Path, str] = {}
-    for distance, path, texts in found:
-        if distance == nearest:
-            chosen[path] = "\n".join([*([chosen[path]] if path in chosen else []), *texts])
-    return chosen
+                found.append((len(named ^ numbers), path, "\n".join(statement(lines, at))))
+    if not found:
+        return None
+    nearest, first, _ = min(found, key=lambda entry: entry[0])
+    return first, "\n".join(text for distance, path, text in found if (distance, path) == (nearest, first))
 
 
 class Equation(SphinxDirective):
-    """An equation in TeX, and its lines.
+    """An equation in TeX, and its lines in the reference and in the core.
 
-    The arguments are its numbers, which are sought in the code; the content is TeX. Option `note`: a few words before the number.
+    The arguments are its numbers, which are sought in the code; the content is TeX. The option `in` names the
+    files (without their endings) in which to look, instead of all.
     """
 
     required_arguments = 1
     final_argument_whitespace = True
     has_content = True
-    option_spec: ClassVar[dict[str, Any]] = {"note": directives.unchanged}
+    option_spec: ClassVar[dict[str, Any]] = {"in": directives.unchanged_required}
 
     def run(self) -> list[nodes.Node]:
-        numbers = self.arguments[0].split()
-        tex = "\n".join(self.content)
+        numbers, tex = self.arguments[0].split(), "\n".join(self.content)
         head = nodes.container(classes=["equation-head"])
         head += nodes.math_block(tex, tex, nowrap=False, number=None)
         head += nodes.inline("", ", ".join(f"({number})" for number in numbers), classes=["equation-number"])
         card = nodes.container("", head, classes=["equation"])
-        for name, pattern in self.config.equations_in.items():
-            paths = sorted(Path(self.env.srcdir).glob(pattern))
+        for name, files in self.config.equations_in.items():
+            paths = [path for path in (Path(self.env.srcdir, file).resolve() for file in files) if path.exists()]
+            if "in" in self.options:
+                paths = [path for path in paths if path.stem in self.options["in"].split()]
             for path in paths:
                 self.env.note_dependency(str(path))
-            shown = lines_with(set(numbers), paths)
-            if not shown and name not in self.config.equations_missing_in:
-                logger.warning("equation %s: no line of the %s carries its number", numbers, name, location=self.get_location())
-            for path, text in shown.items():
+            if (shown := lines_with(set(numbers), paths)) is not None:
+                path, text = shown
                 card += nodes.inline("", f"{name}: {path.name}", classes=["equation-file"])
                 card += nodes.literal_block(text, text, language=LANGUAGE[path.suffix])
+            elif name not in self.config.equations_missing_in:
+                where = self.get_location()
+                logger.warning("equation %s: no line of the %s has its number", numbers, name, location=where)
         return [card]
 
 

@@ -1,7 +1,7 @@
 """Every example runs when the pages are built: the directive `example`, code in other files, and docstrings.
 
-An example that fails ends the build. The examples of a page share their names and a folder, which is theirs alone. What one
-prints stands below it.
+An example that fails ends the build. The examples of a page share their names and a folder, which is theirs alone. What
+one prints stands below it.
 """
 
 from __future__ import annotations
@@ -83,8 +83,8 @@ _pages: dict[str, Page] = {}
 class Example(SphinxDirective):
     """Code that runs, and what it prints.
 
-    The argument is the language, `python` by default. Options: `hidden` runs code that is not shown; `fails` names the exception
-    that the code ends with, whose message is then what is shown.
+    The argument is the language, `python` by default. Options: `hidden` runs code that is not shown; `fails` names
+    the exception that the code ends with, whose message is then what is shown.
     """
 
     has_content = True
@@ -154,9 +154,8 @@ def run_docstrings(app: Sphinx) -> None:
     names: dict[str, Any] = {}
     exec(app.config.examples_before_docstrings, names)
     runner, report, found = doctest.DocTestRunner(verbose=False), io.StringIO(), 0
-    for module in [package.__name__, *(m.name for m in pkgutil.walk_packages(package.__path__, f"{package.__name__}."))]:
-        if module.endswith("__main__"):
-            continue
+    inside = (module.name for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."))
+    for module in [package.__name__, *(name for name in inside if not name.endswith("__main__"))]:
         for test in doctest.DocTestFinder().find(importlib.import_module(module), extraglobs=names):
             found += len(test.examples)
             with contextlib.redirect_stderr(io.StringIO()):

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any, cast
 
-import bptt
 from sphinx.application import Sphinx
 from sphinx.domains.python import PythonDomain
 from sphinx.util import logging
+
+import bptt
 
 logger = logging.getLogger(__name__)
 
