@@ -64,11 +64,28 @@ def lines_with(numbers: set[str], paths: list[Path]) -> tuple[Path, str] | None:
     return first, "\n".join(text for distance, path, text in found if (distance, path) == (nearest, first))
 
 
+def lines_of_all(groups: list[set[str]], paths: list[Path]) -> dict[Path, str] | None:
+    """The lines of several equations, by file, each line once; None where one has none."""
+    chosen: dict[Path, str] = {}
+    for group in groups:
+        if (found := lines_with(group, paths)) is None:
+            return None
+        path, text = found
+        if text not in chosen.get(path, ""):
+            chosen[path] = f"{chosen[path]}\n{text}" if path in chosen else text
+    return chosen
+
+
+def label(group: list[str]) -> str:
+    return f"({group[0]})" if len(group) == 1 else f"({group[0]}-{group[-1]})"
+
+
 class Equation(SphinxDirective):
     """An equation in TeX, and its lines in the reference and in the core.
 
-    The arguments are its numbers, which are sought in the code; the content is TeX. The option `in` names the
-    files (without their endings) in which to look, instead of all.
+    The arguments are its numbers, which are sought in the code: in one comment that has all of them, or with commas
+    between them one by one. The content is TeX, with blank lines between equations. The option `in` names the files
+    (without their endings) in which to look, instead of all.
     """
 
     required_arguments = 1
@@ -77,10 +94,13 @@ class Equation(SphinxDirective):
     option_spec: ClassVar[dict[str, Any]] = {"in": directives.unchanged_required}
 
     def run(self) -> list[nodes.Node]:
-        numbers, tex = self.arguments[0].split(), "\n".join(self.content)
+        groups = [group.split() for group in self.arguments[0].split(",")]
         head = nodes.container(classes=["equation-head"])
-        head += nodes.math_block(tex, tex, nowrap=False, number=None)
-        head += nodes.inline("", ", ".join(f"({number})" for number in numbers), classes=["equation-number"])
+        formulas = nodes.container(classes=["equation-formulas"])
+        for tex in "\n".join(self.content).split("\n\n"):
+            formulas += nodes.math_block(tex, tex, nowrap=False, number=None)
+        head += formulas
+        head += nodes.inline("", ", ".join(map(label, groups)), classes=["equation-number"])
         card = nodes.container("", head, classes=["equation"])
         for name, files in self.config.equations_in.items():
             paths = [path for path in (Path(self.env.srcdir, file).resolve() for file in files) if path.exists()]
@@ -88,13 +108,13 @@ class Equation(SphinxDirective):
                 paths = [path for path in paths if path.stem in self.options["in"].split()]
             for path in paths:
                 self.env.note_dependency(str(path))
-            if (shown := lines_with(set(numbers), paths)) is not None:
-                path, text = shown
+            shown = lines_of_all([set(group) for group in groups], paths)
+            if shown is None and name not in self.config.equations_missing_in:
+                where = self.get_location()
+                logger.warning("equation %s: no line of the %s has it", self.arguments[0], name, location=where)
+            for path, text in (shown or {}).items():
                 card += nodes.inline("", f"{name}: {path.name}", classes=["equation-file"])
                 card += nodes.literal_block(text, text, language=LANGUAGE[path.suffix])
-            elif name not in self.config.equations_missing_in:
-                where = self.get_location()
-                logger.warning("equation %s: no line of the %s has its number", numbers, name, location=where)
         return [card]
 
 
