@@ -15,7 +15,7 @@ logger = logging.getLogger(__name__)
 
 def check(app: Sphinx, env: Any) -> None:
     documented = cast(PythonDomain, env.get_domain("py")).objects
-    for name in bptt.__all__:
+    for name in (name for name in bptt.__all__ if not name.startswith("__")):
         if f"bptt.{name}" not in documented:
             logger.warning("bptt.%s is public, and no page describes it", name)
 
