@@ -1,13 +1,14 @@
-// Every kernel of every instruction set that runs here, beside plain loops in double precision: a program of its own, for
-// processors on which Python does not run (an emulated one). Prints what it compared; exit code 1 if anything is off.
+// Every kernel of every instruction set that runs here, beside plain loops in double precision. It needs no Python, so it also runs
+// on an emulated processor. Prints what it compared. Exit code 1 if anything is off.
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
+#include <limits>
 #include <random>
 #include <vector>
 
-#include "../cpp/isa.hpp"
-#include "../cpp/products.hpp"
+#include "kernels/isa.hpp"
+#include "network/products.hpp"
 
 using namespace bptt;
 
@@ -38,39 +39,75 @@ template <class T> void check_affine(Index steps, Index rows, Index columns, Ind
   const auto start = numbers<T>(columns), x = numbers<T>(steps * rows * depth), m = numbers<T>(columns * depth);
   const auto h = numbers<T>(steps * rows * columns);
   const Packed<T> packed = pack_transposed<T>(k, {m.data(), columns, depth});
-  auto plain = numbers<T>(steps * rows * columns), tanh = plain, derivative = plain;
-  const T guard = plain[std::size_t(steps * rows * columns)];
-  const auto sum = [&] { return Sum<T>(k).from(start.data()).plus({x.data(), rows, depth}, packed, rows * depth).repeat(steps); };
   const Index step = rows * columns;
+  auto plain = numbers<T>(steps * step);
+  const T guard = plain[std::size_t(steps * step)];
+  const Matrix<const T> x_0(x.data(), rows, depth), h_0(h.data(), rows, columns);
   for (Index t = 0; t < steps; ++t)
     Sum<T>(k)
         .from(start.data())
         .plus({x.data() + t * rows * depth, rows, depth}, packed)
         .into({plain.data() + t * step, rows, columns});
-  sum().tanh_into({tanh.data(), rows, columns}, step);
-  sum().times_derivative_into({h.data(), rows, columns}, {derivative.data(), rows, columns}, step);
+  Steps all;
+  all.count = steps;
+  all.out = all.h = step;
+  const auto with = [&](Epilogue epilogue, bool is_derivative) {
+    auto out = numbers<T>(steps * step);
+    out[std::size_t(steps * step)] = guard;
+    Sum<T> sum(k);
+    sum.from(start.data()).plus(x_0, packed, rows * depth);
+    const Matrix<T> to(out.data(), rows, columns);
+    is_derivative ? sum.into(to, epilogue, h_0, all) : sum.into(to, epilogue, all);
+    if (!(out[std::size_t(steps * step)] == guard)) {
+      ++failures;
+      std::printf("%s: wrote beyond the end\n", isa().c_str());
+    }
+    return out;
+  };
+  const auto tanh = with(Epilogue::tanh, false), tanh_back = with(Epilogue::tanh_derivative, true);
+  const auto relu = with(Epilogue::relu, false), relu_back = with(Epilogue::relu_derivative, true);
   for (Index r = 0; r < steps * rows; ++r)
     for (Index j = 0; j < columns; ++j) {
       double a = start[std::size_t(j)];
       for (Index i = 0; i < depth; ++i) a += double(x[std::size_t(r * depth + i)]) * double(m[std::size_t(j * depth + i)]);
       const std::size_t at = std::size_t(r * columns + j);
+      const double value = h[at];
       expect<T>("start + A B", plain[at], a, depth);
       expect<T>("tanh(start + A B)", tanh[at], std::tanh(a), depth);
-      expect<T>("(start + A B) (1 - h^2)", derivative[at], a * (1 - double(h[at]) * double(h[at])), depth);
+      expect<T>("(start + A B) (1 - h^2)", tanh_back[at], a * (1 - value * value), depth);
+      expect<T>("relu(start + A B)", relu[at], std::max(a, 0.0), depth);
+      expect<T>("(start + A B) (h > 0)", relu_back[at], value > 0 ? a : 0, depth);
     }
   if (const Index half = columns / 2 / k.panel * k.panel; half > 0 && depth > 0) {  // columns by parts: the same bits
     auto parts = numbers<T>(rows * columns);
-    for (const bool second : {true, false})
-      Sum<T>(k)
-          .from(start.data())
-          .plus({x.data(), rows, depth}, packed)
-          .only_columns(second ? half : 0, second ? columns : half, second)
-          .into({parts.data(), rows, columns});
+    for (const bool second : {true, false}) {
+      Steps part;
+      part.column_from = second ? half : 0;
+      part.column_to = second ? columns : half;
+      part.backwards = second;
+      Sum<T>(k).from(start.data()).plus(x_0, packed).into({parts.data(), rows, columns}, Epilogue::identity, part);
+    }
     for (Index i = 0; i < step; ++i) expect<T>("start + A B by parts", parts[std::size_t(i)] - plain[std::size_t(i)], 0, -8);
   }
-  if (!(plain[std::size_t(steps * step)] == guard && tanh[std::size_t(steps * step)] == guard)) {
+  if (!(plain[std::size_t(steps * step)] == guard)) {
     ++failures;
     std::printf("%s: wrote beyond the end\n", isa().c_str());
+  }
+}
+
+// NaN, from where sums overflow, must not vanish in a unit.
+template <class T> void check_nan() {
+  const Kernels<T>& k = kernels<T>();
+  const std::vector<T> start(64, std::numeric_limits<T>::quiet_NaN());
+  std::vector<T> out(64 + 64);
+  for (const Epilogue epilogue : {Epilogue::tanh, Epilogue::relu}) {
+    Sum<T>(k).from(start.data()).into({out.data(), 1, 17}, epilogue);
+    for (Index j = 0; j < 17; ++j) {
+      ++compared;
+      if (std::isnan(out[std::size_t(j)])) continue;
+      ++failures;
+      std::printf("%s: NaN became %g\n", isa().c_str(), double(out[std::size_t(j)]));
+    }
   }
 }
 
@@ -79,12 +116,34 @@ template <class T> void check_outer(Index rows, Index m, Index n) {
   const Kernels<T>& k = kernels<T>();
   const auto a = numbers<T>(rows * m), b = numbers<T>(rows * n);
   std::vector<T> c(std::size_t(m * n)), from_blocks = c;
-  k.outer({rows, m, n, a.data(), m, k.tile_rows, b.data() + first * n, n, k.panel, b.data(), first, c.data(), n});
+  Outer<T> outer;
+  outer.rows = rows;
+  outer.m = m;
+  outer.n = n;
+  outer.a = a.data();
+  outer.a_stride = m;
+  outer.a_block = k.tile_rows;
+  outer.b = b.data() + first * n;
+  outer.b_stride = n;
+  outer.b_block = k.panel;
+  outer.b_first = b.data();
+  outer.first_rows = first;
+  outer.c = c.data();
+  outer.c_stride = n;
+  k.outer(outer);
   const Blocks<T> a_blocks(rows, m, k.tile_rows), b_blocks(rows, n, k.panel);
   a_blocks.copy(k, {a.data(), rows, m}, 0);
   b_blocks.copy(k, {b.data(), rows, n}, 0);
-  k.outer({rows, m, n, a_blocks.row(0), a_blocks.stride(), a_blocks.block(), b_blocks.row(0), b_blocks.stride(), b_blocks.block(),
-           nullptr, 0, from_blocks.data(), n});
+  outer.a = a_blocks.row(0);
+  outer.a_stride = a_blocks.stride();
+  outer.a_block = a_blocks.block();
+  outer.b = b_blocks.row(0);
+  outer.b_stride = b_blocks.stride();
+  outer.b_block = b_blocks.block();
+  outer.b_first = nullptr;
+  outer.first_rows = 0;
+  outer.c = from_blocks.data();
+  k.outer(outer);
   std::vector<T> sums(std::size_t(n), T(1));
   k.add_rows(b.data(), n, nullptr, rows, n, sums.data());
   for (Index j = 0; j < n; ++j) {
@@ -111,7 +170,15 @@ template <class T> void check_losses(Index rows, Index n) {
   k.softmax(o.data(), rows, n, y_hat.data());
   for (Index r = 0; r < rows; ++r) target[std::size_t(r)] = std::int32_t(r % (n + 1)) - 1;
   auto gradient = o;
-  k.softmax_loss({rows, n, gradient.data(), n, target.data(), nullptr, 0, nullptr, loss.data(), true});
+  Loss<T> rows_of;
+  rows_of.rows = rows;
+  rows_of.n = n;
+  rows_of.o = gradient.data();
+  rows_of.o_stride = n;
+  rows_of.target = target.data();
+  rows_of.loss = loss.data();
+  rows_of.gradient = true;
+  k.softmax_loss(rows_of);
   for (Index r = 0; r < rows; ++r) {
     double z = 0;
     const Index class_ = target[std::size_t(r)];
@@ -145,7 +212,10 @@ template <class T> void check_losses(Index rows, Index n) {
   }
   for (const bool sigmoid : {true, false}) {
     gradient = o;
-    (sigmoid ? k.sigmoid_loss : k.squared_loss)({rows, n, gradient.data(), n, nullptr, y.data(), n, nullptr, loss.data(), true});
+    rows_of.o = gradient.data();
+    rows_of.y = y.data();
+    rows_of.y_stride = n;
+    (sigmoid ? k.sigmoid_loss : k.squared_loss)(rows_of);
     for (Index r = 0; r < rows; ++r) {
       double total = 0;
       for (Index j = 0; j < n; ++j) {
@@ -187,11 +257,39 @@ template <class T> void check_update(Index n) {
     auto theta = numbers<T>(n), v = numbers<T>(n), r = numbers<T>(n);
     for (T& x : r) x = x * x + T(0.25);  // so that a quotient is as good as the numbers that it is made of
     const auto theta0 = theta, v0 = v, r0 = r;
-    // Powers of 2 and sums of few: the same numbers in either precision
-    const Update<double> u{rule, n,      nullptr, nullptr, nullptr, nullptr, 0.5,  0.375,  0.125,
-                           0.75, 0.0625, 0.875,   0.75,    0.125,   0.25,    1.25, 0.03125};
-    k.update({rule, n, theta.data(), gradient.data(), has_v ? v.data() : nullptr, has_r ? r.data() : nullptr, T(u.factor),
-              T(u.limit), T(u.decay), T(u.keep), T(u.rate), T(u.beta1), T(u.beta2), T(u.rest1), T(u.rest2), T(u.root), T(u.eps)});
+    Update<double> u;  // powers of 2 and sums of few: the same numbers in either precision
+    u.rule = rule;
+    u.count = n;
+    u.factor = 0.5;
+    u.limit = 0.375;
+    u.decay = 0.125;
+    u.keep = 0.75;
+    u.rate = 0.0625;
+    u.beta1 = 0.875;
+    u.beta2 = 0.75;
+    u.rest1 = 0.125;
+    u.rest2 = 0.25;
+    u.root = 1.25;
+    u.eps = 0.03125;
+    Update<T> of_type;
+    of_type.rule = rule;
+    of_type.count = n;
+    of_type.parameters = theta.data();
+    of_type.gradient = gradient.data();
+    of_type.first = has_v ? v.data() : nullptr;
+    of_type.second = has_r ? r.data() : nullptr;
+    of_type.factor = T(u.factor);
+    of_type.limit = T(u.limit);
+    of_type.decay = T(u.decay);
+    of_type.keep = T(u.keep);
+    of_type.rate = T(u.rate);
+    of_type.beta1 = T(u.beta1);
+    of_type.beta2 = T(u.beta2);
+    of_type.rest1 = T(u.rest1);
+    of_type.rest2 = T(u.rest2);
+    of_type.root = T(u.root);
+    of_type.eps = T(u.eps);
+    k.update(of_type);
     for (std::size_t i = 0; i < theta.size(); ++i) {
       double one = theta0[i], v_one = v0[i], r_one = r0[i];
       if (i < std::size_t(n)) update_one(u, gradient[i], one, v_one, r_one);  // beyond the end nothing has changed
@@ -216,6 +314,7 @@ template <class T> void check_all() {
     }
   check_outer<T>(1030, 9, 5);  // more than one block of rows
   for (Index n = 0; n < 70; ++n) check_update<T>(n);
+  check_nan<T>();
 }
 
 }  // namespace
