@@ -23,9 +23,9 @@ def network(dtype: Any, U: Any, W: Any, b: Any) -> ElmanRNN:
 def check(rnn: ElmanRNN, x: Any, h0: Any, lengths: Any, h: Any, h_last: Any, tolerance: float) -> None:
     """A forward pass, padded and as a list, against what is expected; None is not."""
     x, h0 = np.asarray(x, rnn.dtype), np.asarray(h0, rnn.dtype)
-    run = rnn.forward(x, h0, lengths)
+    run = rnn.forward(x, h0=h0, lengths=lengths)
     lengths = [len(x)] * x.shape[1] if lengths is None else lengths
-    as_list = rnn.forward([x[:length, i] for i, length in enumerate(lengths)], h0)
+    as_list = rnn.forward([x[:length, i] for i, length in enumerate(lengths)], h0=h0)
     for i, length in enumerate(lengths):
         assert run.h[:length, i].tobytes() == as_list.h[i].tobytes()
     for found, expected in [(run.h, h), (run.h_last, h_last), (as_list.h_last, h_last)]:
@@ -54,7 +54,7 @@ def test_keras(data: Path, dtype: Any, isa: str) -> None:
         rnn = network(dtype, case["U"], case["W"], case["b"])
         x, h0, lengths = np.array(case["x_fwd"]), np.array(case["h0"]), case["lengths"]
         for _ in range(case["passes"] - 1):
-            h0 = rnn.forward(x, h0, lengths).h_last
+            h0 = rnn.forward(x, h0=h0, lengths=lengths).h_last
         # Upstream's own tolerance: its constants have 8 digits, computed in float32.
         check(rnn, x, h0, lengths, None, case["expected_last"], 1e-6)
         if case["expected_h"] is not None:
@@ -65,7 +65,7 @@ def test_keras(data: Path, dtype: Any, isa: str) -> None:
 
 def check_masked(rnn: ElmanRNN, case: Any, x: Array, h0: Array) -> None:
     """Keras's h has a row for masked steps too: the state before them, or 0."""
-    run = rnn.forward(x, h0, case["lengths"])
+    run = rnn.forward(x, h0=h0, lengths=case["lengths"])
     for i, mask in enumerate(np.array(case["mask"]).T):
         steps = iter(run.h[:, i])
         state = h0[i]
