@@ -48,9 +48,6 @@ numpydoc_show_class_members = False  # they follow, each with its docstring
 
 # ---- Examples and equations ----
 
-# Whether the core has layers, and the numbers of its equations beside their lines.
-LAYERED_CORE = False
-examples_not_run = [] if LAYERED_CORE else ["layers"]
 equations_in = {  # of several files that have an equation, the first is shown
     "reference": [f"../python/bptt/reference/{name}.py" for name in ("layer", "readout", "stack", "feedback")],
     "core": [
@@ -58,7 +55,6 @@ equations_in = {  # of several files that have an equation, the first is shown
         for name in ("layer.hpp", "readout.cpp", "readout.hpp", "gradient_sums.hpp", "feedback.cpp", "bptt.hpp")
     ],
 }
-equations_missing_in = [] if LAYERED_CORE else ["reference", "core"]
 examples_in_files = ["../README.md"]
 examples_in_docstrings = "bptt"
 examples_before_docstrings = """

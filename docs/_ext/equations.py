@@ -109,7 +109,7 @@ class Equation(SphinxDirective):
             for path in paths:
                 self.env.note_dependency(str(path))
             shown = lines_of_all([set(group) for group in groups], paths)
-            if shown is None and name not in self.config.equations_missing_in:
+            if shown is None:
                 where = self.get_location()
                 logger.warning("equation %s: no line of the %s has it", self.arguments[0], name, location=where)
             for path, text in (shown or {}).items():
@@ -133,7 +133,6 @@ def visit_math_block(self: Any, node: nodes.math_block) -> None:
 
 def setup(app: Sphinx) -> dict[str, Any]:
     app.add_config_value("equations_in", {}, "env", dict)
-    app.add_config_value("equations_missing_in", [], "env", list)
     app.add_html_math_renderer("mathml", (visit_math, None), (visit_math_block, None))
     app.add_directive("equation", Equation)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

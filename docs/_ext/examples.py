@@ -95,9 +95,8 @@ class Example(SphinxDirective):
         language = self.arguments[0] if self.arguments else LANGUAGES[0]
         if language not in LANGUAGES:
             raise self.error(f"example: expected {' or '.join(LANGUAGES)}, got {language!r}")
-        source, output = "\n".join(self.content), ""
-        if self.env.docname not in self.config.examples_not_run:
-            output = self._output(source, language)
+        source = "\n".join(self.content)
+        output = self._output(source, language)
         if "hidden" in self.options:
             return []
         shown: list[nodes.Node] = [nodes.literal_block(source, source, language=language)]
@@ -167,7 +166,6 @@ def run_docstrings(app: Sphinx) -> None:
 
 
 def setup(app: Sphinx) -> dict[str, Any]:
-    app.add_config_value("examples_not_run", [], "env", list)
     app.add_config_value("examples_in_files", [], "", list)
     app.add_config_value("examples_in_docstrings", "", "", str)
     app.add_config_value("examples_before_docstrings", "", "", str)
