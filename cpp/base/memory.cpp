@@ -1,5 +1,5 @@
-// Memory for the core's arrays. The system's allocator would take a good part of a call of a few microseconds. The clearing of fresh
-// pages would take a good part of a call of many milliseconds.
+// Memory for the core's arrays. The system's allocator would take a good part of a call of a few microseconds. The clearing of
+// fresh pages would take a good part of a call of many milliseconds.
 #include "base/memory.hpp"
 
 #include <cstdint>

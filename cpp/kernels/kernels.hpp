@@ -19,9 +19,10 @@ template <class T> struct Product {
   Index depth = 0;
 };
 
-/// out = f(start + A1 B1 + A2 B2), then the same for the next step, all pointers moved by their `_step`. The output of one step may be
-/// the input of the next. Row r of `start` is start + start_stride * (start_index ? start_index[r] : r): a bias (stride 0), a matrix,
-/// or rows of a table. Each element is one sum, whose order follows from depths and columns alone, whatever rows stand beside it.
+/// out = f(start + A1 B1 + A2 B2), then the same for the next step, all pointers moved by their `_step`. The output of one step may
+/// be the input of the next. Row r of `start` is start + start_stride * (start_index ? start_index[r] : r): a bias (stride 0), a
+/// matrix, or rows of a table. Each element is one sum, whose order follows from depths and columns alone, whatever rows stand
+/// beside it.
 template <class T> struct Affine {
   Index steps = 1, rows = 0, columns = 0;
   Index whole = 0;         // columns of the whole result, of which these are a part. The order of the sums follows from it
@@ -40,8 +41,8 @@ template <class T> struct Affine {
 
 /// c += A^T B: A [rows, m], B [rows, n], `c` [m, n]. Row r of A's columns [i tile_rows, (i + 1) tile_rows) is at
 /// a + i * a_block + r * a_stride; of B's columns [j panel, (j + 1) panel) it is at b + j * b_block + r * b_stride. These are plain
-/// matrices, or copies in which a tile reads straight on. The first rows of B may lie elsewhere, at `b_first`. Up to a vector beyond
-/// the end of a row of b is read, and never used.
+/// matrices, or copies in which a tile reads straight on. The first rows of B may lie elsewhere, at `b_first`. Up to a vector
+/// beyond the end of a row of b is read, and never used.
 template <class T> struct Outer {
   Index rows = 0, m = 0, n = 0;
   const T* a = nullptr;
@@ -104,9 +105,9 @@ template <class T> struct Kernels {
   void (*outer)(const Outer<T>&) = nullptr;
   /// sums[j] += sum over r of a[row(r), j], with row(r) = index ? index[r] : r
   void (*add_rows)(const T* a, Index a_stride, const std::int32_t* index, Index rows, Index n, T* sums) = nullptr;
-  void (*softmax_loss)(const Loss<T>&) = nullptr;                        // -log softmax(o)[target]                                  (10.14)
-  void (*sigmoid_loss)(const Loss<T>&) = nullptr;                        // -sum_j y_j log sigma(o_j) + (1 - y_j) log(1 - sigma(o_j))
-  void (*squared_loss)(const Loss<T>&) = nullptr;                        // 1/2 sum_j (o_j - y_j)^2
+  void (*softmax_loss)(const Loss<T>&) = nullptr;  // -log softmax(o)[target]                                  (10.14)
+  void (*sigmoid_loss)(const Loss<T>&) = nullptr;  // -sum_j y_j log sigma(o_j) + (1 - y_j) log(1 - sigma(o_j))
+  void (*squared_loss)(const Loss<T>&) = nullptr;  // 1/2 sum_j (o_j - y_j)^2
   void (*softmax)(const T* o, Index rows, Index n, T* y_hat) = nullptr;  // rows without gaps; (10.11)
   void (*sigmoid)(const T* o, Index count, T* y_hat) = nullptr;
   void (*tanh)(const T* x, Index count, T* y) = nullptr;

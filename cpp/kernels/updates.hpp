@@ -3,6 +3,7 @@
 // No multiply-add is fused here, so that every instruction set gives the same bits.
 #pragma once
 
+#include "kernels/kernels.hpp"
 #include "kernels/simd.hpp"
 
 namespace bptt::BPTT_ISA {

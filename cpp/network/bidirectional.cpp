@@ -145,10 +145,9 @@ template <class T> class Bidirectional {
       Chain chain;
       chain.stage = std::make_unique<Stage<T>>(ctx_, p_, batch_, l, reverse, std::move(inputs));
       chain.tape = std::make_unique<Tape<T>>(ctx_.timeline, chain.stage->widths(), Index(-1));
-      chain.tape->record(chain.stage->initial(),
-                         [&](const Window& w, const PerLayer<const T>& before, const PerLayer<T>& h) {
-                           chain.stage->forward(w, before, h);
-                         });
+      chain.tape->record(chain.stage->initial(), [&](const Window& w, const PerLayer<const T>& before, const PerLayer<T>& h) {
+        chain.stage->forward(w, before, h);
+      });
       layer(l).push_back(std::move(chain));
     }
   }
@@ -188,7 +187,8 @@ template <class T> class Bidirectional {
     const Index bytes = ctx_.timeline.stored * units * Index(sizeof(T));
     if (memory_limit < 0 || memory_limit >= bytes) return;
     throw std::invalid_argument("memory_limit: expected at least " + std::to_string(bytes) +
-                                " bytes for these sequences, as two directions keep all states, got " + std::to_string(memory_limit));
+                                " bytes for these sequences, as two directions keep all states, got " +
+                                std::to_string(memory_limit));
   }
 
   // The loss of all steps, dV and dc, and dh = do V of both directions.
@@ -260,7 +260,8 @@ template <class T> class Bidirectional {
 
 }  // namespace
 
-template <class T> void forward(const Network& network, const T* parameters, const Batch<T>& batch, const ForwardResults<T>& results) {
+template <class T> void forward(const Network& network, const T* parameters, const Batch<T>& batch,
+                                const ForwardResults<T>& results) {
   Bidirectional<T>(network, parameters, batch).forward(results);
 }
 

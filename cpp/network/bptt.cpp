@@ -6,7 +6,8 @@
 
 namespace bptt {
 
-template <class T> void forward(const Network& network, const T* parameters, const Batch<T>& batch, const ForwardResults<T>& results) {
+template <class T> void forward(const Network& network, const T* parameters, const Batch<T>& batch,
+                                const ForwardResults<T>& results) {
   const FlushDenormals flush;
   if (network.recurrence != Recurrence::h) return feedback::forward(network, parameters, batch, results);
   (network.bidirectional ? bidirectional::forward<T> : stack::forward<T>)(network, parameters, batch, results);

@@ -125,7 +125,8 @@ template <class T> class Feedback {
         states(w, before[0], h[0], readout_.window(w));
       };
       tape.record({before_first()}, run);
-      tape.rewind(run, [&](const Window& w, const PerLayer<const T>& before, const PerLayer<const T>& h) { back(w, before[0], h[0]); });
+      tape.rewind(run,
+                  [&](const Window& w, const PerLayer<const T>& before, const PerLayer<const T>& h) { back(w, before[0], h[0]); });
     } else {  // nothing is kept: every window stands by itself
       const Array<T> h_window(timeline.largest * n_);
       for (std::size_t i = timeline.windows.size(); i-- > 0;) {
@@ -264,7 +265,7 @@ template <class T> class Feedback {
   // The window's steps in slices: blocks of rows, or the columns of h and of o, with a barrier after either.
   template <class Work> void for_each_slice(const Window& w, const Work& work) const {
     const int threads = ctx_.call.threads();
-    if (threads > 1 && w.rows < 2 * threads && double(n_) * double(m_) > worth_a_barrier)
+    if (threads > 1 && w.rows<2 * threads&& double(n_) * double(m_)> worth_a_barrier)
       return ctx_.for_each_member(w, std::max(ctx_.panels(n_), ctx_.panels(m_)), work);
     const double per_row = double(2 * m_ + ctx_.network.n_in) * double(n_);
     ctx_.for_each_thread_slice(w, double(w.size()) * per_row, work);
@@ -449,7 +450,8 @@ template <class T> class Feedback {
 
 }  // namespace
 
-template <class T> void forward(const Network& network, const T* parameters, const Batch<T>& batch, const ForwardResults<T>& results) {
+template <class T> void forward(const Network& network, const T* parameters, const Batch<T>& batch,
+                                const ForwardResults<T>& results) {
   Feedback<T>(network, parameters, batch, {0, 0}).forward(results);
 }
 

@@ -17,9 +17,9 @@ template <class T> struct ChainTerms {
   Matrix<const T> before, h;
   Matrix<const T> r;
   const std::int32_t* r_class = nullptr;
-  Matrix<const T> x;                     // no rows for tokens
+  Matrix<const T> x;  // no rows for tokens
   const std::int32_t* x_token = nullptr;
-  const ResetFlags* reset = nullptr;     // of hidden recurrence
+  const ResetFlags* reset = nullptr;  // of hidden recurrence
 };
 
 /// dU, dW, db of every chain, dV and dc. Every window is collected once, in any order; then the sums are closed.
@@ -33,7 +33,8 @@ template <class T> class GradientSums {
       const auto& d = d_.chain[std::size_t(c)];
       const Matrix<T> no_U(d.U.data, 0, 0), no_W(d.W.data, 0, 0);
       const bool token = c < network.directions() && network.input == Input::token;
-      chains_.push_back({WeightGradient<T>(ctx.k, d.W), WeightGradient<T>(ctx.k, token ? no_U : d.U),
+      chains_.push_back({WeightGradient<T>(ctx.k, d.W),
+                         WeightGradient<T>(ctx.k, token ? no_U : d.U),
                          TokenGradient<T>(ctx.k, token ? d.U : no_U, ctx.timeline.largest, d.U.cols <= ctx.timeline.stored),
                          TokenGradient<T>(ctx.k, recurrent_classes ? d.W : no_W, ctx.timeline.largest, true),
                          {},
@@ -52,7 +53,7 @@ template <class T> class GradientSums {
     for (std::size_t i = 0; i < terms.size(); ++i) {
       if (!masks) append_dW(w, terms[i]);
       append_dU(w, terms, i);
-      row_sums_.push_back({terms[i].da, d_.chain[std::size_t(terms[i].chain)].b});
+      row_sums_.push_back({terms[i].da, d_.chain[std::size_t(terms[i].chain)].b});  // 10.23
     }
     if (d_o.rows > 0) append_dV(w, terms, d_o, h_top);
     flush(&terms);
@@ -154,7 +155,7 @@ template <class T> class GradientSums {
       dV_.append(do_blocks_, sums_of(terms.back()).h, terms.back().before.rows, w.size(), tasks_);
     else
       dV_.append(d_o, h_top, tasks_);
-    row_sums_.push_back({d_o, d_.c});
+    row_sums_.push_back({d_o, d_.c});  // 10.22
   }
 
   bool has_resets(const Window& w, const std::vector<ChainTerms<T>>& terms) const {
@@ -173,7 +174,7 @@ template <class T> class GradientSums {
       }
   }
 
-  // Runs the products and the sums of rows side by side: db (10.23), dc (10.22), and the columns of tokens and classes of `terms`.
+  // Runs the products and the sums of rows side by side: db, dc, and the columns of tokens and classes of `terms`.
   void flush(const std::vector<ChainTerms<T>>* terms) {
     double operations = 0;
     for (const Outer<T>& s : tasks_) operations += double(s.rows) * double(s.m) * double(s.n);

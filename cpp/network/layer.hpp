@@ -135,8 +135,7 @@ template <class T> class RecurrentLayer {
           dh.from(Matrix<const T>(above.last + begin * n, rows, n));
         else
           dh.from(ctx_->zero.data());
-        if (!in_place && above.last == nullptr)
-          dh.plus(above.d.middle_rows(first, rows), *above.weights, -w.rows * above.d.cols);
+        if (!in_place && above.last == nullptr) dh.plus(above.d.middle_rows(first, rows), *above.weights, -w.rows * above.d.cols);
         step_back(dh, da_after, h.middle_rows(first, rows), da.middle_rows(first, rows), steps);
       };
       Index t = w.steps - 1;
@@ -174,16 +173,13 @@ template <class T> class RecurrentLayer {
   static constexpr double worth_a_barrier = 2.5e4;  // elements of W: a step that takes some times what a barrier does
 
   // True if h holds b + U x(t) when its step is taken.
-  bool hoists_input(const Window& w) const {
-    return input.is_token() ? !input.has_token_table() : hoists(w, input.U_transposed());
-  }
+  bool hoists_input(const Window& w) const { return input.is_token() ? !input.has_token_table() : hoists(w, input.U_transposed()); }
 
   // True if the threads share each step's columns, with a barrier after every step: where there are hardly more rows than threads,
   // or where W is so large that each should read only its part of it.
   bool shares_columns(const Window& w) const {
     const int threads = ctx_->call.threads();
-    return threads > 1 && double(n) * double(n) > worth_a_barrier &&
-           (w.rows < 2 * threads || ctx_->exceeds_half_L2(W_transposed_));
+    return threads > 1 && double(n) * double(n) > worth_a_barrier && (w.rows < 2 * threads || ctx_->exceeds_half_L2(W_transposed_));
   }
 
   template <class Work> void for_each_slice(const Window& w, const Work& work) const {

@@ -39,10 +39,10 @@ template <class T> Packed<T> pack_transposed(const Kernels<T>& k, Matrix<const T
 /// otherwise said. From one step to the next, what the sum reads and writes moves by so many numbers.
 struct Steps {
   Index count = 1;
-  Index out = 0;  // how far the result moves
-  Index h = 0;    // how far the unit's values move, for derivatives
+  Index out = 0;                                                         // how far the result moves
+  Index h = 0;                                                           // how far the unit's values move, for derivatives
   Index column_from = 0, column_to = std::numeric_limits<Index>::max();  // column_from is the first of a panel
-  bool backwards = false;  // begin with the last columns
+  bool backwards = false;                                                // begin with the last columns
 };
 
 /// out = f(start + ...): say `start` first, then what is added, then where it goes. Each part says how far it moves from one step
@@ -142,8 +142,8 @@ template <class T> class WeightGradient {
   /// Appends the work of dM += A^T B to `tasks`, of which no two write the same place. A and B [rows, ...].
   void append(Matrix<const T> a, Matrix<const T> b, std::vector<Outer<T>>& tasks) const { append(a, {}, b, tasks); }
 
-  /// The same, B's first rows lying elsewhere; not for a transposed one. Only one call for each run of the tasks: two would write the
-  /// same place.
+  /// The same, B's first rows lying elsewhere; not for a transposed one. Only one call for each run of the tasks: two would write
+  /// the same place.
   void append(Matrix<const T> a, Matrix<const T> b_first, Matrix<const T> b, std::vector<Outer<T>>& tasks) const {
     assert(!transposed_ || b_first.rows == 0);
     if (transposed_) std::swap(a, b);

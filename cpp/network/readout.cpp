@@ -1,4 +1,4 @@
-// Outputs, losses and output units (equations 10.10-10.14).
+// Outputs, losses and output units.
 #include "network/readout.hpp"
 
 #include "base/denormals.hpp"
@@ -31,6 +31,12 @@ template <class T> void Readout<T>::outputs_in_block(Matrix<const T> h, Matrix<T
   if (!ctx_.exceeds_half_L2(V_transposed_)) outputs(h.middle_rows(from, to - from), o.middle_rows(from, to - from));
 }
 
+template <class T> void Readout<T>::outputs(Matrix<const T> h, Matrix<T> o, const Steps& columns) const {
+  Sum<T>(ctx_.k).from(c_).plus(h, V_transposed_).into(o, Epilogue::identity, columns);  // o(t) = c + V h(t): 10.10
+}
+
+template <class T> void Readout<T>::last_outputs(Matrix<const T> h) const { ctx_.multiply(c_, h, V_transposed_, last()); }
+
 template <class T> void Readout<T>::losses(const Window& w, Index from, Index to, Matrix<T> o, bool gradient) const {
   const Index n_out = ctx_.network.n_out;
   Loss<T> rows;
@@ -47,7 +53,7 @@ template <class T> void Readout<T>::losses(const Window& w, Index from, Index to
   if (ctx_.network.output == Output::softmax) {
     gather_indices(targets_, w, -1, n_out - 1, from, to, target_window_.data());
     rows.target = target_window_.data() + from;
-    return ctx_.k.softmax_loss(rows);  // -log y_hat(t)[y(t)], and y_hat(t) - y(t)
+    return ctx_.k.softmax_loss(rows);  // L(t) = -log y_hat(t)[y(t)]: 10.14; do(t) = y_hat(t) - y(t): 10.18
   }
   gather(y_, w, from, to, y_window_.matrix(w.size(), n_out));
   rows.y = y_window_.data() + from * n_out;
@@ -57,7 +63,7 @@ template <class T> void Readout<T>::losses(const Window& w, Index from, Index to
 
 template <class T> double Readout<T>::total(Index rows) const {
   double sum = 0;
-  for (Index r = 0; r < rows; ++r) sum += loss_[r];
+  for (Index r = 0; r < rows; ++r) sum += loss_[r];  // L = sum of L(t): 10.12, 10.13
   return sum;
 }
 
@@ -71,7 +77,7 @@ template <class T> void output_unit(Output output, const T* o, Index rows, Index
   const FlushDenormals flush;
   const Kernels<T>& k = kernels<T>();
   if (output == Output::softmax)
-    k.softmax(o, rows, n_out, y_hat);
+    k.softmax(o, rows, n_out, y_hat);  // 10.11
   else if (output == Output::sigmoid)
     k.sigmoid(o, rows * n_out, y_hat);
   else

@@ -14,26 +14,24 @@ template <class T> class Readout {
 
   bool every_step() const { return ctx_.network.readout == ReadoutFrom::all; }
 
-  // ---- o(t) = c + V h(t)     (10.10) ----
+  // ---- o(t) ----
 
   /// Of all rows of the window, where V is too large for blocks of rows; before the blocks.
   void outputs_of_large(Matrix<const T> h, Matrix<T> o) const;
   /// Of rows [from, to), where it is not.
   void outputs_in_block(Matrix<const T> h, Matrix<T> o, Index from, Index to) const;
   /// Of any rows at once.
-  void outputs(Matrix<const T> h, Matrix<T> o, const Steps& columns = {}) const {
-    Sum<T>(ctx_.k).from(c_).plus(h, V_transposed_).into(o, Epilogue::identity, columns);
-  }
+  void outputs(Matrix<const T> h, Matrix<T> o, const Steps& columns = {}) const;
 
   /// Room for o(t) of a window, and then for do(t).
   Matrix<T> window(const Window& w) const { return o_.matrix(w.size(), ctx_.network.n_out); }
   /// Room for the one output of every sequence.
   Matrix<T> last() const { return o_.matrix(ctx_.timeline.batch, ctx_.network.n_out); }
-  void last_outputs(Matrix<const T> h) const { ctx_.multiply(c_, h, V_transposed_, last()); }
+  void last_outputs(Matrix<const T> h) const;
 
-  // ---- The loss     (10.12-10.14) ----
+  // ---- The loss ----
 
-  /// The losses of rows [from, to) of the window and, with `gradient`, do(t) in place of o(t) (10.18).
+  /// The losses of rows [from, to) of the window and, with `gradient`, do(t) in place of o(t).
   void losses(const Window&, Index from, Index to, Matrix<T> o, bool gradient) const;
   /// The losses of rows [0, rows), added up.
   double total(Index rows) const;

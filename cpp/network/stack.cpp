@@ -28,8 +28,7 @@ template <class T> class WindowStates {
     }
   }
   void close(const Window& w) {
-    for (std::size_t l = 0; l < widths_.size(); ++l)
-      std::copy_n(h[l].row(w.size() - w.rows), w.rows * widths_[l], kept_[l].data());
+    for (std::size_t l = 0; l < widths_.size(); ++l) std::copy_n(h[l].row(w.size() - w.rows), w.rows * widths_[l], kept_[l].data());
   }
 
  private:
@@ -183,7 +182,8 @@ template <class T> class Stack {
 
 }  // namespace
 
-template <class T> void forward(const Network& network, const T* parameters, const Batch<T>& batch, const ForwardResults<T>& results) {
+template <class T> void forward(const Network& network, const T* parameters, const Batch<T>& batch,
+                                const ForwardResults<T>& results) {
   Stack<T>(network, parameters, batch).forward(results);
 }
 

@@ -99,8 +99,7 @@ template <class T> class Stage {
       if (l + 1 < layers_.size()) {
         above = {da, &layers_[l + 1].input.U_packed(), nullptr};
         da = da_[l].matrix(w.size(), layer.n);
-        if (layer.hoists(w, above))
-          ctx_.for_each_row_block(w, [&](Index from, Index to) { layer.hoist(w, above, from, to, da); });
+        if (layer.hoists(w, above)) ctx_.for_each_row_block(w, [&](Index from, Index to) { layer.hoist(w, above, from, to, da); });
       }
       layer.backward(w, above, h[l], da);
       terms_[l].chain = first_chain_ + Index(l);

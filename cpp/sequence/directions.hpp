@@ -34,16 +34,14 @@ template <class T> struct BothDirections {
 
 template <class S, class T>
 void gather(const BothDirections<S>& both, const Window& w, bool reverse, Index from, Index to, Matrix<T> window) {
-  both.for_each_half(w, reverse, from, to, [&](Index f, Index column, Index n, const S* half) {
-    std::copy_n(half, n, window.row(f) + column);
-  });
+  both.for_each_half(w, reverse, from, to,
+                     [&](Index f, Index column, Index n, const S* half) { std::copy_n(half, n, window.row(f) + column); });
 }
 
 template <class S, class T>
 void scatter(Matrix<S> window, const Window& w, bool reverse, Index from, Index to, const BothDirections<T>& both) {
-  both.for_each_half(w, reverse, from, to, [&](Index f, Index column, Index n, T* half) {
-    std::copy_n(window.row(f) + column, n, half);
-  });
+  both.for_each_half(w, reverse, from, to,
+                     [&](Index f, Index column, Index n, T* half) { std::copy_n(window.row(f) + column, n, half); });
 }
 
 /// The same, added to what is there.

@@ -92,8 +92,7 @@ template <class T> class Tape {
     const Window& first = timeline_.windows[std::size_t(segment.from)];
     PerLayer<const T> before(widths_.size());
     PerLayer<T> h(widths_.size());
-    for (std::size_t l = 0; l < widths_.size(); ++l)
-      before[l] = {kept_[l].data() + kept_from * widths_[l], first.rows, widths_[l]};
+    for (std::size_t l = 0; l < widths_.size(); ++l) before[l] = {kept_[l].data() + kept_from * widths_[l], first.rows, widths_[l]};
     for (Index i = segment.from; i < segment.to; ++i) {
       const Window& w = timeline_.windows[std::size_t(i)];
       for (std::size_t l = 0; l < widths_.size(); ++l) h[l] = states(w, first.first, l);

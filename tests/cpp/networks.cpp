@@ -1,5 +1,6 @@
-// Whole networks through the core's own face: gradients beside central differences, and the same bits for every number of threads and
-// every memory limit. It needs no Python, so it also runs under sanitizers and on an emulated processor. Exit code 1 if anything is off.
+// Whole networks through the core's own face: gradients beside central differences, and the same bits for every number of threads
+// and every memory limit. It needs no Python, so it also runs under sanitizers and on an emulated processor. Exit code 1 if
+// anything is off.
 #include <cmath>
 #include <cstdio>
 #include <cstring>
@@ -189,19 +190,19 @@ int main() {
   const auto h = Recurrence::h, y_hat = Recurrence::y_hat, o = Recurrence::o;
   const auto tanh = Activation::tanh, relu = Activation::relu;
   const std::vector<Index> ragged = {5, 9, 1, 7}, windows = {450, 300}, many(30, 40);
-  for (const Case& c : std::vector<Case>{
-           {"one layer", {7}, real, softmax, all, h, tanh, false, 0, ragged},
-           {"one layer, tokens, last", {7}, token, softmax, last, h, tanh, false, 0, ragged},
-           {"one layer, several windows", {5}, real, linear, all, h, tanh, false, 0, windows},
-           {"columns shared", {170}, real, sigmoid, all, h, tanh, false, 0, {40, 40}},
-           {"two layers, relu", {9, 17}, real, sigmoid, all, h, relu, false, 0, ragged},
-           {"three layers, last", {5, 8, 3}, token, linear, last, h, tanh, false, 0, windows},
-           {"two directions", {6}, real, softmax, all, h, tanh, true, 0, ragged},
-           {"two layers, two directions, relu", {6, 9}, token, sigmoid, all, h, relu, true, 0, many},
-           {"two layers, two directions, last", {6, 9}, real, softmax, last, h, tanh, true, 0, windows},
-           {"output recurrence, forced", {7}, real, softmax, all, y_hat, tanh, false, 1, ragged},
-           {"output recurrence, free", {7}, token, softmax, all, y_hat, tanh, false, 0, many},
-           {"output recurrence, sampled", {7}, real, sigmoid, all, o, relu, false, 0.5, windows}})
+  for (const Case& c :
+       std::vector<Case>{{"one layer", {7}, real, softmax, all, h, tanh, false, 0, ragged},
+                         {"one layer, tokens, last", {7}, token, softmax, last, h, tanh, false, 0, ragged},
+                         {"one layer, several windows", {5}, real, linear, all, h, tanh, false, 0, windows},
+                         {"columns shared", {170}, real, sigmoid, all, h, tanh, false, 0, {40, 40}},
+                         {"two layers, relu", {9, 17}, real, sigmoid, all, h, relu, false, 0, ragged},
+                         {"three layers, last", {5, 8, 3}, token, linear, last, h, tanh, false, 0, windows},
+                         {"two directions", {6}, real, softmax, all, h, tanh, true, 0, ragged},
+                         {"two layers, two directions, relu", {6, 9}, token, sigmoid, all, h, relu, true, 0, many},
+                         {"two layers, two directions, last", {6, 9}, real, softmax, last, h, tanh, true, 0, windows},
+                         {"output recurrence, forced", {7}, real, softmax, all, y_hat, tanh, false, 1, ragged},
+                         {"output recurrence, free", {7}, token, softmax, all, y_hat, tanh, false, 0, many},
+                         {"output recurrence, sampled", {7}, real, sigmoid, all, o, relu, false, 0.5, windows}})
     check(c);
   std::printf("%ld numbers compared, %d failures in all\n", compared, failures);
   return failures == 0 ? 0 : 1;
