@@ -15,9 +15,9 @@ from typing import NamedTuple
 import pytest
 
 import bptt
-import bptt.cli
-import bptt.commands
-import bptt.language_model
+import bptt.app.commands.train
+import bptt.app.options
+import bptt.app.text_model
 
 ENVIRONMENT = os.environ | {"PYTHONUTF8": "1", "PYTHONWARNINGS": "error"}
 SMALL = ("--hidden", "32", "--truncate", "16", "--batch", "8", "--lr", "0.01")
@@ -261,19 +261,19 @@ def test_choices(tmp_path: Path, network: str, optimizer: str, schedule: str) ->
     out = tmp_path / "model"
     (tmp_path / "text").write_text("abcdefghij" * 300)
     training = ("train", str(tmp_path / "text"), "--hidden", "16", "--updates", "500", "--out", str(out), *choices)
-    assert bptt.cli.main(training) == 0
+    assert bptt.app.options.main(training) == 0
     rnn = bptt.load(out)
-    vocabulary = bptt.language_model.vocabulary_of(rnn)
+    vocabulary = bptt.app.text_model.vocabulary_of(rnn)
     assert vocabulary is not None
-    assert bptt.language_model.nats_per_character(rnn, vocabulary.encode("abcdefghij" * 20)) < 0.7
+    assert bptt.app.text_model.nats_per_character(rnn, vocabulary.encode("abcdefghij" * 20)) < 0.7
 
 
 def test_updates_are_rounded_up_to_whole_validations() -> None:
     for updates in [*range(1, 200), 997, 7500]:
-        validations, every = bptt.commands._validations(updates)
+        validations, every = bptt.app.commands.train._validations(updates)
         assert updates <= validations * every < updates * 1.06 + 1
         assert min(updates, 10) <= validations < 40
-    assert bptt.commands._validations(7500) == (20, 375)
+    assert bptt.app.commands.train._validations(7500) == (20, 375)
 
 
 @pytest.mark.parametrize("command", ["train", "evaluate"])
@@ -427,10 +427,3 @@ def test_streams_that_take_nothing(trained: Trained, tmp_path: Path) -> None:
     assert (full.returncode, full.stderr) == (2, "bptt: standard output: No space left on device\n")
     assert shell(f"sample {model} >&-").returncode == 0
     assert shell("evaluate " + f"{model} - <&-").stderr == "bptt: standard input: the text is empty\n"
-
-
-def test_import_stays_light(tmp_path: Path) -> None:
-    heavy = {"bptt.cli", "bptt.commands", "bptt.language_model", "bptt.series", "tqdm", "safetensors"}
-    script = f"import sys, bptt; print(sorted({heavy} & set(sys.modules)))"
-    result = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, check=True)
-    assert result.stdout == "[]\n"

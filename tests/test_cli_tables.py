@@ -11,9 +11,10 @@ import numpy as np
 import pytest
 
 import bptt
-import bptt.cli
-import bptt.commands
-from bptt.series import columns_of
+import bptt.app.commands.train
+import bptt.app.options
+from bptt.app.architecture import Architecture
+from bptt.app.table_model import columns_of
 from problems import Array
 from test_cli import error_line, run
 
@@ -111,7 +112,7 @@ def test_info_of_other_models(tmp_path: Path) -> None:
     jordan.W[0, 0] = np.nan
     jordan.save(tmp_path / "jordan")
     assert "spectral radius of W V: none, as it is not finite" in run("info", "jordan", cwd=tmp_path).stdout
-    text = bptt.language_model.new_model(bptt.text.Vocabulary("abé"), "elman", 4, 0)
+    text = bptt.app.text_model.new_model(bptt.app.text_data.Vocabulary("abé"), Architecture("elman", (4,)))
     text.save(tmp_path / "text")
     assert "a model of text: 3 characters, 'ab\\xe9'" in run("info", "text", cwd=tmp_path).stdout
     assert error_line("info", "missing", cwd=tmp_path).startswith("missing: ")
@@ -215,9 +216,9 @@ def test_a_run_that_fails_late_leaves_its_best(
     def explodes(rising: int, then: Any) -> Any:
         return lambda update: 1.0 if update < 150 else 1e40
 
-    monkeypatch.setattr(bptt.commands, "Warmup", explodes)
+    monkeypatch.setattr(bptt.app.commands.train, "Warmup", explodes)
     out = tmp_path / "model"
-    assert bptt.cli.main(("train", str(folder / "wave.csv"), *QUICK, "--out", str(out))) == 2
+    assert bptt.app.options.main(("train", str(folder / "wave.csv"), *QUICK, "--out", str(out))) == 2
     output, errors = capsys.readouterr()
     found = re.search(
         r"^saved: .*, the parameters with the best validation \(after (\d+) updates\)$", output, re.MULTILINE

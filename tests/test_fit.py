@@ -15,8 +15,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-import bptt
 from bptt import SGD, Adam, ElmanRNN, History, JordanRNN
+from bptt.networks.trainee import Trainee
+from bptt.training.batches import Batch
+from bptt.training.checkpoint import Checkpoint
 from problems import Array
 from results import same_bits
 
@@ -150,9 +152,10 @@ def test_every_epoch_sees_every_sequence_once(form: str, monkeypatch: pytest.Mon
     x, y = sequences()
     rnn = ElmanRNN(3, 4, 2, seed=0, readout="last" if form == "last" else "all")
     seen: list[list[Any]] = []
-    original = rnn.loss_and_gradients
+    original = Trainee.loss_and_gradients
 
-    def spy(**arguments: Any) -> Any:
+    def spy(self: Trainee, batch: Batch, *others: Any) -> Any:
+        arguments = batch.arguments
         if isinstance(arguments["x"], list):
             assert len(arguments["x"]) <= 7
             lengths = [len(part) for part in arguments["x"]]
@@ -161,9 +164,9 @@ def test_every_epoch_sees_every_sequence_once(form: str, monkeypatch: pytest.Mon
             lengths = arguments["lengths"].tolist()
             seen.append(arguments["x"][0, :, 0].tolist())
         assert max(lengths) - min(lengths) < 12, "similar lengths together"
-        return original(**arguments)
+        return original(self, batch, *others)
 
-    monkeypatch.setattr(rnn, "loss_and_gradients", spy)
+    monkeypatch.setattr(Trainee, "loss_and_gradients", spy)
     arguments: dict[str, Any] = {"x": x, "y": y}
     if form == "last":
         arguments["y"] = np.array([part[0] for part in y])
@@ -291,8 +294,9 @@ def test_parameters_that_overflow_are_put_back() -> None:
 
 PROGRAM = """
 import sys, time
-import numpy as np, bptt
+import numpy as np, bptt, bptt.training.fit
 from bptt import Adam, ElmanRNN, JordanRNN
+from bptt.training.checkpoint import Checkpoint
 
 random = np.random.default_rng(0)
 kind, path, threads = sys.argv[1], sys.argv[2], int(sys.argv[3])
@@ -307,19 +311,26 @@ else:
     x = [random.standard_normal((n, 3)).astype(np.float32) for n in lengths]
     y = [random.integers(0, 4, n) for n in lengths]
     options = {"batch_size": 10, "validation": (x[:30], y[:30]), "patience": 50, "updates_per_epoch": 37}
-bptt.training._CHECKPOINT_SECONDS = 0.0
+bptt.training.fit._CHECKPOINT_SECONDS = 0.0
 print("ready", flush=True)
 history = rnn.fit(x, y, optimizer=Adam(1e-2), epochs=6, clip_norm=0.1, seed=7, checkpoint=path, resume=True,
                   progress=False, **options)
 print(history.stopped, flush=True)
 np.savez(path + ".npz", parameters=rnn.parameters, loss=history.updates.loss, norm=history.updates.gradient_norm,
          epochs=history.epochs.loss, validation=history.epochs.validation,
-         **{f"state.{name}": value for name, value in bptt.checkpoint.Checkpoint.read(path).part("optimizer").items()})
+         **{f"state.{name}": value for name, value in Checkpoint.read(path).part("optimizer").items()})
 """
 
 
 def start(kind: str, path: Path, threads: int) -> subprocess.Popen[str]:
-    command = [sys.executable, "-c", f"import bptt.training, bptt.checkpoint\n{PROGRAM}", kind, str(path), str(threads)]
+    command = [
+        sys.executable,
+        "-c",
+        PROGRAM,
+        kind,
+        str(path),
+        str(threads),
+    ]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
@@ -345,7 +356,7 @@ def test_a_run_that_is_killed_again_and_again_ends_in_the_same_bits(kind: str, t
             break
         assert process.returncode == -signal.SIGKILL, errors
         if path.exists():
-            bptt.checkpoint.Checkpoint.read(path)  # whole at every moment
+            Checkpoint.read(path)  # whole at every moment
         if kills == 20:
             process = start(kind, path, 2)
             output, errors = process.communicate(timeout=120)

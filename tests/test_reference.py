@@ -15,6 +15,7 @@ import pytest
 
 from bptt import reference
 from bptt.reference import Input, Output, Parameters
+from pairs import pairwise
 from reference_problems import (
     FEEDBACKS,
     FORCED,
@@ -29,7 +30,6 @@ from reference_problems import (
     Problem,
     assert_central_differences,
     assert_sum_of,
-    covering,
     flat,
     initial_of,
     letters,
@@ -65,8 +65,8 @@ COMMON: dict[str, Any] = {
     "tau": (1, TAU),
 }
 CASES = [
-    *covering(n_hidden=((2,), (2, 5), (3, 2, 2)), bidirectional=(False, True), readout=READOUTS, **COMMON),
-    *covering(feedback=FEEDBACKS, forced=FORCED, **COMMON),
+    *pairwise({"n_hidden": ((2,), (2, 5), (3, 2, 2)), "bidirectional": (False, True), "readout": READOUTS, **COMMON}),
+    *pairwise({"feedback": FEEDBACKS, "forced": FORCED, **COMMON}),
 ]
 
 

@@ -65,7 +65,7 @@ def test_two_units_written_out() -> None:
     }.items():
         every: dict[str, Any] = {"output": output, "readout": "all"}
         last: dict[str, Any] = {"output": output, "readout": "last"}
-        run = reference.forward(parameters, [[2.0], [-1.0]], h0, **every)
+        run: Any = reference.forward(parameters, [[2.0], [-1.0]], h0, **every)
         assert flat(run.h) == pytest.approx([*h1, *h2], rel=ROUNDING)
         assert run.o[1] == pytest.approx(o2, rel=ROUNDING)
         assert run.y_hat[1] == pytest.approx(y_hat, rel=ROUNDING)

@@ -13,6 +13,7 @@ import pytest
 
 from bptt import reference
 from bptt.reference import Feedback, Input, Output, Parameters
+from pairs import pairwise
 from reference_problems import (
     FEEDBACKS,
     FORCED,
@@ -24,7 +25,6 @@ from reference_problems import (
     TAU,
     Problem,
     assert_sum_of,
-    covering,
     flat,
     letters,
     random_problem,
@@ -156,12 +156,14 @@ def test_forced_step_sees_0_where_the_target_is_not_read(output: Output, unread:
 
 @pytest.mark.parametrize(
     "case",
-    covering(
-        activation=("tanh", "relu"),
-        input=INPUTS,
-        output=OUTPUTS,
-        feedback=FEEDBACKS,
-        forced=((True,) * TAU, (False,) * TAU, *FORCED[2:]),
+    pairwise(
+        {
+            "activation": ("tanh", "relu"),
+            "input": INPUTS,
+            "output": OUTPUTS,
+            "feedback": FEEDBACKS,
+            "forced": ((True,) * TAU, (False,) * TAU, *FORCED[2:]),
+        }
     ),
     ids=words,
 )

@@ -12,8 +12,10 @@ import pytest
 
 import bptt
 from bptt import Adam, ElmanRNN, JordanRNN
-from bptt._inputs import UserError
-from bptt.series import (
+from bptt.app.architecture import Architecture
+from bptt.app.errors import UserError
+from bptt.app.table_data import Table
+from bptt.app.table_model import (
     Columns,
     Series,
     choose,
@@ -26,7 +28,6 @@ from bptt.series import (
     split,
     streams,
 )
-from bptt.table import Table
 from problems import Array
 
 
@@ -259,7 +260,7 @@ def test_streams_hold_every_pair_once_and_begin_each_sequence_anew(lengths: tupl
 
 
 def model(network: str, c: Columns) -> Any:
-    rnn = new_model(c, network, 6, seed=0)
+    rnn = new_model(c, Architecture(network, (6,)))
     rnn.parameters = rnn.parameters * 1.5
     return rnn
 
@@ -267,7 +268,7 @@ def model(network: str, c: Columns) -> Any:
 @pytest.mark.parametrize("network", ["elman", "jordan"])
 def test_a_model_carries_its_columns(network: str, tmp_path: Any) -> None:
     c = columns(2, targets=("c",), inputs=("a", "b"))
-    rnn = new_model(c, network, 5, seed=0)
+    rnn = new_model(c, Architecture(network, (5,)))
     assert (rnn.n_in, rnn.n_hidden, rnn.n_out, rnn.output) == (2, 5, 1, "linear")
     rnn.save(tmp_path / "m")
     assert columns_of(bptt.load(tmp_path / "m")) == c
@@ -358,10 +359,10 @@ def test_a_forecast_reads_what_it_has_predicted(network: str, differences: bool)
 def test_a_forecast_needs_inputs_that_are_predicted() -> None:
     c = columns(inputs=("a", "b"), targets=("a",))
     with pytest.raises(UserError, match=r"^--steps: .* got one that reads b, which it does not predict"):
-        forecast(new_model(c, "elman", 3, 0), c, some(k=1), 2)
+        forecast(new_model(c, Architecture("elman", (3,))), c, some(k=1), 2)
     c = columns(2)
     with pytest.raises(UserError, match=r"^--steps: .* got one that predicts 2 rows ahead"):
-        forecast(new_model(c, "elman", 3, 0), c, some(), 2)
+        forecast(new_model(c, Architecture("elman", (3,))), c, some(), 2)
 
 
 @pytest.mark.parametrize(("horizon", "differences"), [(0, False), (1, False), (3, False), (1, True), (2, True)])
@@ -400,7 +401,7 @@ def test_the_scores_of_validation_are_its_loss(network: str, horizon: int, diffe
     c, training, validation, kept, cuts, _ = split(
         found, columns(horizon, targets=("c", "d"), differences=differences), "t"
     )
-    rnn = new_model(c, network, 6, seed=0)
+    rnn = new_model(c, Architecture(network, (6,)))
     data: dict[str, Any] = {**streams(training, 4, 8, 0)}
     if network == "jordan":
         data["teacher_forcing"] = 0.0
@@ -421,14 +422,14 @@ def test_scores_need_targets() -> None:
     with pytest.raises(
         UserError, match=re.escape("t: expected rows whose targets are known and follow 1 others, got none among 2")
     ):
-        scores(new_model(c, "elman", 3, 0), c, some((1, 1)), "t")
+        scores(new_model(c, Architecture("elman", (3,))), c, some((1, 1)), "t")
 
 
 def test_the_present_may_never_be_known() -> None:
     c = columns(targets=("c",), inputs=("a", "b"))
     (one,) = some((20,), k=1)
     one.targets[::2] = np.nan
-    result = scores(new_model(c, "elman", 3, 0), c, [one], "t")
+    result = scores(new_model(c, Architecture("elman", (3,))), c, [one], "t")
     assert result.rows == 10
     assert result.rmse_of_present is not None
     assert np.isnan(result.rmse_of_present).all()
@@ -436,12 +437,12 @@ def test_the_present_may_never_be_known() -> None:
 
 def test_what_is_not_finite_is_refused() -> None:
     c = columns()
-    rnn, found = new_model(c, "elman", 3, 0), some((20, 5))
+    rnn, found = new_model(c, Architecture("elman", (3,))), some((20, 5))
     found[1].inputs[3, 1] = 1e60
     with pytest.raises(UserError, match=r"column 'b': expected numbers of a size as in training, got 1e\+60"):
         predictions(rnn, c, found)
     rnn.V[0, 0] = np.nan
-    for model in (rnn, new_model(c, "jordan", 3, 0)):
+    for model in (rnn, new_model(c, Architecture("jordan", (3,)))):
         model.V[0, 0] = np.nan
         with pytest.raises(UserError, match="expected finite outputs of the model, got NaN or infinity"):
             predictions(model, c, found[:1])
@@ -451,4 +452,4 @@ def test_what_is_not_finite_is_refused() -> None:
     (one,) = some((20,), n=1)
     one.targets[-1, 1] = np.nan
     with pytest.raises(UserError, match="sequence 0, last row, column 'b': expected a number, got none"):
-        forecast(new_model(c, "elman", 3, 0), c, [one], 2)
+        forecast(new_model(c, Architecture("elman", (3,))), c, [one], 2)

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bptt._inputs import UserError
-from bptt.table import Table, read_table
+from bptt.app.errors import UserError
+from bptt.app.table_data import Table, read_table
 
 
 def table(tmp_path: Path, text: str, name: str = "t.csv") -> Table:

@@ -10,8 +10,10 @@ import numpy as np
 import pytest
 
 from bptt import Adam, ElmanRNN, JordanRNN
-from bptt._inputs import UserError
-from bptt.language_model import (
+from bptt.app.architecture import Architecture
+from bptt.app.errors import UserError
+from bptt.app.text_data import Vocabulary, default_text, read_text
+from bptt.app.text_model import (
     nats_per_character,
     new_model,
     read_by,
@@ -21,7 +23,6 @@ from bptt.language_model import (
     streams,
     vocabulary_of,
 )
-from bptt.text import Vocabulary, default_text, read_text
 
 TEXTS = ["a", "hello world", "line\nline\n\ttab", "naïve façade “quoted” …", "日本語 text 🙂🙃", "\U0010ffff\x01é"]
 
@@ -167,7 +168,7 @@ def test_scoring_in_segments_hardly_differs_from_one_piece() -> None:
 
 @pytest.mark.parametrize("network", ["elman", "jordan"])
 def test_model_carries_its_vocabulary(network: str) -> None:
-    rnn = new_model(Vocabulary.of("abc é"), network, 4, seed=0)
+    rnn = new_model(Vocabulary.of("abc é"), Architecture(network, (4,)))
     assert (rnn.n_in, rnn.n_hidden, rnn.n_out) == (5 if network == "elman" else 0, 4, 5)
     found = vocabulary_of(rnn)
     assert found is not None
@@ -197,7 +198,7 @@ def test_other_networks_are_no_models_of_text(rnn: ElmanRNN | JordanRNN) -> None
 def test_a_jordan_network_reads_a_text_as_its_own_output() -> None:
     # Trained by teacher forcing on "abcabc...", it knows each character from the one before; nothing is read.
     vocabulary = Vocabulary.of("abc")
-    rnn = new_model(vocabulary, "jordan", 8, seed=0)
+    rnn = new_model(vocabulary, Architecture("jordan", (8,)))
     x, y = streams(vocabulary.encode("abc" * 200), 2)
     assert read_by(rnn, x).shape == (300, 2, 0)
     rnn.fit(read_by(rnn, x), y, optimizer=Adam(0.05), epochs=30, truncate=20, progress=False)

@@ -8,18 +8,18 @@ from typing import TYPE_CHECKING, Any
 
 from bptt import _core, _threads, schedules
 from bptt._threads import get_num_threads, set_num_threads
-from bptt.elman import ElmanRNN
-from bptt.files import load
-from bptt.history import History
-from bptt.jordan import JordanRNN
-from bptt.optimizers import SGD, Adagrad, Adam, AdamW, Optimizer, RMSProp
-from bptt.results import ElmanGradients, ElmanRun, Gradients, JordanGradients, JordanRun, Run
+from bptt._version import __version__
+from bptt.networks.elman import ElmanRNN
+from bptt.networks.jordan import JordanRNN
+from bptt.networks.load import load
+from bptt.networks.results import ElmanGradients, ElmanRun, Gradients, JordanGradients, JordanRun, Run
+from bptt.training.history import History
+from bptt.training.optimizers import SGD, Adagrad, Adam, AdamW, Optimizer, RMSProp
 
 if TYPE_CHECKING:
     from bptt import reference
-    from bptt._gradcheck import gradcheck
+    from bptt.networks.gradcheck import gradcheck
 
-__version__ = "0.1.0"
 __all__ = [
     "SGD",
     "Adagrad",
@@ -36,6 +36,7 @@ __all__ = [
     "Optimizer",
     "RMSProp",
     "Run",
+    "__version__",
     "config",
     "get_num_threads",
     "gradcheck",
@@ -67,7 +68,7 @@ def __getattr__(name: str) -> Any:  # what few need is imported when it is first
     if name == "reference":
         return import_module("bptt.reference")
     if name == "gradcheck":
-        return import_module("bptt._gradcheck").gradcheck
+        return import_module("bptt.networks.gradcheck").gradcheck
     raise AttributeError(f"module 'bptt' has no attribute {name!r}")
 
 

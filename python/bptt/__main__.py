@@ -2,6 +2,6 @@
 
 import sys
 
-from bptt.cli import main
+from bptt.app.options import main
 
 sys.exit(main())

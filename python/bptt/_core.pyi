@@ -1,3 +1,4 @@
+from collections.abc import Sequence
 from typing import Any
 
 from numpy.typing import NDArray
@@ -7,56 +8,72 @@ _Steps = _Array | list[_Array]
 
 class Network:
     def __init__(
-        self, n_in: int, n_hidden: int, n_out: int, input: str, output: str, readout: str, recurrence: str
+        self,
+        *,
+        n_in: int,
+        n_hidden: Sequence[int],
+        n_out: int,
+        input: str,
+        output: str,
+        readout: str,
+        recurrence: str,
+        activation: str,
+        bidirectional: bool,
     ) -> None: ...
     @property
     def size(self) -> int: ...
+    @property
+    def layout(self) -> list[tuple[str, str, int, bool, tuple[int, ...]]]: ...
 
 def forward(
+    *,
     network: Network,
     parameters: _Array,
     lengths: list[int],
     x: _Steps,
-    r0: _Array | None,
+    r0: list[_Array] | None,
     reset: _Steps | None,
-    h: _Steps,
+    h: list[_Steps | None],
     o: _Steps,
-    r_last: _Array,
+    r_last: list[_Array],
 ) -> None: ...
 def loss(
+    *,
     network: Network,
     parameters: _Array,
     lengths: list[int],
     x: _Steps,
     y: _Steps,
-    r0: _Array | None,
+    r0: list[_Array] | None,
     weight: _Steps | None,
     reset: _Steps | None,
     teacher_forcing: float,
     seed: int,
 ) -> float: ...
 def loss_and_gradients(
+    *,
     network: Network,
     parameters: _Array,
     lengths: list[int],
     x: _Steps,
     y: _Steps,
-    r0: _Array | None,
+    r0: list[_Array] | None,
     weight: _Steps | None,
     reset: _Steps | None,
     teacher_forcing: float,
     seed: int,
     flat: _Array,
-    dr0: _Array,
+    dr0: list[_Array],
     dx: _Steps | None,
-    r_last: _Array,
+    r_last: list[_Array],
     memory_limit: int,
 ) -> float: ...
 def generate(
+    *,
     network: Network,
     parameters: _Array,
     x: _Steps | None,
-    r: _Array,
+    r: list[_Array],
     o: _Array,
     temperature: float,
     top_k: int,

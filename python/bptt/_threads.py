@@ -1,4 +1,4 @@
-"""How many threads a call may use. Knows no networks."""
+"""How many threads a call may use."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import math
 import os
 
 from bptt import _core
-from bptt._inputs import size
+from bptt._checks import size
 
 
 def _read(path: str) -> str:

@@ -1,0 +1,69 @@
+"""Arrays: what users pass, checked and brought into a form that the core reads; and memory for results."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, DTypeLike, NDArray
+
+Array = NDArray[Any]
+
+INT64 = np.dtype(np.int64)  # of tokens, classes and lengths
+BOOL = np.dtype(np.bool_)
+
+_ALIGNMENT = 64  # bytes, a cache line and the widest vector
+
+
+def aligned(count: int, dtype: DTypeLike) -> Array:
+    """`count` zeros that begin at a cache line."""
+    itemsize = np.dtype(dtype).itemsize
+    memory = np.zeros(count * itemsize + _ALIGNMENT, np.uint8)
+    offset = -memory.ctypes.data % _ALIGNMENT
+    return memory[offset : offset + count * itemsize].view(dtype)
+
+
+def as_array(name: str, value: ArrayLike, dtype: np.dtype[Any]) -> Array:
+    """`value` as an array of `dtype` (NumPy's same-kind rule); a view where nothing needs to change."""
+    if type(value) is np.ndarray and value.dtype == dtype:
+        return value
+    if type(value).__name__ == "MaskedArray":
+        raise TypeError(f"{name}: expected an array without a mask; for missing targets use -1 or weight=")
+    try:
+        array = np.asarray(value)
+    except ValueError as error:
+        raise ValueError(f"{name}: expected an array, got rows of different lengths ({error})") from None
+    if array.dtype != dtype:
+        empty = array.size == 0 and array.dtype == np.float64  # what np.array([]) is: its shape tells what is wrong
+        if not empty and not np.can_cast(array.dtype, dtype, "same_kind"):
+            raise TypeError(f"{name}: expected {dtype} or what converts to it safely, got {array.dtype}")
+        if array.dtype == np.uint64 and array.size and int(array.max()) > np.iinfo(np.int64).max and dtype == np.int64:
+            raise ValueError(f"{name}: expected values that fit {dtype}, got {int(array.max())}")
+        array = array.astype(dtype)
+    return array
+
+
+def rows_in_place(array: Array, axes: int) -> Array:
+    """The array itself, if its last axis beyond the first `axes` has no gaps, else a copy."""
+    flags = array.flags
+    if flags.c_contiguous and flags.aligned:
+        return array
+    itemsize = array.itemsize
+    contiguous = array.ndim == axes or array.shape[-1] <= 1 or array.strides[-1] == itemsize
+    if contiguous and flags.aligned and all(stride % itemsize == 0 for stride in array.strides[:axes]):
+        return array
+    return np.ascontiguousarray(array)
+
+
+def shape_text(shape: tuple[int | str, ...]) -> str:
+    return "[" + ", ".join(map(str, shape)) + "]"
+
+
+def check_shape(name: str, array: Array, expected: tuple[int | str, ...]) -> None:
+    """Raise unless the shape is the expected one, in which a str stands for any size."""
+    if array.shape == expected:
+        return
+    if len(expected) != array.ndim or not all(
+        isinstance(e, str) or e == n for e, n in zip(expected, array.shape, strict=True)
+    ):
+        raise ValueError(f"{name}: expected {shape_text(expected)}, got {array.shape}")

@@ -1,0 +1,51 @@
+"""Checks of single arguments. An error names the argument, what was expected and what came."""
+
+from __future__ import annotations
+
+import numpy as np
+
+
+def choice(name: str, value: str, allowed: tuple[str, ...]) -> str:
+    """Return `value` if it is one of the allowed, else raise."""
+    if not isinstance(value, str) or value not in allowed:
+        raise ValueError(f"{name}: expected one of {', '.join(map(repr, allowed))}, got {value!r}")
+    return value
+
+
+def truth(name: str, value: bool) -> bool:
+    """Return `value` if it is True or False, else raise."""
+    if not isinstance(value, bool | np.bool_):
+        raise TypeError(f"{name}: expected True or False, got {value!r}")
+    return bool(value)
+
+
+def size(name: str, value: int, least: int, most: int = 2**31 - 1) -> int:
+    """Return `value` as an int from `least` to `most`, else raise."""
+    if isinstance(value, bool) or not isinstance(value, int | np.integer):
+        raise TypeError(f"{name}: expected an int, got {type(value).__name__}")
+    if value < least:
+        raise ValueError(f"{name}: expected at least {least}, got {value}")
+    if value > most:
+        raise ValueError(f"{name}: expected at most {most}, got {value}")
+    return int(value)
+
+
+def number(name: str, value: float, least: float, most: float, ends: str = "[)") -> float:
+    """Return `value` as a float from `least` to `most`, of which a bracket includes the end, else raise."""
+    if isinstance(value, bool) or not isinstance(value, float | int | np.floating | np.integer):
+        raise TypeError(f"{name}: expected a number, got {type(value).__name__}")
+    above = least <= value if ends[0] == "[" else least < value
+    below = value <= most if ends[1] == "]" else value < most
+    if not (above and below):  # nor NaN
+        raise ValueError(f"{name}: expected a number in {ends[0]}{least:g}, {most:g}{ends[1]}, got {value}")
+    return float(value)
+
+
+def generator(seed: int | np.random.Generator | None) -> np.random.Generator:
+    """Return the random generator that `seed` stands for."""
+    try:
+        return np.random.default_rng(seed)
+    except (TypeError, ValueError) as error:
+        raise type(error)(
+            f"seed: expected an int of at least 0, a numpy.random.Generator or None, got {seed!r}"
+        ) from None

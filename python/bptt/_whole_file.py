@@ -1,0 +1,42 @@
+"""Files that are whole at every moment: either the old one or the new one stands at a path, complete."""
+
+from __future__ import annotations
+
+import errno
+import glob
+import os
+import zlib
+from contextlib import suppress
+
+
+def write_whole(path: str | os.PathLike[str], data: bytes) -> None:
+    """Write a file such that at every moment either the old one or the new one stands at `path`, complete."""
+    path = os.path.realpath(path)  # a link stays a link
+    if os.path.exists(path) and not os.path.isfile(path):
+        raise OSError(errno.EINVAL, "expected a regular file, or none yet", path)
+    temporary = f"{_beside(path)}{os.urandom(6).hex()}.tmp"
+    try:
+        with open(temporary, "xb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except BaseException as error:
+        if os.path.exists(temporary):
+            os.unlink(temporary)
+        if isinstance(error, OSError):  # of the temporary file the caller knows nothing
+            raise OSError(error.errno, error.strerror, path) from None
+        raise
+
+
+def _beside(path: str) -> str:
+    """How the temporary files begin that become the file at `path`: a name as short as that of any other."""
+    folder, name = os.path.split(path)
+    return os.path.join(folder, f".{zlib.crc32(os.fsencode(name)):08x}.")
+
+
+def remove_stale(path: str | os.PathLike[str]) -> None:
+    """Remove what a process that was killed while it wrote to `path` has left beside it."""
+    for stale in glob.glob(f"{glob.escape(_beside(os.path.realpath(path)))}{'[0-9a-f]' * 12}.tmp"):
+        with suppress(OSError):
+            os.unlink(stale)

@@ -1,0 +1,240 @@
+"""`bptt train`: a model of a text or of a table."""
+
+from __future__ import annotations
+
+import argparse
+import math
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from bptt.app import table_model, text_model
+from bptt.app.architecture import Architecture
+from bptt.app.errors import INTERRUPTED, UserError
+from bptt.app.messages import ahead, count_updates, in_nats_and_bits, say, score_table
+from bptt.app.model_files import Network, about_file, check_writable, save_model
+from bptt.app.table_data import SUFFIXES, read_table
+from bptt.app.text_data import Vocabulary, default_text, read_text, text_name
+from bptt.networks.jordan import JordanRNN
+from bptt.training.checkpoint import Checkpoint, ResumeError
+from bptt.training.history import History
+from bptt.training.optimizers import SGD, Adagrad, Adam, AdamW, Optimizer, RMSProp
+from bptt.training.schedules import Constant, Cosine, Step, Warmup
+
+OPTIMIZERS: dict[str, tuple[Callable[[float], Optimizer], float]] = {  # and the default of --lr
+    "adam": (Adam, 2e-3),
+    "adamw": (AdamW, 2e-3),
+    "rmsprop": (RMSProp, 2e-3),
+    "adagrad": (Adagrad, 5e-2),
+    "sgd": (lambda lr: SGD(lr, momentum=0.9), 0.2),
+}
+SCHEDULES = ("cosine", "constant", "step")
+_RISING, _LAST_RATE = 100, 0.1  # updates in which the learning rate rises, at most a tenth of all; where a cosine ends
+_MAX_NORM = 1.0
+_VALIDATIONS = 20
+_PASSES, _LEAST, _MOST = 15, 300, 7500  # over a text by default, and the updates for that: more would learn it by heart
+_VALIDATE_MOST = 32_768  # characters each time; the whole held-out text is scored at the end
+
+
+def train(options: argparse.Namespace) -> int:
+    """`bptt train`: exit code 0, or that of an interrupt."""
+    source = options.data
+    check_writable("--out", options.out, source)
+    if options.checkpoint is not None:
+        check_writable("--checkpoint", options.checkpoint, source)
+        if os.path.realpath(options.checkpoint) == os.path.realpath(options.out):
+            raise UserError(f"--checkpoint {options.checkpoint}: expected another file than --out")
+        if os.path.exists(options.checkpoint) and not options.resume:
+            raise UserError(
+                f"--checkpoint {options.checkpoint}: is there already; go on from it with --resume, or remove it"
+            )
+    elif options.resume:
+        raise UserError("--resume: expected a --checkpoint to go on from")
+    if source is not None and Path(source).suffix.lower() in SUFFIXES:
+        return _train_on_table(options)
+    of_tables = {
+        "--inputs": options.inputs,
+        "--targets": options.targets,
+        "--horizon": options.horizon,
+        "--id": options.id,
+        "--differences": options.differences or None,
+    }
+    for name, given in of_tables.items():
+        if given is not None:
+            raise UserError(f"{name}: expected with a table only ({', '.join(SUFFIXES)})")
+    return _train_on_text(options)
+
+
+def _train_on_text(options: argparse.Namespace) -> int:
+    name = text_name(options.data)
+    text = default_text() if options.data is None else read_text(options.data)
+
+    vocabulary = Vocabulary.of(text)
+    training, held_out = text_model.split(vocabulary.encode(text), options.truncate, name)
+    batch = min(options.batch, text_model.most_streams(len(training), options.truncate))
+    rnn = text_model.new_model(vocabulary, _architecture(options, 384))
+    x, y = text_model.streams(training, batch)
+    x_held_out, y_held_out = text_model.segments(held_out, _VALIDATE_MOST)
+    say(
+        f"text: {name}, {len(text):,} characters, {len(vocabulary)} different; "
+        f"the last {len(held_out):,} are held out for validation"
+    )
+    if batch < options.batch:
+        say(f"the text is short: {batch} parallel streams instead of {options.batch}")
+    updates = min(max(_PASSES * math.ceil(len(x) / options.truncate), _LEAST), _MOST)
+    history = _fit(
+        rnn,
+        {"x": text_model.read_by(rnn, x), "y": y},
+        {"x": text_model.read_by(rnn, x_held_out), "y": y_held_out},
+        options.updates or updates,
+        "characters",
+        options,
+    )
+    if history.stopped != "interrupted":
+        loss = text_model.nats_per_character(rnn, held_out)
+        say(f"validation: {in_nats_and_bits(loss)} per character, over all {len(held_out) - 1:,} held-out characters")
+    say(f"\na sample (temperature {text_model.TEMPERATURE}):\n")
+    say(text_model.sample(rnn, vocabulary, "", text_model.SAMPLE, text_model.TEMPERATURE, options.seed))
+    return INTERRUPTED if history.stopped == "interrupted" else 0
+
+
+def _train_on_table(options: argparse.Namespace) -> int:
+    table = read_table(options.data)
+    horizon = 1 if options.horizon is None else options.horizon
+    columns = table_model.choose(table, options.inputs, options.targets, horizon, options.id, options.differences)
+    found = table_model.series_of(table, columns, need_targets=True)
+    columns, training, validation, kept, cuts, held_out = table_model.split(found, columns, table.name)
+    rnn = table_model.new_model(columns, _architecture(options, 64))
+    data = table_model.streams(training, options.batch, options.truncate, options.seed)
+
+    rows = sum(len(one.inputs) for one in found)
+    say(f"table: {table.name}, {rows:,} rows" + (f" in {len(found):,} sequences" if len(found) > 1 else ""))
+    if not table.named:
+        say(f"no names in the first row, which is numbers: the columns are called 1 to {len(table.names)}")
+    say(f"reads: {', '.join(columns.inputs)}")
+    say(f"predicts: {', '.join(columns.targets)}, {ahead(columns)}")
+    used = {*columns.inputs, *columns.targets, columns.id}
+    if ignored := [name for name in table.names if name not in used]:
+        reasons = {name: "" if table.is_numeric(name) else f" ({table.why_not_numeric(name)})" for name in ignored}
+        say(f"not used: {', '.join(name + reason for name, reason in reasons.items())}")
+    if len(kept) < len(found):
+        say(f"too short to learn from: {len(found) - len(kept):,} sequences")
+    say(f"held out for validation: {held_out}")
+    history = _fit(rnn, data, validation._asdict(), options.updates or 3000, "rows", options)
+    if history.stopped != "interrupted":
+        say("\nvalidation:")
+        say(score_table(table_model.scores(rnn, columns, kept, table.name, cuts), columns))
+    return INTERRUPTED if history.stopped == "interrupted" else 0
+
+
+def _architecture(options: argparse.Namespace, n_hidden: int) -> Architecture:
+    return Architecture(options.network, options.hidden or (n_hidden,), options.activation, options.seed)
+
+
+def _units(n_hidden: int | tuple[int, ...]) -> str:
+    """How many hidden units, in words."""
+    if isinstance(n_hidden, int):
+        return f"{n_hidden} hidden units"
+    return f"{len(n_hidden)} layers of {' and '.join(map(str, n_hidden))} hidden units"
+
+
+def _fit(
+    rnn: Network, data: dict[str, Any], validation: dict[str, Any], updates: int, unit: str, options: argparse.Namespace
+) -> History:
+    """Train the model, give it the best parameters, and save it."""
+    steps, batch = data["y"].shape[:2]
+    windows = math.ceil(steps / options.truncate)
+    truncate = math.ceil(steps / windows)  # no longer than it takes: the last window is not much shorter
+    epochs, every = _validations(updates)
+    updates = epochs * every
+    say(
+        f"model: {type(rnn).__name__}, {_units(rnn.n_hidden)}, {rnn.parameters.size:,} parameters; "
+        f"{count_updates(updates)}, in {epochs} epochs of {every:,}, on {batch} {'streams' if batch > 1 else 'stream'} "
+        f"x {truncate} {unit}"
+    )
+    optimizer, rate = OPTIMIZERS[options.optimizer]
+    rising = min(_RISING, updates // 10)
+    falling: dict[str, Callable[[int], float]] = {
+        "cosine": Cosine(updates - rising, final=_LAST_RATE),
+        "constant": Constant(),
+        "step": Step(math.ceil((updates - rising) / 3)),
+    }
+    if options.resume and (begun := _checkpoint(options.checkpoint)) is not None:
+        say(f"goes on after {count_updates(begun.position['updates'])}, as {options.checkpoint} has it")
+    histories: list[History] = []
+    try:
+        history = rnn.fit(
+            **data,
+            optimizer=optimizer(options.lr or rate),
+            epochs=epochs,
+            updates_per_epoch=every,
+            truncate=truncate,
+            clip_norm=_MAX_NORM,
+            schedule=Warmup(rising, falling[options.schedule]),
+            validation=validation,
+            patience=options.patience or epochs,
+            seed=options.seed,
+            checkpoint=options.checkpoint,
+            resume=options.resume,
+            callbacks=[histories.append],
+            teacher_forcing=_forcing(rnn),
+        )
+    except FloatingPointError as error:
+        _save_best(rnn, histories[-1:], options.out)
+        raise UserError(f"{error}: try a smaller --lr") from error
+    except OSError as error:
+        if options.checkpoint is None:
+            raise
+        _save_best(rnn, histories[-1:], options.out)
+        raise UserError(f"--checkpoint {about_file(options.checkpoint, error)}") from error
+    except ResumeError as error:
+        raise UserError(f"--{error}; data and options have to be those of the run that is to go on") from error
+    if not _save_best(rnn, [history], options.out):
+        save_model(rnn, options.out)
+        say(f"saved: {options.out}, the newest parameters (after {count_updates(len(history.updates))})")
+    if history.stopped == "epochs" and history.best_epoch is not None and history.best_epoch < epochs / 2 - 1:
+        say("validation became worse after that: fewer --updates, a smaller --lr or fewer --hidden may do better")
+    made = f"{len(history.updates):,} of {count_updates(updates)}"
+    if history.stopped == "patience":
+        say(f"stopped after {made}: no better validation in {options.patience}")
+    if history.stopped == "interrupted":
+        goes_on = "" if options.checkpoint is None else "; --resume goes on"
+        say(f"interrupted after {made}{goes_on}")
+    return history
+
+
+def _save_best(rnn: Network, histories: list[History], out: str) -> bool:
+    """Save the parameters with the best validation; False if there is none yet."""
+    for history in histories:
+        if history.best_parameters is not None and history.best_epoch is not None:
+            rnn.parameters = history.best_parameters
+            save_model(rnn, out)
+            best = int(history.epochs.updates[history.best_epoch])
+            say(f"saved: {out}, the parameters with the best validation (after {count_updates(best)})")
+            return True
+    return False
+
+
+def _checkpoint(path: str) -> Checkpoint | None:
+    try:
+        return Checkpoint.read(path)
+    except (OSError, ValueError) as error:
+        raise UserError(f"--checkpoint {about_file(path, error)}") from error
+
+
+def _forcing(rnn: Network) -> float | None:
+    """The teacher forcing to train with: none for an Elman network, and for a table as its columns have it."""
+    if not isinstance(rnn, JordanRNN):
+        return None
+    columns = table_model.columns_of(rnn)
+    return 1.0 if columns is None else table_model.forcing_of(rnn, columns)
+
+
+def _validations(updates: int) -> tuple[int, int]:
+    """How many validations, about 20, and updates before each: their product is `updates`, or a little more."""
+    for n in sorted(range(_VALIDATIONS // 2, 2 * _VALIDATIONS), key=lambda n: abs(n - _VALIDATIONS)):
+        if updates % n == 0:
+            return n, updates // n
+    every = math.ceil(updates / _VALIDATIONS)
+    return math.ceil(updates / every), every

@@ -1,0 +1,8 @@
+"""What a user of the command line can put right."""
+
+
+class UserError(Exception):
+    """One line that names the file or the option."""
+
+
+INTERRUPTED = 130  # the exit code after Ctrl-C: 128 + SIGINT, what a shell makes of it

@@ -1,0 +1,167 @@
+"""A character-level language model: streams, held-out segments, samples. Knows no files, options or terminal."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
+
+from bptt._arrays import Array
+from bptt.app.architecture import Architecture
+from bptt.app.errors import UserError
+from bptt.app.text_data import Tokens, Vocabulary
+from bptt.networks.elman import ElmanRNN
+from bptt.networks.jordan import JordanRNN
+
+SAMPLE, TEMPERATURE = 500, 0.8  # characters of a sample, and how likely ones are drawn, by default
+_HELD_OUT_SHARE = 0.1
+_HELD_OUT_MOST = 200_000  # characters: validation of a large text stays a matter of a second
+_SEGMENT, _WARM_UP, _ROWS = 1024, 128, 32  # evaluation: characters scored a segment, read before them, segments a call
+
+
+def split(tokens: Tokens, tau: int, name: str = "text") -> tuple[Tokens, Tokens]:
+    """Hold out the last part of a text for validation.
+
+    Parameters
+    ----------
+    tokens : int array [n]
+        The text.
+    tau : int
+        The window's length: each part has at least ``tau + 1`` characters.
+    name : str
+        What an error calls the text.
+
+    Returns
+    -------
+    training, held_out : int array
+        The two parts: the last tenth is held out, but at most 200,000 characters.
+
+    Raises
+    ------
+    UserError
+        The text is too short.
+    """
+    if len(tokens) < 2 * (tau + 1):
+        raise UserError(
+            f"{name}: too short, {len(tokens)} characters; windows of {tau} need at least {2 * (tau + 1)} "
+            "(one to train on, one to validate)"
+        )
+    held_out = max(min(int(len(tokens) * _HELD_OUT_SHARE), _HELD_OUT_MOST), tau + 1)
+    return tokens[:-held_out], tokens[-held_out:]
+
+
+def most_streams(n_tokens: int, tau: int) -> int:
+    """Return how many parallel streams of at least one window a text of `n_tokens` characters yields."""
+    return (n_tokens - 1) // tau
+
+
+def streams(tokens: Tokens, batch: int) -> tuple[Tokens, Tokens]:
+    """Cut a text into parallel streams.
+
+    Parameters
+    ----------
+    tokens : int array [n]
+        The text, ``n > batch``.
+    batch : int
+        The number of streams.
+
+    Returns
+    -------
+    x, y : int array [steps, batch]
+        Each character and the one that follows it; a target of -1 where the last stream is filled up.
+    """
+    steps = math.ceil((len(tokens) - 1) / batch)
+    x, y = np.zeros((batch, steps), np.int64), np.full((batch, steps), -1)
+    x.flat[: len(tokens) - 1], y.flat[: len(tokens) - 1] = tokens[:-1], tokens[1:]
+    return np.ascontiguousarray(x.T), np.ascontiguousarray(y.T)
+
+
+def segments(tokens: Tokens, most: int | None = None) -> tuple[Tokens, Tokens]:
+    """Cut a text into segments to be scored side by side, each from the zero state.
+
+    A segment begins with characters that are only read: a character is predicted from at least 128 before it (all of
+    them, near the beginning).
+
+    Parameters
+    ----------
+    tokens : int array [n]
+        The text, ``n >= 2``. The first character is read only.
+    most : int, optional
+        Score about this many characters at most, in segments spread evenly over the text.
+
+    Returns
+    -------
+    x, y : int array [steps, segments]
+        Characters, and those that follow them; a target of -1 where none is scored.
+    """
+    n = max(1, math.ceil((len(tokens) - 1 - _WARM_UP) / _SEGMENT))
+    # Filled up to whole segments: a step behind the last target changes nothing before it.
+    x = np.zeros(n * _SEGMENT + _WARM_UP, np.int64)
+    y = np.full_like(x, -1)
+    x[: len(tokens) - 1], y[: len(tokens) - 1] = tokens[:-1], tokens[1:]
+    every = 1 if most is None else max(1, math.ceil(n * _SEGMENT / most))
+    rows = np.arange(0, n, every)
+    inputs = sliding_window_view(x, _WARM_UP + _SEGMENT)[rows * _SEGMENT].T
+    targets = sliding_window_view(y, _WARM_UP + _SEGMENT)[rows * _SEGMENT].T
+    targets[:_WARM_UP, rows > 0] = -1
+    steps = int((targets >= 0).any(axis=1).nonzero()[0][-1]) + 1
+    return inputs[:steps], targets[:steps]
+
+
+def read_by(rnn: ElmanRNN | JordanRNN, x: Tokens) -> Array:
+    """Return what a model is given to read: nothing, where its own feedback says which character came before."""
+    return x if isinstance(rnn, ElmanRNN) else np.empty((*x.shape, 0), rnn.dtype)
+
+
+def nats_per_character(rnn: ElmanRNN | JordanRNN, tokens: Tokens) -> float:
+    """Return the mean negative log-likelihood of each character of a text, given those before it (see `segments`).
+
+    Divided by ``log(2)``, it is in bits.
+    """
+    x, y = segments(tokens)
+    total = sum(rnn.loss(read_by(rnn, x[:, i : i + _ROWS]), y[:, i : i + _ROWS]) for i in range(0, y.shape[1], _ROWS))
+    return total / int((y >= 0).sum())
+
+
+def new_model(vocabulary: Vocabulary, architecture: Architecture) -> ElmanRNN | JordanRNN:
+    """Return an untrained model of a vocabulary, which it carries in its metadata.
+
+    An Elman network reads characters. A Jordan network reads none: the one before is what it sees as its own output.
+    """
+    n = len(vocabulary)
+    rnn: ElmanRNN | JordanRNN
+    if architecture.network == "jordan":
+        rnn = architecture.build(0, n)
+    else:
+        rnn = architecture.build(n, n, input="token")
+        rnn.layers[0].U *= 2  # characters that move the state more are told apart sooner: training starts faster
+    rnn.metadata["vocabulary"] = vocabulary.characters
+    return rnn
+
+
+def vocabulary_of(rnn: ElmanRNN | JordanRNN) -> Vocabulary | None:
+    """Return the vocabulary that a model carries; None if it carries none, or one that does not fit."""
+    characters = rnn.metadata.get("vocabulary")
+    if isinstance(rnn, ElmanRNN):
+        fits = (rnn.input, rnn.readout, rnn.n_in, rnn.bidirectional) == ("token", "all", rnn.n_out, False)
+    else:
+        fits = rnn.n_in == 0
+    if not (fits and rnn.output == "softmax" and isinstance(characters, str)):
+        return None
+    return Vocabulary(characters) if len(characters) == len(set(characters)) == rnn.n_out else None
+
+
+def sample(
+    rnn: ElmanRNN | JordanRNN, vocabulary: Vocabulary, prompt: str, length: int, temperature: float, seed: int | None
+) -> str:
+    r"""Return `length` characters drawn from a model after it has read `prompt` (if empty: a line's end).
+
+    Raises
+    ------
+    UserError
+        The prompt holds a character that the model does not know.
+    """
+    first = "\n" if "\n" in vocabulary.characters else vocabulary.characters[0]
+    tokens = vocabulary.encode(prompt or first, "--prompt")
+    return vocabulary.decode(rnn.generate(length, prompt=tokens, temperature=temperature, seed=seed))

@@ -1,0 +1,321 @@
+"""What every network has: its options, its parameters, and the calls of the core."""
+
+from __future__ import annotations
+
+import copy
+import os
+import sys
+from typing import Any, ClassVar, NamedTuple, TypeVar
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from bptt import _core
+from bptt._arrays import INT64, Array, aligned
+from bptt._checks import choice, generator, size
+from bptt.networks import initial_weights, model_file
+from bptt.networks.drawing import Drawing
+from bptt.networks.options import Options
+from bptt.networks.parameters import Layout, Letters, copy_in
+from bptt.networks.sequences import Sequences, sequences
+from bptt.networks.states import States
+
+Self = TypeVar("Self", bound="RecurrentNetwork")
+
+
+class Forced(NamedTuple):
+    """Which steps of a network see targets."""
+
+    probability: float
+    seed: int  # of the draws
+
+
+NEVER = Forced(0.0, 0)
+
+
+class RecurrentNetwork(Letters):
+    """What the networks share: a base, not a network itself. In here r(t) is what a step lets the next one see."""
+
+    KIND: ClassVar[str]  # in a file
+    KEYS: ClassVar[tuple[str, ...]]  # of its configuration
+    LATER_KEYS: ClassVar[dict[str, Any]]  # those that format 1 of files does not know, with what its networks have
+    _INITIAL: ClassVar[str]  # what users call r(0)
+    _INITS: ClassVar[tuple[str, ...]]  # its ways to choose initial weights
+    _FORCED: ClassVar[Forced] = NEVER  # by default
+    metadata: dict[str, Any]
+
+    def __init__(self, configuration: dict[str, Any], seed: int | np.random.Generator | None, init: str | None) -> None:
+        options = self.options_of(**configuration)
+        self._options = options
+        self._core = options.core()
+        layout = Layout(self._core.layout)
+        super().__init__(aligned(layout.size, options.dtype), layout)
+        widths = options.n_hidden if options.recurrence == "h" else (options.n_out,)
+        self._states = States(self._INITIAL, widths, options.bidirectional)
+        # What every call reads.
+        self._dtype, self._n_in, self._n_out = options.dtype, options.n_in, options.n_out
+        self._tokens, self._every_step = options.input == "token", options.readout == "all"
+        self._classes = options.output == "softmax"
+        self._h_widths = [n * options.directions for n in options.n_hidden]
+        self.metadata = {}
+        if init is not None:
+            choice("init", init, self._INITS)
+            initial_weights.draw(self, layout, options, init, generator(seed))
+
+    @classmethod
+    def options_of(cls, **configuration: Any) -> Options:
+        """Check the `configuration` of a network."""
+        raise NotImplementedError
+
+    @property
+    def n_in(self) -> int:
+        """Number of inputs."""
+        return self._options.n_in
+
+    @property
+    def n_hidden(self) -> int | tuple[int, ...]:
+        """Number of hidden units; of several layers a tuple, from the bottom to the top."""
+        n_hidden = self._options.n_hidden
+        return n_hidden[0] if len(n_hidden) == 1 else n_hidden
+
+    @property
+    def n_out(self) -> int:
+        """Number of outputs."""
+        return self._options.n_out
+
+    @property
+    def input(self) -> str:
+        """What x(t) holds: ``"real"`` or ``"token"``."""
+        return self._options.input
+
+    @property
+    def output(self) -> str:
+        """The output unit: ``"softmax"``, ``"sigmoid"`` or ``"linear"``."""
+        return self._options.output
+
+    @property
+    def activation(self) -> str:
+        """What makes h(t) of a(t): ``"tanh"`` or ``"relu"``."""
+        return self._options.activation
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """float32 or float64."""
+        return self._options.dtype
+
+    @property
+    def parameters(self) -> Array:
+        """All parameters in one writable vector: U, W, b of each layer, then V, c; each in C order, without gaps."""
+        return self._flat
+
+    @parameters.setter
+    def parameters(self, value: ArrayLike) -> None:
+        copy_in("parameters", self._flat, value)
+
+    # ---- Arguments ----
+
+    def _sequences(self, x: Any, lengths: Any) -> Sequences:
+        if self._tokens:
+            return sequences(x, lengths, None, INT64)
+        return sequences(x, lengths, self._n_in, self._dtype)
+
+    def _targets(self, s: Sequences, y: Any, weight: Any) -> tuple[Any, Any]:
+        per_target = s.every_step if self._every_step else s.one_row
+        width, dtype = (None, INT64) if self._classes else (self._n_out, self._dtype)
+        return (
+            per_target("y", y, width, dtype),
+            None if weight is None else per_target("weight", weight, None, self._dtype),
+        )
+
+    @property
+    def feeds_outputs_back(self) -> bool:
+        """Whether its steps see outputs, and so targets under teacher forcing."""
+        return self._options.recurrence != "h"
+
+    def _forced(self, teacher_forcing: float, seed: int | np.random.Generator | None) -> Forced:
+        """Check what a user of teacher forcing gives."""
+        raise NotImplementedError
+
+    # ---- Calls of the core ----
+
+    def _forward(
+        self, x: Any, r0: Any, lengths: Any, reset: Any, all_layers: bool = False
+    ) -> tuple[str, list[Any], bool, Any, list[int] | None, Any]:
+        """What a `Run` is made of."""
+        s = self._sequences(x, lengths)
+        every_step, dtype, states = self._every_step, self._dtype, self._states
+        widths, top = self._h_widths, len(self._h_widths) - 1
+        h = [s.empty(n, dtype) if k == top or all_layers else None for k, n in enumerate(widths)]
+        o = s.empty(self._n_out, dtype) if every_step else np.empty((s.batch, self._n_out), dtype)
+        r_last = states.empty(s.batch, dtype)
+        _core.forward(
+            network=self._core,
+            parameters=self._flat,
+            lengths=s.lengths,
+            x=s.data,
+            r0=states.read(s, r0, dtype),
+            reset=s.flags("reset", reset),
+            h=h,
+            o=o,
+            r_last=r_last,
+        )
+        return (
+            self._options.output,
+            [None if layer is None else s.give_back(layer) for layer in h],
+            all_layers,
+            s.give_back(o) if every_step else s.give_back_one(np.asarray(o)),
+            s.lengths if s.padded and every_step and s.form == "batch" else None,
+            states.give_back(s, r_last),
+        )
+
+    def _loss(self, x: Any, y: Any, r0: Any, lengths: Any, weight: Any, reset: Any, forced: Forced = NEVER) -> float:
+        s = self._sequences(x, lengths)
+        targets, weights = self._targets(s, y, weight)
+        return _core.loss(
+            network=self._core,
+            parameters=self._flat,
+            lengths=s.lengths,
+            x=s.data,
+            y=targets,
+            r0=self._states.read(s, r0, self._dtype),
+            weight=weights,
+            reset=s.flags("reset", reset),
+            teacher_forcing=forced[0],
+            seed=forced[1],
+        )
+
+    def _loss_and_gradients(
+        self,
+        x: Any,
+        y: Any,
+        r0: Any,
+        lengths: Any,
+        weight: Any,
+        reset: Any,
+        wrt_x: bool,
+        memory_limit: int | None,
+        forced: Forced = NEVER,
+    ) -> tuple[float, tuple[Array, Layout, Any, Any, Any]]:
+        """The loss, and what `Gradients` are made of."""
+        s = self._sequences(x, lengths)
+        targets, weights = self._targets(s, y, weight)
+        if wrt_x and self._tokens:
+            raise ValueError("wrt_x: expected False, as a token has no gradient")
+        limit = -1  # none
+        if memory_limit is not None:
+            limit = min(size("memory_limit", memory_limit, 0, sys.maxsize**2), sys.maxsize)
+        parameters, dtype, states = self._flat, self._dtype, self._states
+        flat = np.empty(parameters.shape, dtype)
+        dr0, r_last = states.empty(s.batch, dtype), states.empty(s.batch, dtype)
+        dx = s.empty(self._n_in, dtype) if wrt_x else None
+        loss = _core.loss_and_gradients(
+            network=self._core,
+            parameters=parameters,
+            lengths=s.lengths,
+            x=s.data,
+            y=targets,
+            r0=states.read(s, r0, dtype),
+            weight=weights,
+            reset=s.flags("reset", reset),
+            teacher_forcing=forced[0],
+            seed=forced[1],
+            flat=flat,
+            dr0=dr0,
+            dx=dx,
+            r_last=r_last,
+            memory_limit=limit,
+        )
+        given_back = None if dx is None else s.give_back(dx)
+        return loss, (flat, self._layout, given_back, states.give_back(s, dr0), states.give_back(s, r_last))
+
+    def _generate(
+        self, n_steps: int, x: Array | None, r: list[Array], o: Array | None, how: Drawing, single: bool
+    ) -> Array:
+        """Draw from the states r ``[batch, ...]`` on, and from the outputs o ``[batch, n_out]``; None: those of r."""
+        batch, n_out, dtype = len(r[0]), self._n_out, self._dtype
+        y = np.empty((n_steps, batch), INT64) if self._classes else np.empty((n_steps, batch, n_out), dtype)
+        drawn = _core.generate(
+            network=self._core,
+            parameters=self._flat,
+            x=x,
+            r=[state.astype(dtype, order="C") for state in r],  # copies: the core overwrites them
+            o=np.zeros((batch, n_out), dtype) if o is None else o.astype(dtype, order="C"),
+            temperature=how.temperature,
+            top_k=how.top_k,
+            seed=how.seed,
+            from_state=o is None,
+            y=y,
+        )
+        if not drawn:
+            raise ValueError("o: expected finite outputs to draw from, got NaN or infinity; are the parameters finite?")
+        return y[:, 0] if single else y
+
+    # ---- Copies and files ----
+
+    def configuration(self) -> dict[str, Any]:
+        """Return the sizes and options that make a network like this one.
+
+        Returns
+        -------
+        dict
+            ``type(rnn)(**rnn.configuration())`` is a new network of the same kind.
+        """
+        o = self._options
+        told = {
+            "n_in": o.n_in,
+            "n_hidden": self.n_hidden,
+            "n_out": o.n_out,
+            "input": o.input,
+            "output": o.output,
+            "readout": o.readout,
+            "feedback": o.recurrence,
+            "activation": o.activation,
+            "bidirectional": o.bidirectional,
+            "dtype": o.dtype.name,
+        }
+        return {key: told[key] for key in self.KEYS}
+
+    def described(self) -> dict[str, Any]:
+        """Return the `configuration` without the options that format 1 of files does not know and this does not use."""
+        later = self.LATER_KEYS
+        return {key: told for key, told in self.configuration().items() if key not in later or told != later[key]}
+
+    def __repr__(self) -> str:
+        told = self.described()
+        sizes = [repr(told.pop(key)) for key in ("n_in", "n_hidden", "n_out")]
+        return f"{type(self).__name__}({', '.join([*sizes, *(f'{key}={value!r}' for key, value in told.items())])})"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _rebuild, (type(self), self.configuration(), self._flat, self.metadata)
+
+    def __copy__(self: Self) -> Self:
+        return _rebuild(type(self), self.configuration(), self._flat, copy.copy(self.metadata))
+
+    def __deepcopy__(self: Self, memo: dict[int, Any]) -> Self:
+        return _rebuild(type(self), self.configuration(), self._flat, copy.deepcopy(self.metadata, memo))
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the model to a safetensors file, which `bptt.load` and any safetensors reader can read.
+
+        The file is whole at every moment: it is written beside `path` and then renamed. Equal models give equal bytes.
+
+        Parameters
+        ----------
+        path : path-like
+            By convention ``*.safetensors``. What stands there is replaced.
+
+        Raises
+        ------
+        OSError
+            What the system says (no such folder, no permission, no space left).
+        TypeError, ValueError
+            If `metadata` is nothing that JSON can hold.
+        """
+        model_file.write(path, self.KIND, self.configuration(), self.metadata, self.by_name())
+
+
+def _rebuild(kind: type[Self], configuration: dict[str, Any], parameters: Array, metadata: dict[str, Any]) -> Self:
+    network = kind(**configuration, init=None)
+    network.parameters = parameters
+    network.metadata = metadata
+    return network

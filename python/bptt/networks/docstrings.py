@@ -1,0 +1,121 @@
+"""What the docstrings of both networks share, written once."""
+
+from __future__ import annotations
+
+import textwrap
+from typing import TypeVar
+
+Documented = TypeVar("Documented")
+
+_PARAGRAPHS = {
+    # ---- Of a network ----
+    "n_in, n_out": """
+        n_in, n_out : int
+            Numbers of inputs and outputs; `n_in` may be 0 for real input: x is then ``[tau, batch, 0]``, or
+            ``[tau, 0]``.
+    """,
+    "input": """
+        input : {"real", "token"}
+            Whether x(t) holds numbers, or a token: an index in ``[0, n_in)`` that stands for a one-hot vector.
+    """,
+    "output": """
+        output : {"softmax", "sigmoid", "linear"}
+            The output unit, and with it the loss of a step: the negative log-likelihood of a categorical distribution,
+            of a Bernoulli distribution per output, or of a Gaussian of unit variance (half the squared error, constant
+            dropped).
+    """,
+    "activation": """
+        activation : {"tanh", "relu"}
+            What makes h(t) of a(t), in all layers: relu is max(0, a), with the derivative 1 where h > 0, else 0.
+    """,
+    "dtype, seed": """
+        dtype : {"float32", "float64"}
+            Of parameters, states and gradients.
+        seed : int or numpy.random.Generator, optional
+            Of the initial weights. Both dtypes get the same numbers, rounded.
+    """,
+    "parameters, metadata": """
+        parameters : ndarray
+            All of them in one flat vector, in this order.
+        metadata : dict
+            Yours: anything that JSON can hold; saved and loaded with the model.
+    """,
+    "forms": """
+        In all methods, `x` is one sequence ``[tau, n_in]``, a batch ``[tau, batch, n_in]`` of sequences of equal length
+        or, with `lengths`, padded ones, or a list of sequences ``[tau_i, n_in]``; tokens lack the last axis. Results
+        come back in the same form. Nothing beyond a length is read. Outer axes may have any strides. Arrays of another
+        dtype are converted where NumPy's same-kind rule allows, else `TypeError`; a wrong shape, a token or a class out
+        of range is a `ValueError`.
+    """,
+    # ---- Of its methods ----
+    "x": """
+        x : array_like or list of array_like
+            The inputs, ``[tau, n_in]`` or ``[tau, batch, n_in]``, or a list; tokens without the last axis.
+    """,
+    "lengths": """
+        lengths : array_like of int, optional
+            ``[batch]``: how many steps of each sequence of a padded batch count, 1 to tau.
+    """,
+    "reset": """
+        reset : array_like of bool, or list of array_like where x is a list, optional
+            ``[tau, batch]``: True where a new sequence begins, so that a stream of many sequences is one.
+    """,
+    "y": """
+        y : array_like, or list of array_like where x is a list
+            The targets. Softmax: classes in ``[0, n_out)``, ``[tau, batch]``, -1 where a step has none. Sigmoid
+            (numbers in ``[0, 1]``) and linear: ``[tau, batch, n_out]``.
+    """,
+    "weight": """
+        weight : array_like, or list of array_like where x is a list, optional
+            ``[tau, batch]``, a factor of each step's loss. Where it is 0, the target is not read.
+    """,
+    "loss": """
+        Return the total loss: the sum over steps and sequences of the negative log-likelihood (10.12-10.14), in nats.
+    """,
+    "returned loss": """
+        float
+            Summed in double precision; never a mean.
+    """,
+    "wrt_x": """
+        wrt_x : bool
+            Whether to compute dL/dx(t) too; real input only.
+    """,
+    "memory_limit": """
+        memory_limit : int, optional
+            Bytes that the hidden states may take, kept and recomputed ones together. The least that is possible grows
+            with the square root of tau; a `ValueError` tells it where it is more. The results have the same bits.
+    """,
+    "n_steps": """
+        n_steps : int
+            How many to draw, at least 1.
+    """,
+    "temperature, top_k, seed": """
+        temperature : float
+            Softmax and sigmoid outputs are drawn from o / temperature, linear ones with this standard deviation; 0
+            takes what is most likely.
+        top_k : int, optional
+            Draw among the k most likely classes only (softmax).
+        seed : int or numpy.random.Generator, optional
+            Equal seeds draw equal outputs.
+    """,
+    "drawn": """
+        ndarray
+            ``[n_steps]`` or ``[n_steps, batch]``, int64, for softmax; else ``[n_steps, n_out]`` or
+            ``[n_steps, batch, n_out]``. The prompt is not repeated.
+    """,
+}
+_LINES = {name: textwrap.dedent(text).strip("\n").rstrip().split("\n") for name, text in _PARAGRAPHS.items()}
+
+
+def shared_paragraphs(documented: Documented) -> Documented:
+    """Fill a docstring: where a line is ``{name}``, the paragraph of that name stands in its place."""
+    if documented.__doc__ is not None:  # `python -OO` has none
+        documented.__doc__ = "\n".join(filled for line in documented.__doc__.split("\n") for filled in _filled(line))
+    return documented
+
+
+def _filled(line: str) -> list[str]:
+    name, indent = line.strip(), line[: len(line) - len(line.lstrip())]
+    if not (name.startswith("{") and name.endswith("}")):
+        return [line]
+    return [indent + part if part else "" for part in _LINES[name[1:-1]]]

@@ -1,0 +1,273 @@
+"""The Elman network (figures 10.3 and 10.5): its arguments, and its results."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+from numpy.typing import ArrayLike, DTypeLike
+
+from bptt._arrays import Array
+from bptt._checks import size
+from bptt.networks.docstrings import shared_paragraphs
+from bptt.networks.drawing import drawing
+from bptt.networks.options import Options
+from bptt.networks.results import ElmanGradients, ElmanRun
+from bptt.networks.trainable import TrainableNetwork
+
+
+@shared_paragraphs
+class ElmanRNN(TrainableNetwork):
+    """The recurrent network of *Deep Learning*, section 10.2.
+
+    For every step t = 1, ..., tau::
+
+        a(t)     = b + W h(t-1) + U x(t)         (10.8)
+        h(t)     = tanh(a(t))                    (10.9)
+        o(t)     = c + V h(t)                    (10.10)
+        y_hat(t) = output unit of o(t)           (10.11, for softmax)
+
+    Several layers l = 1, ..., L stand upon one another (figure 10.13 a): each has its own U, W and b, and reads the
+    h(t) of the layer below in place of x(t); o(t) is read from the top layer. With two directions (figure 10.11) each
+    layer has a second state, which runs from t = tau to 1; what is above reads both side by side, the forward one
+    first.
+
+    Parameters
+    ----------
+    {n_in, n_out}
+    n_hidden : int or sequence of int
+        Number of hidden units; of several layers, from the bottom to the top.
+    {input}
+    {output}
+    readout : {"all", "last"}
+        An output at every step (figure 10.3), or one at the end of the sequence (figure 10.5), from the last state of
+        each direction.
+    {activation}
+    bidirectional : bool
+        Whether each layer has two directions. Then nothing can be drawn, nor `fit` in windows (`truncate`).
+    {dtype, seed}
+    init : {"orthogonal", "uniform", "identity"}
+        Of the weights. ``"orthogonal"``: W is a random orthogonal matrix, U and V are uniform within
+        ``+-1/sqrt(fan-in)`` (1 for a token: one input is on), the biases 0. ``"identity"``: the same with W = I, as
+        suits relu (Le, Jaitly, Hinton, 2015). ``"uniform"``: all uniform within ``+-1/sqrt(n_hidden)``, as in PyTorch.
+        None: all 0.
+
+    Attributes
+    ----------
+    U, W, b : ndarray
+        ``[n_hidden, n_in]``, ``[n_hidden, n_hidden]``, ``[n_hidden]``: writable views of `parameters`. Assigning copies
+        in. They are there for one layer in one direction.
+    layers : tuple of Layer
+        For every network, from the bottom to the top: ``layers[k].U``, ``W``, ``b``, where U is ``[n_l, n_in]`` for the
+        lowest layer, else ``[n_l, n_(l-1)]``, or ``[n_l, 2 n_(l-1)]`` with two directions; ``layers[k].reverse.U`` and
+        so on are those of the second direction.
+    V, c : ndarray
+        ``[n_out, n_hidden]`` of the top layer (``[n_out, 2 n_hidden]`` with two directions), ``[n_out]``.
+    {parameters, metadata}
+
+    Notes
+    -----
+    {forms}
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from bptt import ElmanRNN
+    >>> rnn = ElmanRNN(3, 8, 2, seed=0)
+    >>> x = np.ones((5, 3), np.float32)
+    >>> rnn.forward(x).y_hat.shape
+    (5, 2)
+    >>> loss, gradients = rnn.loss_and_gradients(x, [0, 1, 1, 0, -1])
+    >>> gradients.W.shape
+    (8, 8)
+    """
+
+    KIND: ClassVar[str] = "elman"
+    LATER_KEYS: ClassVar[dict[str, Any]] = {"activation": "tanh", "bidirectional": False}
+    KEYS: ClassVar[tuple[str, ...]] = ("n_in", "n_hidden", "n_out", "input", "output", "readout", *LATER_KEYS, "dtype")
+    _INITIAL: ClassVar[str] = "h0"
+    _INITS: ClassVar[tuple[str, ...]] = ("orthogonal", "uniform", "identity")
+
+    def __init__(
+        self,
+        n_in: int,
+        n_hidden: int | Sequence[int],
+        n_out: int,
+        *,
+        input: Literal["real", "token"] = "real",
+        output: Literal["softmax", "sigmoid", "linear"] = "softmax",
+        readout: Literal["all", "last"] = "all",
+        activation: Literal["tanh", "relu"] = "tanh",
+        bidirectional: bool = False,
+        dtype: DTypeLike = "float32",
+        seed: int | np.random.Generator | None = None,
+        init: Literal["orthogonal", "uniform", "identity"] | None = "orthogonal",
+    ) -> None:
+        configuration = {
+            "n_in": n_in,
+            "n_hidden": n_hidden,
+            "n_out": n_out,
+            "input": input,
+            "output": output,
+            "readout": readout,
+            "activation": activation,
+            "bidirectional": bidirectional,
+            "dtype": dtype,
+        }
+        super().__init__(configuration, seed, init)
+
+    @classmethod
+    def options_of(cls, **configuration: Any) -> Options:
+        """Check the `configuration` of a network."""
+        return Options(**configuration, recurrence="h")
+
+    @property
+    def bidirectional(self) -> bool:
+        """Whether each layer has a second direction, from the end of a sequence to its beginning."""
+        return self._options.bidirectional
+
+    @property
+    def readout(self) -> str:
+        """Which steps have an output: ``"all"`` or ``"last"``."""
+        return self._options.readout
+
+    # ---- Computation ----
+
+    @shared_paragraphs
+    def forward(
+        self, x: Any, *, h0: Any = None, lengths: ArrayLike | None = None, reset: Any = None, all_layers: bool = False
+    ) -> ElmanRun:
+        """Run the network over the sequences, left to right (equations 10.8-10.11), with two directions both ways.
+
+        Parameters
+        ----------
+        {x}
+        h0 : array_like, or list, optional
+            h(0), ``[batch, n_hidden]`` (``[n_hidden]`` for a single sequence); 0 by default. Of several layers a list
+            with an entry a layer, of two directions a list of pairs (forward, reverse). The reverse direction begins
+            with its own at the end of each sequence.
+        {lengths}
+        {reset}
+            Such a step sees 0 in place of h(t-1), be it h(0), and no gradient goes from it to what is before. Nor does
+            the reverse direction carry a state across this boundary.
+        all_layers : bool
+            Whether to give back the states of all layers, and not those of the top layer alone.
+
+        Returns
+        -------
+        ElmanRun
+            With ``h``, ``o``, ``y_hat``, ``h_last`` and, if asked for, ``layers``.
+        """
+        return ElmanRun(*self._forward(x, h0, lengths, reset, all_layers))
+
+    @shared_paragraphs
+    def loss(
+        self, x: Any, y: Any, *, h0: Any = None, lengths: ArrayLike | None = None, weight: Any = None, reset: Any = None
+    ) -> float:
+        """{loss}
+
+        Parameters
+        ----------
+        x, h0, lengths, reset
+            As for `forward`.
+        {y}
+            For ``readout="last"`` without the tau axis: ``[batch]`` or ``[batch, n_out]``.
+        {weight}
+            For ``readout="last"``: ``[batch]``.
+
+        Returns
+        -------
+        {returned loss}
+        """
+        return self._loss(x, y, h0, lengths, weight, reset)
+
+    @shared_paragraphs
+    def loss_and_gradients(
+        self,
+        x: Any,
+        y: Any,
+        *,
+        h0: Any = None,
+        lengths: ArrayLike | None = None,
+        weight: Any = None,
+        reset: Any = None,
+        wrt_x: bool = False,
+        memory_limit: int | None = None,
+    ) -> tuple[float, ElmanGradients]:
+        """Return the total loss and its exact gradients, by back-propagation through time (section 10.2.2).
+
+        Time and memory grow linearly with tau; the states h(t) are all that is kept from the forward pass. With a
+        `memory_limit` fewer are kept and the others are computed twice, which takes less than 1.4 times as long.
+
+        Parameters
+        ----------
+        x, y, h0, lengths, weight, reset
+            As for `loss`.
+        {wrt_x}
+        {memory_limit}
+
+        Returns
+        -------
+        loss : float
+            As from `loss`.
+        gradients : ElmanGradients
+            With ``U``, ``W``, ``b`` (or ``layers``), ``V``, ``c``, ``h0`` and, if asked for, ``x``; ``flat`` is laid
+            out like `parameters`. Its ``h_last`` is the h0 of a next window.
+        """
+        loss, parts = self._loss_and_gradients(x, y, h0, lengths, weight, reset, wrt_x, memory_limit)
+        return loss, ElmanGradients(*parts)
+
+    @shared_paragraphs
+    def generate(
+        self,
+        n_steps: int,
+        *,
+        prompt: Any = None,
+        h0: Any = None,
+        temperature: float = 1.0,
+        top_k: int | None = None,
+        seed: int | np.random.Generator | None = None,
+    ) -> Array:
+        """Draw a continuation: at every step an output is drawn from the model's distribution and is the next input.
+
+        A token is fed back as a token or, where the input is real, as its one-hot vector; what sigmoid and linear
+        outputs draw (zeros and ones; Gaussian numbers of unit variance) is fed back as it is. So `n_in` has to equal
+        `n_out`.
+
+        Parameters
+        ----------
+        {n_steps}
+        prompt : array_like, optional
+            What the network reads first, in the form of x: a single sequence, or a batch of them. Without one, the
+            first output is drawn from o = c + V h(0).
+        h0 : array_like, or list, optional
+            The state before the prompt, ``[n_hidden]`` or ``[batch, n_hidden]``, of several layers a list of them; 0 by
+            default.
+        {temperature, top_k, seed}
+
+        Returns
+        -------
+        {drawn}
+        """
+        n_steps = size("n_steps", n_steps, 1)
+        if self.readout != "all":
+            raise ValueError("readout: expected 'all' to generate, as each output is the next input, got 'last'")
+        if self.n_in != self.n_out or (self.input == "token" and self.output != "softmax"):
+            raise ValueError(f"generate: expected outputs that can be inputs, got {self!r}")
+        if self.bidirectional:
+            raise ValueError("generate: expected one direction, as the reverse one begins where nothing is drawn yet")
+        how = drawing(self.output, self.n_out, temperature, top_k, seed)
+        if prompt is None:
+            if h0 is None:
+                h0 = self._states.nested([np.zeros(n) for n in self._options.n_hidden])
+            h, single = self._states.read_alone(h0, self.dtype)
+            return self._generate(n_steps, None, h, None, how, single)
+        if isinstance(prompt, list | tuple):
+            raise TypeError("prompt: expected an array, got a list, which is a list of sequences")
+        if np.size(prompt) == 0:
+            raise ValueError("prompt: expected at least one time step, or None, got an empty array")
+        run = self.forward(prompt, h0=h0)
+        h = [np.atleast_2d(state) for _, state in self._states.arrays_of(run.h_last)]
+        o = run.o[-1]
+        return self._generate(n_steps, None, h, np.atleast_2d(o), how, single=o.ndim == 1)

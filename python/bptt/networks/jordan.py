@@ -1,0 +1,313 @@
+"""The output-recurrent network (figures 10.4, 10.6): its arguments, and its results."""
+
+from __future__ import annotations
+
+import os
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+from numpy.typing import ArrayLike, DTypeLike
+
+from bptt._arrays import INT64, Array, as_array, shape_text
+from bptt._checks import choice, size
+from bptt.networks.base import Forced
+from bptt.networks.docstrings import shared_paragraphs
+from bptt.networks.drawing import drawing
+from bptt.networks.options import Options
+from bptt.networks.results import JordanGradients, JordanRun
+from bptt.networks.trainable import TrainableNetwork
+
+
+@shared_paragraphs
+class JordanRNN(TrainableNetwork):
+    """The network of *Deep Learning*, section 10.2.1, whose only recurrence runs from its output to its hidden units.
+
+    For every step t = 1, ..., tau::
+
+        a(t)     = b + W r(t-1) + U x(t)         (10.8, with r(t-1) for h(t-1))
+        h(t)     = tanh(a(t))                    (10.9)
+        o(t)     = c + V h(t)                    (10.10)
+        y_hat(t) = output unit of o(t)           (10.11, for softmax)
+
+    What is fed back is r(t). Running free (figure 10.4) it is the network's own y_hat(t) or o(t). Under teacher forcing
+    (figure 10.6) it is the target y(t), of a class its one-hot vector: then no step waits for another, all are computed
+    at once, and no gradient goes through time. Between the two, each step draws which of them it sees (scheduled
+    sampling).
+
+    All that a step knows of the past is in r(t-1): the network is less powerful than an `ElmanRNN`.
+
+    Parameters
+    ----------
+    {n_in, n_out}
+    n_hidden : int
+        Number of hidden units.
+    {input}
+    {output}
+    {activation}
+    feedback : {"y_hat", "o"}
+        What of its own the network feeds back where it runs free: the output after its unit, or before it (the
+        figure's). Targets are fed as they are, whichever it is.
+    {dtype, seed}
+    init : {"orthogonal", "uniform"}
+        Of the weights. ``"orthogonal"``: W has orthonormal columns, so that W r is as long as r (or orthonormal rows,
+        where those are fewer), U and V are uniform within ``+-1/sqrt(fan-in)`` (1 for a token: one input is on), the
+        biases 0. Of a softmax that is fed back as y_hat one is on too, and W is uniform within +-1. ``"uniform"``: all
+        uniform within ``+-1/sqrt(n_hidden)``. None: all 0.
+
+    Attributes
+    ----------
+    U, W, b, V, c : ndarray
+        ``[n_hidden, n_in]``, ``[n_hidden, n_out]``, ``[n_hidden]``, ``[n_out, n_hidden]``, ``[n_out]``: writable views
+        of `parameters`. Assigning copies in.
+    {parameters, metadata}
+
+    Notes
+    -----
+    {forms}
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from bptt import JordanRNN
+    >>> rnn = JordanRNN(3, 8, 2, seed=0)
+    >>> x, y = np.ones((5, 3), np.float32), [0, 1, 1, 0, -1]
+    >>> rnn.forward(x).y_hat.shape
+    (5, 2)
+    >>> loss, gradients = rnn.loss_and_gradients(x, y)  # each step sees the target before it
+    >>> loss, gradients = rnn.loss_and_gradients(x, y, teacher_forcing=0.5, seed=1)  # or its own output, by chance
+    >>> gradients.W.shape
+    (8, 2)
+    """
+
+    KIND: ClassVar[str] = "jordan"
+    LATER_KEYS: ClassVar[dict[str, Any]] = {"activation": "tanh"}
+    KEYS: ClassVar[tuple[str, ...]] = ("n_in", "n_hidden", "n_out", "input", "output", "feedback", *LATER_KEYS, "dtype")
+    _INITIAL: ClassVar[str] = "r0"
+    _INITS: ClassVar[tuple[str, ...]] = ("orthogonal", "uniform")
+    _FORCED: ClassVar[Forced] = Forced(1.0, 0)
+
+    def __init__(
+        self,
+        n_in: int,
+        n_hidden: int,
+        n_out: int,
+        *,
+        feedback: Literal["y_hat", "o"] = "y_hat",
+        input: Literal["real", "token"] = "real",
+        output: Literal["softmax", "sigmoid", "linear"] = "softmax",
+        activation: Literal["tanh", "relu"] = "tanh",
+        dtype: DTypeLike = "float32",
+        seed: int | np.random.Generator | None = None,
+        init: Literal["orthogonal", "uniform"] | None = "orthogonal",
+    ) -> None:
+        told = {"input": input, "output": output, "feedback": feedback, "activation": activation, "dtype": dtype}
+        super().__init__({"n_in": n_in, "n_hidden": n_hidden, "n_out": n_out, **told}, seed, init)
+
+    @classmethod
+    def options_of(cls, **configuration: Any) -> Options:
+        """Check the `configuration` of a network."""
+        feedback = choice("feedback", configuration.pop("feedback"), ("y_hat", "o"))
+        size("n_hidden", configuration["n_hidden"], 1)  # one layer
+        return Options(**configuration, readout="all", recurrence=feedback, bidirectional=False)
+
+    @property
+    def feedback(self) -> str:
+        """What of its own the network feeds back: ``"y_hat"`` or ``"o"``."""
+        return self._options.recurrence
+
+    # ---- Computation ----
+
+    @shared_paragraphs
+    def forward(
+        self, x: Any, *, r0: ArrayLike | None = None, lengths: ArrayLike | None = None, reset: Any = None
+    ) -> JordanRun:
+        """Run the network free over the sequences, left to right: each step sees the network's own output before it.
+
+        Parameters
+        ----------
+        {x}
+        r0 : array_like, optional
+            r(0), what the first step sees, ``[batch, n_out]`` (``[n_out]`` for a single sequence); 0 by default.
+        {lengths}
+        {reset}
+            Such a step sees 0 in place of r(t-1), be it r(0) or a target, and no gradient goes from it to what is
+            before.
+
+        Returns
+        -------
+        JordanRun
+            With ``h``, ``o``, ``y_hat`` and ``r_last``, which is the r0 of a next window.
+        """
+        return JordanRun(*self._forward(x, r0, lengths, reset))
+
+    @shared_paragraphs
+    def loss(
+        self,
+        x: Any,
+        y: Any,
+        *,
+        r0: ArrayLike | None = None,
+        lengths: ArrayLike | None = None,
+        weight: Any = None,
+        teacher_forcing: float = 1.0,
+        seed: int | np.random.Generator | None = None,
+        reset: Any = None,
+    ) -> float:
+        """{loss}
+
+        Parameters
+        ----------
+        x, r0, lengths, reset
+            As for `forward`.
+        {y}
+        {weight}
+        teacher_forcing : float
+            The probability, from 0 to 1, that a step sees the target y(t-1) in place of the network's own output: 1 is
+            figure 10.6, 0 runs free. Where there is no target (-1), or it is not read, 0 is seen. The first step sees
+            r(0) in any case.
+        seed : int or numpy.random.Generator, optional
+            Where `teacher_forcing` is between 0 and 1, of what the steps draw: an int in ``[0, 2**64)``, or a generator
+            that gives one; by default a new one every time. A draw depends on it, on the step (counted from the
+            sequence's first) and on the sequence's place in the batch, and on nothing else; see `reference.draws`.
+
+        Returns
+        -------
+        {returned loss}
+        """
+        return self._loss(x, y, r0, lengths, weight, reset, self._forced(teacher_forcing, seed))
+
+    @shared_paragraphs
+    def loss_and_gradients(
+        self,
+        x: Any,
+        y: Any,
+        *,
+        r0: ArrayLike | None = None,
+        lengths: ArrayLike | None = None,
+        weight: Any = None,
+        teacher_forcing: float = 1.0,
+        seed: int | np.random.Generator | None = None,
+        reset: Any = None,
+        wrt_x: bool = False,
+        memory_limit: int | None = None,
+    ) -> tuple[float, JordanGradients]:
+        """Return the total loss and its exact gradients.
+
+        What a step sees of the network's own output sends its gradient back through that output, and so through time
+        (section 10.2.2). A target sends back none: with ``teacher_forcing=1`` every step stands by itself.
+
+        Parameters
+        ----------
+        x, y, r0, lengths, weight, teacher_forcing, seed, reset
+            As for `loss`.
+        {wrt_x}
+        {memory_limit}
+            With ``teacher_forcing=1`` no states are kept, and any limit will do.
+
+        Returns
+        -------
+        loss : float
+            As from `loss`.
+        gradients : JordanGradients
+            With ``U``, ``W``, ``b``, ``V``, ``c``, ``r0`` and, if asked for, ``x``; ``flat`` is laid out like
+            `parameters`. Its ``r_last`` is the r0 of a next window: it is what the step after the last would see, the
+            target of the last or the network's own output, drawn if need be.
+        """
+        forced = self._forced(teacher_forcing, seed)
+        loss, parts = self._loss_and_gradients(x, y, r0, lengths, weight, reset, wrt_x, memory_limit, forced)
+        return loss, JordanGradients(*parts)
+
+    @shared_paragraphs
+    def generate(
+        self,
+        n_steps: int,
+        *,
+        x: Any = None,
+        prompt: Any = None,
+        r0: ArrayLike | None = None,
+        temperature: float = 1.0,
+        top_k: int | None = None,
+        seed: int | np.random.Generator | None = None,
+    ) -> Array:
+        """Draw a sequence: at every step an output is drawn from the model's distribution and is what the next sees.
+
+        It is fed back as targets are under teacher forcing, a class as its one-hot vector, whichever `feedback`.
+
+        Parameters
+        ----------
+        {n_steps}
+        x : array_like, optional
+            The inputs of the steps to draw, ``[n_steps, n_in]`` or ``[n_steps, batch, n_in]``; tokens without the last
+            axis. Without one, `n_in` has to be 0.
+        prompt : array_like, optional
+            Outputs that came before, in the form of y: ``[steps]`` or ``[steps, batch]`` of classes, else
+            ``[steps, n_out]`` or ``[steps, batch, n_out]``. The network remembers no more of them than the last.
+        r0 : array_like, optional
+            In place of a prompt, what the first step sees: ``[n_out]`` or ``[batch, n_out]``; 0 by default.
+        {temperature, top_k, seed}
+
+        Returns
+        -------
+        {drawn}
+        """
+        n_steps = size("n_steps", n_steps, 1)
+        how = drawing(self.output, self.n_out, temperature, top_k, seed)
+        if prompt is not None and r0 is not None:
+            raise ValueError("r0: expected None, as the prompt tells what the first step sees")
+        for name, value in (("prompt", prompt), ("x", x)):
+            if isinstance(value, list | tuple):
+                raise TypeError(f"{name}: expected an array, got a list, which is a list of sequences")
+        if prompt is not None:
+            r0 = self._last_of(prompt)
+        read = None if r0 is None else self._states.read_alone(r0, self.dtype)
+        alone = () if r0 is None else np.shape(np.asarray(r0))[:-1]
+        if x is None:
+            if self.n_in > 0:
+                raise ValueError(f"x: expected the inputs of {n_steps} steps, got None")
+            x = np.empty((n_steps, *alone, 0))
+        s = self._sequences(x, None)
+        if s.tau != n_steps:
+            raise ValueError(f"x: expected as many steps as n_steps, {n_steps}, got {s.tau}")
+        single = s.form == "single"
+        if read is None:
+            read = [np.zeros((s.batch, self.n_out))], single
+        r, of_single = read
+        if of_single != single or len(r[0]) != s.batch:
+            name, expected = "r0" if prompt is None else "prompt", "a single sequence" if single else s.batch
+            raise ValueError(f"{name}: expected {expected}, as x has, got {np.shape(np.asarray(r0))}")
+        return self._generate(n_steps, np.asarray(s.data), r, None, how, single)
+
+    def _last_of(self, prompt: Any) -> Array:
+        """The last outputs of a prompt, as vectors."""
+        softmax = self.output == "softmax"
+        array = as_array("prompt", prompt, INT64 if softmax else self.dtype)
+        tail = () if softmax else (self.n_out,)
+        axes = array.ndim - len(tail)
+        if axes not in (1, 2) or array.shape[axes:] != tail or 0 in array.shape:
+            either = f"{shape_text(('steps', 'batch', *tail))} or {shape_text(('steps', *tail))}"
+            raise ValueError(f"prompt: expected {either}, got {array.shape}")
+        last: Array = array[-1]
+        if not softmax:
+            return last
+        if (last < 0).any() or (last >= self.n_out).any():
+            raise ValueError(f"prompt: expected classes in [0, {self.n_out}), got {last.tolist()}")
+        one_hot = np.zeros((*last.shape, self.n_out), self.dtype)
+        np.put_along_axis(one_hot, np.asarray(last)[..., None], 1, -1)
+        return one_hot
+
+    def _forced(self, teacher_forcing: float, seed: int | np.random.Generator | None) -> Forced:
+        if isinstance(teacher_forcing, bool) or not isinstance(teacher_forcing, float | int | np.floating | np.integer):
+            raise TypeError(f"teacher_forcing: expected a number from 0 to 1, got {type(teacher_forcing).__name__}")
+        if not 0 <= teacher_forcing <= 1:  # nor NaN
+            raise ValueError(f"teacher_forcing: expected a number from 0 to 1, got {teacher_forcing}")
+        p = float(teacher_forcing)
+        expected = "seed: expected an int in [0, 2**64), a numpy.random.Generator or None"
+        if seed is None:
+            return Forced(p, int.from_bytes(os.urandom(8), "little") if 0 < p < 1 else 0)
+        if isinstance(seed, np.random.Generator):
+            return Forced(p, int(seed.integers(2**64, dtype=np.uint64)) if 0 < p < 1 else 0)
+        if isinstance(seed, bool) or not isinstance(seed, int | np.integer):
+            raise TypeError(f"{expected}, got {type(seed).__name__}")
+        if not 0 <= seed < 2**64:
+            raise ValueError(f"{expected}, got {seed}")
+        return Forced(p, int(seed))

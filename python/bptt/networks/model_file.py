@@ -1,0 +1,87 @@
+"""The format of a model's file: safetensors, with a configuration as JSON beside the tensors."""
+
+from __future__ import annotations
+
+import os
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from bptt._arrays import Array
+from bptt._whole_file import write_whole
+
+_KEY = "bptt"  # of the configuration in the file's metadata
+_FORMAT = 2  # of the configuration. 1, which has no number in it: networks of one layer, in one direction, with tanh
+
+
+class Model(NamedTuple):
+    """What a file holds."""
+
+    kind: str
+    configuration: dict[str, Any]
+    metadata: dict[str, Any]  # the user's
+    tensors: dict[str, dict[str, Any]]  # of each its shape, its dtype and its data, as safetensors has them
+
+
+def write(
+    path: str | os.PathLike[str],
+    kind: str,
+    configuration: dict[str, Any],
+    metadata: dict[str, Any],
+    parameters: dict[str, Array],
+) -> None:
+    """Write a model as `RecurrentNetwork.save` says."""
+    import json
+
+    from safetensors.numpy import save
+
+    told = {"format": _FORMAT, "network": kind, **configuration, "metadata": metadata}
+    try:
+        text = json.dumps(told, sort_keys=True, allow_nan=False)
+    except TypeError as error:
+        raise TypeError(f"metadata: expected what JSON can hold: {error}") from None
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"metadata: expected what JSON can hold: {error}") from None
+    if not isinstance(metadata, dict) or json.loads(text)["metadata"] != metadata:
+        raise ValueError("metadata: expected a dict that JSON gives back as it is (string keys, lists, no tuples)")
+    write_whole(path, save({name: np.ascontiguousarray(array) for name, array in parameters.items()}, {_KEY: text}))
+
+
+def read(path: str | os.PathLike[str]) -> Model:
+    """Read what `write` has written, in this format or an earlier one.
+
+    Raises
+    ------
+    ValueError
+        If the file is damaged, or no model of this package. The message does not name the file.
+    """
+    import json
+
+    from safetensors import SafetensorError, deserialize
+
+    with open(path, "rb") as file:
+        data = file.read()
+    try:
+        tensors = dict(deserialize(data))  # type: ignore[no-untyped-call]
+        header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
+    except (SafetensorError, ValueError, RecursionError) as error:
+        raise ValueError(f"expected a safetensors file: {error}") from None
+    texts = header.get("__metadata__", {})
+    if f"{_KEY}.checkpoint" in texts:
+        raise ValueError("expected a model of bptt, got a checkpoint, from which `fit` goes on")
+    if _KEY not in texts:
+        raise ValueError(f"expected a model of bptt, got a file without the metadata key {_KEY!r}")
+    try:
+        told = json.loads(texts[_KEY])
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"bad configuration: {error}") from None
+    if not isinstance(told, dict):
+        raise ValueError(f"bad configuration: expected an object, got {type(told).__name__}")
+    version = told.pop("format", 1)
+    if type(version) is not int or not 1 <= version <= _FORMAT:
+        newer = "a newer version may have written it"
+        raise ValueError(f"bad configuration: expected a format from 1 to {_FORMAT}, got {version!r}: {newer}")
+    kind, metadata = told.pop("network", None), told.pop("metadata", {})
+    if not isinstance(metadata, dict):
+        raise ValueError(f"bad configuration: expected an object as metadata, got {type(metadata).__name__}")
+    return Model(kind, told, metadata, tensors)

@@ -1,0 +1,89 @@
+"""Sizes and options: what makes a network that network, checked."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import DTypeLike
+
+from bptt import _core
+from bptt._checks import choice, size, truth
+
+Sizes = int | Sequence[int]
+
+
+class Options:
+    """What the core is built for. It does not change: the core would not notice."""
+
+    __slots__ = (
+        "activation",
+        "bidirectional",
+        "dtype",
+        "input",
+        "n_hidden",
+        "n_in",
+        "n_out",
+        "output",
+        "readout",
+        "recurrence",
+    )
+
+    def __init__(
+        self,
+        n_in: int,
+        n_hidden: Sizes,
+        n_out: int,
+        *,
+        input: str,
+        output: str,
+        readout: str,
+        recurrence: str,
+        activation: str,
+        bidirectional: bool,
+        dtype: DTypeLike,
+    ) -> None:
+        self.input = choice("input", input, ("real", "token"))
+        self.output = choice("output", output, ("softmax", "sigmoid", "linear"))
+        self.readout = choice("readout", readout, ("all", "last"))
+        self.recurrence = choice("feedback", recurrence, ("h", "y_hat", "o"))
+        self.activation = choice("activation", activation, ("tanh", "relu"))
+        self.bidirectional = truth("bidirectional", bidirectional)
+        self.n_in = size("n_in", n_in, 0 if input == "real" else 1)
+        self.n_hidden = _layers(n_hidden)
+        self.n_out = size("n_out", n_out, 1)
+        try:
+            dtype_name = "None" if dtype is None else np.dtype(dtype).name
+        except TypeError:
+            dtype_name = str(dtype)
+        self.dtype = np.dtype(choice("dtype", dtype_name, ("float32", "float64")))
+
+    @property
+    def directions(self) -> int:
+        """1 or 2."""
+        return 2 if self.bidirectional else 1
+
+    def core(self) -> _core.Network:
+        """The network as the core has it."""
+        return _core.Network(
+            n_in=self.n_in,
+            n_hidden=self.n_hidden,
+            n_out=self.n_out,
+            input=self.input,
+            output=self.output,
+            readout=self.readout,
+            recurrence=self.recurrence,
+            activation=self.activation,
+            bidirectional=self.bidirectional,
+        )
+
+
+def _layers(n_hidden: Any) -> tuple[int, ...]:
+    """The sizes of the layers from the bottom to the top."""
+    several = isinstance(n_hidden, Sequence | np.ndarray) and not isinstance(n_hidden, str | bytes)
+    if not several:
+        return (size("n_hidden", n_hidden, 1),)
+    if len(n_hidden) == 0:
+        raise ValueError("n_hidden: expected at least one layer, got none")
+    return tuple(size(f"n_hidden[{k}]", n, 1) for k, n in enumerate(n_hidden))

@@ -1,0 +1,133 @@
+"""The sequences of a call: what users pass, checked and brought into the one form that the core reads."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+
+from bptt._arrays import BOOL, INT64, Array, as_array, check_shape, rows_in_place, shape_text
+
+Form = Literal["single", "batch", "list"]
+
+
+@dataclass(slots=True)
+class Sequences:
+    """The sequences of one call: what the core reads, and the form in which they came and results go back."""
+
+    form: Form
+    data: Array | list[Array]  # [tau, batch, ...], or [tau_i, ...] for each sequence
+    lengths: list[int]
+    tau: int
+    padded: bool
+
+    @property
+    def batch(self) -> int:
+        return len(self.lengths)
+
+    def empty(self, width: int, dtype: np.dtype[Any]) -> Array | list[Array]:
+        """Memory for a result with a row of `width` at every step; 0 where no step is."""
+        if self.form == "list":
+            return [np.empty((length, width), dtype) for length in self.lengths]
+        return (np.zeros if self.padded else np.empty)((self.tau, self.batch, width), dtype)
+
+    def give_back(self, steps: Any) -> Any:
+        """A result with all steps, in the form that came in."""
+        return steps[:, 0] if self.form == "single" else steps
+
+    def give_back_one(self, rows: Array) -> Array:
+        """A result with one row a sequence, in the form that came in."""
+        return rows[0] if self.form == "single" else rows
+
+    def every_step(self, name: str, value: Any, width: int | None, dtype: np.dtype[Any]) -> Array | list[Array]:
+        """An argument with a row of `width` (None: one number) at every step, beside the sequences of x."""
+        tail = () if width is None else (width,)
+        if self.form == "list":
+            if not isinstance(value, list | tuple):
+                raise TypeError(f"{name}: expected a list, as x is a list of sequences, got {type(value).__name__}")
+            if len(value) != self.batch:
+                raise ValueError(f"{name}: expected {self.batch} sequences, as many as x has, got {len(value)}")
+            items = []
+            for i, (item, length) in enumerate(zip(value, self.lengths, strict=True)):
+                array = as_array(f"{name}[{i}]", item, dtype)
+                check_shape(f"{name}[{i}]", array, (length, *tail))
+                items.append(rows_in_place(array, 1))
+            return items
+        array = as_array(name, value, dtype)
+        if self.form == "single":
+            check_shape(name, array, (self.tau, *tail))
+            array = array[:, None]
+        else:
+            check_shape(name, array, (self.tau, self.batch, *tail))
+        return rows_in_place(array, 2)
+
+    def flags(self, name: str, value: Any) -> Array | list[Array] | None:
+        """An argument with a truth value at every step, as bytes; None for none."""
+        if value is None:
+            return None
+        flags = self.every_step(name, value, None, BOOL)
+        return [item.view(np.uint8) for item in flags] if isinstance(flags, list) else flags.view(np.uint8)
+
+    def one_row(self, name: str, value: Any, width: int | None, dtype: np.dtype[Any]) -> Array:
+        """An argument with one row of `width` (None: one number) a sequence."""
+        tail = () if width is None else (width,)
+        array = as_array(name, value, dtype)
+        if self.form == "single":
+            check_shape(name, array, tail)
+            array = array[None]
+        else:
+            check_shape(name, array, (self.batch, *tail))
+        return rows_in_place(array, 1)
+
+
+def _check_steps(name: str, length: int) -> None:
+    if length == 0:
+        raise ValueError(f"{name}: expected at least one time step, got none")
+
+
+def sequences(x: Any, lengths: Any, width: int | None, dtype: np.dtype[Any]) -> Sequences:
+    """Read `x`: rows of `width` numbers, or tokens where it is None."""
+    tail = () if width is None else (width,)
+    if isinstance(x, list | tuple):
+        if lengths is not None:
+            raise ValueError("lengths: expected None, as each sequence of a list has its own length")
+        if len(x) == 0:
+            raise ValueError("x: expected at least one sequence, got an empty list")
+        items = []
+        for i, item in enumerate(x):
+            array = as_array(f"x[{i}]", item, dtype)
+            if array.ndim != 1 + len(tail):
+                raise ValueError(
+                    f"x[{i}]: expected {shape_text(('tau', *tail))}, got {array.shape}; "
+                    "a list is a list of sequences: pass one sequence as an array"
+                )
+            check_shape(f"x[{i}]", array, ("tau", *tail))
+            _check_steps(f"x[{i}]", len(array))
+            items.append(rows_in_place(array, 1))
+        return Sequences("list", items, [len(item) for item in items], max(len(item) for item in items), True)
+
+    array = as_array("x", x, dtype)
+    shape = array.shape
+    axes = len(shape) - len(tail)  # time, and the batch where there is one
+    if not 1 <= axes <= 2 or shape[axes:] != tail:
+        either = f"{shape_text(('tau', 'batch', *tail))} or {shape_text(('tau', *tail))}"
+        raise ValueError(f"x: expected {either}, got {shape}")
+    tau = shape[0]
+    _check_steps("x", tau)
+    if axes == 1:
+        if lengths is not None:
+            raise ValueError("lengths: expected None, as x is a single sequence")
+        return Sequences("single", rows_in_place(array[:, None], 2), [tau], tau, False)
+    batch = shape[1]
+    if batch == 0:
+        raise ValueError(f"x: expected at least one sequence, got {shape}")
+    if lengths is None:
+        return Sequences("batch", rows_in_place(array, 2), [tau] * batch, tau, False)
+    lengths = as_array("lengths", lengths, INT64)
+    check_shape("lengths", lengths, (batch,))
+    for i, length in enumerate(lengths.tolist()):
+        if not 1 <= length <= tau:
+            raise ValueError(f"lengths: expected values from 1 to {tau}, got {length} for sequence {i}")
+    padded = bool((lengths != tau).any())
+    return Sequences("batch", rows_in_place(array, 2), lengths.tolist(), tau, padded)

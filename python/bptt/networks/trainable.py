@@ -1,0 +1,137 @@
+"""Training of a network: the method `fit`."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from numpy.typing import ArrayLike
+
+from bptt.networks.base import RecurrentNetwork
+from bptt.training.history import History
+from bptt.training.optimizers import Optimizer
+
+
+class TrainableNetwork(RecurrentNetwork):
+    """A network that can be trained: a base, not a network itself."""
+
+    def fit(
+        self,
+        x: Any,
+        y: Any,
+        *,
+        optimizer: Optimizer,
+        epochs: int,
+        batch_size: int | None = None,
+        truncate: int | None = None,
+        updates_per_epoch: int | None = None,
+        clip_norm: float | None = None,
+        clip_value: float | None = None,
+        schedule: Callable[[int], float] | None = None,
+        validation: Any = None,
+        patience: int | None = None,
+        shuffle: bool = True,
+        seed: int | None = None,
+        checkpoint: str | os.PathLike[str] | None = None,
+        resume: bool = False,
+        progress: bool = True,
+        callbacks: Sequence[Callable[[History], Any]] = (),
+        weight: Any = None,
+        lengths: ArrayLike | None = None,
+        reset: Any = None,
+        teacher_forcing: float | Callable[[int], float] | None = None,
+    ) -> History:
+        """Train the parameters: an update follows the gradient of the mean loss per target of a batch or window.
+
+        Parameters
+        ----------
+        x, y, weight, lengths, reset
+            As for `loss`. The sequences of a batch, or of a list, are the examples; a batch is made of some of them,
+            of similar length where they differ, and no arithmetic is spent on padding. With `truncate`, they are
+            streams.
+        optimizer : Optimizer
+            `SGD`, `RMSProp`, `Adam`, `AdamW` or `Adagrad`.
+        epochs : int
+            How many times the data are seen, unless `updates_per_epoch` is given.
+        batch_size : int, optional
+            Sequences per update; 32 by default, and all of them with `truncate`.
+        truncate : int, optional
+            Truncated back-propagation through time: the streams are cut into windows of so many steps, the state is
+            carried from window to window, the parameters are updated after each, and no gradient crosses.
+        updates_per_epoch : int, optional
+            An epoch ends (with validation, checkpoint and callbacks) after so many updates, wherever that is in the
+            data, and the next one goes on from there: for data too long to wait for, or so short that every pass need
+            not be validated.
+        clip_norm, clip_value : float, optional
+            The gradient is scaled down to this norm, or cut off at this magnitude.
+        schedule : callable, optional
+            Of the update (from 0): the factor of the optimizer's learning rate. See `bptt.schedules`.
+        validation : tuple or dict, optional
+            ``(x, y)``, ``(x, y, weight)`` or a dict with x, y and, if need be, weight, lengths and reset: data whose
+            mean loss is taken after every epoch.
+        patience : int, optional
+            Stop after so many epochs without a better validation loss; the parameters are then, and at the end of all
+            epochs, those with the best one (after Ctrl-C they are the last, and `History.best_parameters` has the
+            best). A validation loss that is not finite is an error.
+        shuffle : bool
+            Whether each epoch has its own order of examples.
+        seed : int, optional
+            In ``[0, 2**64)``, of all that is random; by default a new one.
+        checkpoint : path-like, optional
+            A file from which training can go on: written at the beginning, after every epoch, about every half minute
+            and at the end, each time as a whole. What stands there is replaced, unless `resume` goes on from it.
+        resume : bool
+            Whether to go on from the checkpoint, if there is one. A run that was killed at any moment and resumed ends
+            with the same bits as one that was not, for any number of threads. Data and settings must be the same, save
+            for `epochs`; a run that a callback has ended is over.
+        progress : bool
+            Whether to show progress on standard error.
+        callbacks : sequence of callable
+            Each is called with the history after every epoch, and ends training by returning True.
+        teacher_forcing : float or callable, optional
+            Of a `JordanRNN`: as for its `loss`, 1 by default, or a function of the update (from 0) that tells it, as
+            scheduled sampling does. See `bptt.schedules`. Validation is fed with targets, unless this is 0.
+
+        Returns
+        -------
+        History
+            With losses (nats per target), gradient norms, learning rates and seconds. Ctrl-C ends training after the
+            update under way, and the history tells so.
+
+        Raises
+        ------
+        FloatingPointError
+            If a loss, a gradient or an updated parameter is not finite; the parameters are those before that update.
+        ValueError, TypeError
+            As for `loss`; and if the checkpoint is damaged or belongs to another run.
+        OSError
+            If the checkpoint cannot be written; the one before is whole.
+        """
+        from bptt.networks.trainee import Trainee, data_of, validation_of
+        from bptt.training.fit import fit
+        from bptt.training.updates import Settings
+
+        return fit(
+            Trainee(self),
+            data_of(self, x, y, weight=weight, lengths=lengths, reset=reset),
+            None if validation is None else validation_of(self, validation),
+            Settings(
+                optimizer=optimizer,
+                epochs=epochs,
+                batch_size=batch_size,
+                truncate=truncate,
+                updates_per_epoch=updates_per_epoch,
+                clip_norm=clip_norm,
+                clip_value=clip_value,
+                schedule=schedule,
+                patience=patience,
+                shuffle=shuffle,
+                callbacks=callbacks,
+                teacher_forcing=teacher_forcing,
+            ),
+            seed=seed,
+            checkpoint=checkpoint,
+            resume=resume,
+            progress=progress,
+        )

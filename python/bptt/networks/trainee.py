@@ -1,0 +1,125 @@
+"""A network as training sees it, and the data of `fit`, checked."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from bptt._arrays import BOOL, Array
+from bptt.networks.base import RecurrentNetwork
+from bptt.networks.results import Gradients
+from bptt.training.batches import Batch, Data
+from bptt.training.protocol import State
+
+
+class Trainee:
+    """A `training.protocol.Network`."""
+
+    def __init__(self, rnn: RecurrentNetwork) -> None:
+        self._rnn = rnn
+
+    @property
+    def parameters(self) -> Array:
+        """All parameters in one writable vector."""
+        return self._rnn.parameters
+
+    @property
+    def feeds_outputs_back(self) -> bool:
+        """Whether its steps see outputs, and so targets under teacher forcing."""
+        return self._rnn.feeds_outputs_back
+
+    @property
+    def is_language_model(self) -> bool:
+        """Whether its loss is that of a next token, of which people speak in bits."""
+        rnn = self._rnn
+        return rnn.output == "softmax" and (rnn.input == "token" or rnn.n_in == 0)
+
+    def check_truncation(self) -> None:
+        """Raise ValueError where no state can be carried from window to window."""
+        if self._rnn._options.bidirectional:
+            raise ValueError("truncate: expected None with two directions, as one begins at the end of a sequence")
+
+    def identity(self) -> dict[str, Any]:
+        """What tells it from other networks, beside its parameters, as JSON has it."""
+        return {"kind": self._rnn.KIND, **self._rnn.described()}
+
+    def loss(self, batch: Batch, teacher_forcing: float | None) -> float:
+        """The total loss of a batch; None stands for the network's own way."""
+        rnn = self._rnn
+        forced = rnn._FORCED if teacher_forcing is None else rnn._forced(teacher_forcing, None)
+        return rnn._loss(**_given(batch), r0=None, forced=forced)
+
+    def loss_and_gradients(
+        self, batch: Batch, state: State | None, teacher_forcing: float | None, random: np.random.Generator | None
+    ) -> tuple[float, Gradients, State]:
+        """The total loss of a batch that begins in `state`, its gradients, and the state after the last step."""
+        rnn = self._rnn
+        initial = None if state is None else rnn._states.nested(state)
+        forced = rnn._FORCED if teacher_forcing is None else rnn._forced(teacher_forcing, random)
+        loss, parts = rnn._loss_and_gradients(
+            **_given(batch), r0=initial, wrt_x=False, memory_limit=None, forced=forced
+        )
+        return loss, Gradients(*parts), [array for _, array in rnn._states.arrays_of(parts[-1])]
+
+
+def _given(batch: Batch) -> dict[str, Any]:
+    return {"lengths": None, "weight": None, "reset": None, **batch.arguments}
+
+
+def data_of(rnn: RecurrentNetwork, x: Any, y: Any, weight: Any = None, lengths: Any = None, reset: Any = None) -> Data:
+    """The data of `fit`, checked: in the middle of training nothing of it is refused."""
+    s = rnn._sequences(x, lengths)
+    targets, weights = rnn._targets(s, y, weight)
+    data = Data(
+        s.data,
+        targets,
+        weights,
+        None if reset is None else s.every_step("reset", reset, None, BOOL),
+        s.lengths,
+        padded=s.form == "batch" and s.padded,
+        every_step=rnn._every_step,
+        classes=rnn.output == "softmax",
+    )
+    _check(rnn, data)
+    return data
+
+
+def validation_of(rnn: RecurrentNetwork, value: Any) -> Data:
+    """``(x, y)``, ``(x, y, weight)``, or a mapping with x, y and more of `fit`'s data; errors say it is validation."""
+    if isinstance(value, tuple) and len(value) in (2, 3):
+        value = dict(zip(("x", "y", "weight"), value, strict=False))
+    if not isinstance(value, Mapping) or not {"x", "y"} <= set(value) <= {"x", "y", "weight", "lengths", "reset"}:
+        got = f"a dict with {', '.join(map(str, value))}" if isinstance(value, Mapping) else type(value).__name__
+        raise TypeError(
+            f"validation: expected (x, y), (x, y, weight) or a dict with x, y, weight, lengths, reset, got {got}"
+        )
+    try:
+        return data_of(rnn, **value)
+    except (TypeError, ValueError) as error:
+        raise type(error)(f"validation: {error}") from None
+
+
+def _check(rnn: RecurrentNetwork, data: Data) -> None:
+    """Raise ValueError for what the core would refuse in the middle of training, or could not learn from."""
+    if rnn.input == "token":
+        _check_range("x", "tokens", data.within_lengths(data.x, True), 0, rnn.n_in - 1)
+    weights = data.within_lengths(data.weight, data.every_step)
+    if weights is not None and not (np.isfinite(weights).all() and (weights >= 0).all()):
+        raise ValueError("weight: expected finite numbers of at least 0")
+    y = data.within_lengths(data.y, data.every_step)
+    if weights is not None:
+        y = y[weights != 0]
+    if rnn.output == "softmax":
+        _check_range("y", "classes (or -1 for none)", y, -1, rnn.n_out - 1)
+    elif rnn.output == "sigmoid":
+        _check_range("y", "probabilities", y, 0, 1)
+    if not ((y >= 0).any() if rnn.output == "softmax" else y.size):
+        raise ValueError("y: expected at least one target, got none")
+
+
+def _check_range(name: str, what: str, values: Array, low: float, high: float) -> None:
+    outside = values[(values < low) | (values > high)]
+    if outside.size:
+        raise ValueError(f"{name}: expected {what} from {low} to {high}, got {outside.flat[0]}")

@@ -1,0 +1,111 @@
+"""Training: the loop over updates and epochs, with its checkpoints, its progress and its interruption."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+from bptt._checks import size
+from bptt._whole_file import remove_stale
+from bptt.training.batches import Data
+from bptt.training.checkpoint import Checkpoint, ResumeError
+from bptt.training.history import History
+from bptt.training.progress import Bar
+from bptt.training.protocol import Network
+from bptt.training.updates import Settings, Training
+
+_CHECKPOINT_SECONDS = 30.0  # apart, at least; at the end of an epoch in any case
+
+
+@contextmanager
+def interruptible() -> Iterator[Callable[[], bool]]:
+    """Turn the first Ctrl-C inside into a note, which the given function tells; a second one interrupts at once."""
+    pressed = threading.Event()
+
+    def note(signum: int, frame: FrameType | None) -> None:
+        pressed.set()
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+    # A process that ignores the signal (a background job) goes on ignoring it, and only a main thread may ask.
+    listens = (
+        threading.current_thread() is threading.main_thread()
+        and signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    )
+    if listens:
+        signal.signal(signal.SIGINT, note)
+    try:
+        yield pressed.is_set
+    finally:
+        if listens:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def fit(
+    network: Network,
+    data: Data,
+    validation: Data | None,
+    settings: Settings,
+    *,
+    seed: int | None,
+    checkpoint: str | os.PathLike[str] | None,
+    resume: bool,
+    progress: bool,
+) -> History:
+    """Train a network as its method `fit` says."""
+    settings.check(network, data)
+    if settings.patience is not None and validation is None:
+        raise ValueError("patience: expected None without validation data")
+    if resume and checkpoint is None:
+        raise ValueError("resume: expected False without a checkpoint")
+    random = int.from_bytes(os.urandom(8), "little") if seed is None else size("seed", seed, 0, 2**64 - 1)
+    training = Training(network, data, validation, settings, random)
+    if resume and checkpoint is not None and (found := Checkpoint.read(checkpoint)) is not None:
+        if seed is not None and seed != found.position["seed"]:  # first: data may have been drawn by it
+            raise ResumeError(f"resume: expected seed as in the checkpoint, {found.position['seed']}, got {seed}")
+        training.go_on_from(found)
+    if checkpoint is not None:
+        remove_stale(checkpoint)
+    history = training.history
+    if training.epoch > 0:
+        history.stopped = history.stopped or training.over()
+    last_saved = time.monotonic()
+
+    def save() -> None:
+        nonlocal last_saved
+        if checkpoint is not None:
+            training.checkpoint().write(checkpoint)
+            last_saved = time.monotonic()
+
+    if checkpoint is not None and not history.stopped:
+        save()  # what cannot be written is found out now
+    parts = training.parts()
+    with interruptible() as interrupted, Bar(training, len(parts), progress) as bar:
+        while not history.stopped:
+            begin = time.perf_counter()
+            while not training.epoch_is_over and not history.stopped:
+                batch = data.take(parts[training.batch])
+                training.update(batch)
+                if training.batch == len(parts):
+                    training.end_pass()
+                    parts = training.parts()
+                bar.add(batch.steps)
+                if interrupted():
+                    history.stopped = "interrupted"
+                elif not training.epoch_is_over and time.monotonic() - last_saved > _CHECKPOINT_SECONDS:
+                    save()
+            if history.stopped != "interrupted":
+                training.end_epoch(time.perf_counter() - begin)
+                history.stopped = training.over()
+                for callback in settings.callbacks:
+                    if callback(history) is True and not history.stopped:
+                        history.stopped = "callback"
+                bar.end_epoch()
+            save()
+    if settings.patience is not None and history.best_parameters is not None and history.stopped != "interrupted":
+        network.parameters[:] = history.best_parameters
+    return history

@@ -1,0 +1,102 @@
+"""Progress of training on standard error: a bar, or lines of a log."""
+
+from __future__ import annotations
+
+import math
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from bptt.training.updates import Training
+
+_LINES, _SECONDS = 100, 60.0  # of a log: at the ends of epochs, at most; between lines within an epoch
+_RECENT = 50  # updates whose mean loss is shown
+
+
+class Bar:
+    """Progress on standard error: a bar in a terminal or notebook, lines in a log, or nothing."""
+
+    def __init__(self, training: Training, parts: int, wanted: bool) -> None:
+        from tqdm.auto import tqdm
+
+        self._training, self._begin = training, time.monotonic()
+        wanted = wanted and sys.stderr is not None
+        live = wanted and (sys.stderr.isatty() or "notebook" in tqdm.__module__)
+        self._logs, self._logged, self._steps = wanted and not live, self._begin, 0
+        s = training.settings
+        passes = s.epochs if s.updates_per_epoch is None else s.epochs * s.updates_per_epoch / parts
+        done = training.passes + training.batch / parts
+        self._bar: Any = tqdm(
+            initial=round(training.data.steps * min(passes, done)),
+            total=round(training.data.steps * passes),
+            unit="step",
+            unit_scale=True,
+            dynamic_ncols=True,
+            disable=not (wanted and live),
+        )
+
+    def __enter__(self) -> Bar:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._training.history.stopped == "epochs":
+            self._bar.total = self._bar.n  # windows differ in size: the total was near, this is it
+        with self._whatever_happens():
+            self._bar.close()
+
+    @contextmanager
+    def _whatever_happens(self) -> Iterator[None]:
+        """Nobody may be reading any more, and training goes on."""
+        try:
+            yield
+        except OSError:
+            self._logs = False
+            self._bar.disable = True
+
+    def add(self, steps: int) -> None:
+        """After an update."""
+        self._steps += steps
+        if self._logs and time.monotonic() - self._logged > _SECONDS:
+            self._log(self._training.epoch + 1)
+        if not self._bar.disable:
+            with self._whatever_happens():
+                self._bar.set_postfix_str(self._losses(), refresh=False)
+                self._bar.update(steps)
+
+    def end_epoch(self) -> None:
+        epoch, epochs = self._training.epoch, self._training.settings.epochs
+        if self._logs and (epoch % math.ceil(epochs / _LINES) == 0 or self._training.history.stopped):
+            self._log(epoch, self._training.history.epochs.latest("loss", 1)[0])
+
+    def _log(self, epoch: int, loss: float | None = None) -> None:
+        """A line with the loss of an epoch, or of recent updates where it is under way."""
+        self._logged = time.monotonic()
+        t = self._training
+        with self._whatever_happens():
+            print(
+                f"epoch {epoch}/{t.settings.epochs}, update {t.updates:,}: {self._losses(loss)}, "
+                f"{self._steps / (self._logged - self._begin):,.0f} steps/s",
+                file=sys.stderr,
+                flush=True,
+            )
+
+    def _losses(self, loss: float | None = None) -> str:
+        """A loss, or the mean of recent updates; the last validation, and the best where it is another."""
+        history = self._training.history
+        if loss is None:
+            recent = history.updates.latest("loss", _RECENT)
+            loss = sum(recent) / max(1, len(recent))
+        text = f"loss {self._loss(loss)}"
+        validation = next(iter(history.epochs.latest("validation", 1)), math.nan)
+        if not math.isnan(validation):
+            text += f", validation {self._loss(validation)}"
+            if self._training.best < validation:
+                text += f", best {self._training.best:.4f}"
+        return text
+
+    def _loss(self, nats: float) -> str:
+        """Of a language model in bits too, as its field has them."""
+        bits = f" nats ({nats / math.log(2):.4f} bits)" if self._training.network.is_language_model else ""
+        return f"{nats:.4f}{bits}"

@@ -1,0 +1,288 @@
+"""One run of `fit`: its updates and epochs, and what it takes to go on from there."""
+
+from __future__ import annotations
+
+import math
+import re
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from bptt._arrays import Array
+from bptt._checks import number, size
+from bptt.training.batches import Batch, Data
+from bptt.training.checkpoint import Checkpoint
+from bptt.training.history import History, Record
+from bptt.training.optimizers import Optimizer
+from bptt.training.protocol import HasFlat, Network, State
+
+_DEFAULT_BATCH = 32  # sequences
+
+
+def _bound(name: str, value: float | None) -> float | None:
+    return None if value is None else number(name, value, 0.0, math.inf, "()")
+
+
+def _count(name: str, value: int | None) -> int | None:
+    return None if value is None else size(name, value, 1)
+
+
+def _described(value: Any) -> str:
+    """What tells a function from another, in every process."""
+    return re.sub(r" at 0x[0-9a-fA-F]+", "", repr(value))
+
+
+@dataclass
+class Settings:
+    """What `fit` was asked for, checked."""
+
+    optimizer: Optimizer
+    epochs: int
+    batch_size: int | None
+    truncate: int | None
+    updates_per_epoch: int | None
+    clip_norm: float | None
+    clip_value: float | None
+    schedule: Callable[[int], float] | None
+    patience: int | None
+    shuffle: bool
+    callbacks: Sequence[Callable[[History], Any]]
+    teacher_forcing: Callable[[int], float] | float | None
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.optimizer, Optimizer):
+            raise TypeError(f"optimizer: expected one of bptt's optimizers, got {type(self.optimizer).__name__}")
+        self.epochs = size("epochs", self.epochs, 1)
+        self.clip_norm = _bound("clip_norm", self.clip_norm)
+        self.clip_value = _bound("clip_value", self.clip_value)
+        self.batch_size = _count("batch_size", self.batch_size)
+        self.truncate = _count("truncate", self.truncate)
+        self.updates_per_epoch = _count("updates_per_epoch", self.updates_per_epoch)
+        self.patience = _count("patience", self.patience)
+        if self.schedule is not None and not callable(self.schedule):
+            raise TypeError(f"schedule: expected a function of the update, got {type(self.schedule).__name__}")
+        if callable(self.callbacks):
+            raise TypeError("callbacks: expected a list of functions, got a function")
+        self.callbacks = tuple(self.callbacks)
+        for callback in self.callbacks:
+            if not callable(callback):
+                raise TypeError(f"callbacks: expected functions of the history, got {type(callback).__name__}")
+        if not isinstance(self.shuffle, bool):
+            raise TypeError(f"shuffle: expected True or False, got {self.shuffle!r}")
+
+    def check(self, network: Network, data: Data) -> None:
+        """Raise ValueError for what this network or these data do not have."""
+        if self.teacher_forcing is not None and not network.feeds_outputs_back:
+            raise ValueError("teacher_forcing: expected None, as no outputs are fed back")
+        if self.truncate is None:
+            return
+        if self.batch_size is not None:
+            raise ValueError("batch_size: expected None with truncate, as all streams go on side by side")
+        if data.is_list or data.padded:
+            raise ValueError("truncate: expected x in one array of streams of equal length, got sequences of several")
+        if not data.every_step:
+            raise ValueError("truncate: expected None where only the last step has an output")
+        network.check_truncation()
+
+    def plain(self) -> dict[str, Any]:
+        """What a run that is resumed has to agree with."""
+        return {
+            "batch_size": self.batch_size,
+            "truncate": self.truncate,
+            "updates_per_epoch": self.updates_per_epoch,
+            "clip_norm": self.clip_norm,
+            "clip_value": self.clip_value,
+            "patience": self.patience,
+            "shuffle": self.shuffle,
+            "schedule": _described(self.schedule),
+            "teacher_forcing": _described(self.teacher_forcing),
+            "optimizer": self.optimizer.configuration(),
+        }
+
+
+class Training:
+    """One run of `fit`: where it is, and what it takes to go on from there."""
+
+    def __init__(self, network: Network, data: Data, validation: Data | None, settings: Settings, seed: int) -> None:
+        self.network, self.data, self.validation, self.settings = network, data, validation, settings
+        self.seed = seed
+        self.history = History()
+        self.epoch = self.passes = 0  # completed: epochs, and passes over the data
+        self.batch = 0  # of the pass under way, the next one
+        self.updates = 0
+        self.epoch_loss = self.epoch_targets = 0.0
+        self.best, self.best_epoch = math.inf, -1  # the lowest validation loss, and where: no epoch looks at all others
+        self.state: State | None = None  # carried from window to window
+        self._before = np.empty_like(network.parameters)
+
+    # ---- What an epoch is made of ----
+
+    def _random(self, purpose: int, number: int) -> np.random.Generator:
+        """Of an epoch or update: it follows from the seed alone, so that a resumed run needs no generator's state."""
+        return np.random.default_rng([self.seed, purpose, number])
+
+    def parts(self) -> list[slice | Array]:
+        """The parts of the data that the pass under way sees one after the other."""
+        s = self.settings
+        if s.truncate is not None:
+            return self.data.windows(s.truncate)
+        return self.data.batches(s.batch_size or _DEFAULT_BATCH, self._random(0, self.passes) if s.shuffle else None)
+
+    def update(self, batch: Batch) -> None:
+        """One update of the parameters, or none where there is no target."""
+        s, begin = self.settings, time.perf_counter()
+        forcing = s.teacher_forcing(self.updates) if callable(s.teacher_forcing) else s.teacher_forcing
+        random = None if forcing is None else self._random(1, self.updates)
+        loss, gradients, last = self.network.loss_and_gradients(batch, self.state, forcing, random)
+        if batch.targets > 0:
+            rate = s.optimizer.lr * (
+                1.0 if s.schedule is None else number("schedule", s.schedule(self.updates), 0, math.inf)
+            )
+            norm = self._step(loss, gradients, batch.targets, rate)
+            self.history.updates.append(
+                loss=loss / batch.targets,
+                gradient_norm=norm,
+                learning_rate=rate,
+                targets=batch.targets,
+                seconds=time.perf_counter() - begin,
+            )
+            self.updates += 1
+            self.epoch_loss += loss
+            self.epoch_targets += batch.targets
+        if s.truncate is not None:
+            self.state = last
+        self.batch += 1
+
+    def end_pass(self) -> None:
+        self.passes, self.batch, self.state = self.passes + 1, 0, None
+
+    @property
+    def epoch_is_over(self) -> bool:
+        n = self.settings.updates_per_epoch
+        return self.passes > self.epoch if n is None else self.updates == (self.epoch + 1) * n
+
+    def _step(self, loss: float, gradients: HasFlat, targets: float, rate: float) -> float:
+        """Update the parameters, or raise and leave them as they were; the norm of the gradient of the mean loss."""
+        s, parameters = self.settings, self.network.parameters
+        self._before[:] = parameters
+        try:
+            if not math.isfinite(loss):
+                raise FloatingPointError(f"the loss is {loss}")
+            norm = s.optimizer.step(
+                self.network, gradients, scale=targets, clip_norm=s.clip_norm, clip_value=s.clip_value, lr=rate
+            )
+            if not np.isfinite(parameters).all():
+                raise FloatingPointError(f"the parameters overflow at a learning rate of {rate:g}")
+        except FloatingPointError as error:
+            parameters[:] = self._before
+            norm = float(np.sqrt(np.square(gradients.flat, dtype=np.float64).sum())) / targets
+            raise FloatingPointError(
+                f"update {self.updates} (epoch {self.epoch}): {error}; the norm of the gradient is {norm:.6g}; "
+                "the parameters are those before this update"
+            ) from None
+        return norm
+
+    def end_epoch(self, seconds: float) -> None:
+        loss = self.epoch_loss / self.epoch_targets if self.epoch_targets > 0 else math.nan
+        validation = math.nan if self.validation is None else self.mean_loss(self.validation)
+        if self.validation is not None and not math.isfinite(validation):
+            raise FloatingPointError(
+                f"epoch {self.epoch}: the validation loss is {validation}; the parameters are those after it"
+            )
+        self.history.epochs.append(loss=loss, validation=validation, updates=self.updates, seconds=seconds)
+        if validation < self.best:
+            self.best, self.best_epoch = validation, self.epoch
+            if self.settings.patience is not None:
+                self.history.best_parameters = self.network.parameters.copy()
+        self.epoch += 1
+        self.epoch_loss = self.epoch_targets = 0.0
+
+    def mean_loss(self, data: Data) -> float:
+        """Per target, in batches. A network with teacher forcing is fed with targets unless it is never trained so."""
+        forcing = 0.0 if self.settings.teacher_forcing == 0 else None
+        total = targets = 0.0
+        for part in data.batches(self.settings.batch_size or _DEFAULT_BATCH, None):
+            batch = data.take(part)
+            total += self.network.loss(batch, forcing)
+            targets += batch.targets
+        return total / targets if targets > 0 else math.nan
+
+    # ---- When it ends ----
+
+    def over(self) -> str:
+        """Why training ends here, after a whole epoch; empty if it goes on."""
+        if self.settings.patience is not None and self.epoch - 1 - self.best_epoch >= self.settings.patience:
+            return "patience"
+        return "epochs" if self.epoch >= self.settings.epochs else ""
+
+    # ---- To and from a checkpoint ----
+
+    def _records(self) -> dict[str, Record]:
+        return {"updates": self.history.updates, "epochs": self.history.epochs}
+
+    def checkpoint(self) -> Checkpoint:
+        arrays = {"parameters": self.network.parameters, **_named(self.state or [])}
+        if self.history.best_parameters is not None:
+            arrays["best"] = self.history.best_parameters
+        for name, array in self.settings.optimizer.state().items():
+            arrays[f"optimizer.{name}"] = np.asarray(array)
+        for kind, record in self._records().items():
+            for name, array in record.arrays().items():
+                arrays[f"{kind}.{name}"] = array
+        position = {
+            "seed": self.seed,
+            "epoch": self.epoch,
+            "passes": self.passes,
+            "batch": self.batch,
+            "updates": self.updates,
+            "epoch_loss": self.epoch_loss.hex(),
+            "epoch_targets": self.epoch_targets.hex(),
+            "stopped": self.history.stopped,
+            "lr": self.settings.optimizer.lr,
+        }
+        return Checkpoint(arrays, self.identity, position)
+
+    @cached_property
+    def identity(self) -> dict[str, Any]:
+        """What a run to be resumed must be equal in, as training began."""
+        return {
+            "network": self.network.identity(),
+            "settings": self.settings.plain(),
+            "data": self.data.digest(),
+            "validation": None if self.validation is None else self.validation.digest(),
+        }
+
+    def go_on_from(self, checkpoint: Checkpoint) -> None:
+        """Be where the run was that has written the checkpoint; raise ResumeError if that was another run."""
+        checkpoint.check(self.identity)
+        arrays, position = checkpoint.arrays, checkpoint.position
+        self.settings.optimizer.load_state(checkpoint.part("optimizer"))
+        for kind, record in self._records().items():
+            record.load(checkpoint.part(kind))
+        if (best := self.history.best_epoch) is not None:
+            self.best, self.best_epoch = float(self.history.validation[best]), best
+        self.network.parameters[:] = arrays["parameters"]
+        self.state, self.history.best_parameters = _carried(arrays), arrays.get("best")
+        self.seed, self.settings.optimizer.lr = position["seed"], position["lr"]
+        self.history.stopped = "callback" if position["stopped"] == "callback" else ""
+        self.epoch, self.passes = position["epoch"], position["passes"]
+        self.batch, self.updates = position["batch"], position["updates"]
+        self.epoch_loss = float.fromhex(position["epoch_loss"])
+        self.epoch_targets = float.fromhex(position["epoch_targets"])
+
+
+def _named(state: State) -> dict[str, Array]:
+    """A state under the names of a checkpoint's arrays."""
+    return {"state": state[0]} if len(state) == 1 else {f"state.{i}": array for i, array in enumerate(state)}
+
+
+def _carried(arrays: dict[str, Array]) -> State | None:
+    """The state that a checkpoint holds; None at the beginning of a pass."""
+    if "state" in arrays:
+        return [arrays["state"]]
+    several = [name for name in arrays if name.startswith("state.")]
+    return [arrays[f"state.{i}"] for i in range(len(several))] or None

@@ -1,0 +1,64 @@
+"""What `import bptt` brings into a process, and what waits until it is asked for."""
+
+from __future__ import annotations
+
+from conftest import run_python
+
+AT_ONCE = {
+    "bptt",
+    "bptt._arrays",
+    "bptt._checks",
+    "bptt._core",
+    "bptt._threads",
+    "bptt._version",
+    "bptt._whole_file",
+    "bptt.networks",
+    "bptt.networks.base",
+    "bptt.networks.docstrings",
+    "bptt.networks.drawing",
+    "bptt.networks.elman",
+    "bptt.networks.jordan",
+    "bptt.networks.load",
+    "bptt.networks.model_file",
+    "bptt.networks.parameters",
+    "bptt.networks.results",
+    "bptt.networks.sequences",
+    "bptt.networks.trainable",
+    "bptt.schedules",
+    "bptt.training",
+    "bptt.training.batches",
+    "bptt.training.history",
+    "bptt.training.optimizers",
+    "bptt.training.protocol",
+    "bptt.training.schedules",
+}
+
+
+def imported(program: str) -> set[str]:
+    """The modules that a program imports beyond those of NumPy, and of the programs that start Python here."""
+    code = f"import sys, numpy, numpy.random\nbefore = set(sys.modules)\n{program}\nprint(*set(sys.modules) - before)"
+    done = run_python(code)
+    assert done.returncode == 0, done
+    return set(done.stdout.split())
+
+
+def test_import_brings_the_networks_and_nothing_else() -> None:
+    modules = imported("import bptt")
+    assert {name for name in modules if name.partition(".")[0] == "bptt"} == AT_ONCE
+    assert {name.partition(".")[0] for name in modules} & {"safetensors", "tqdm", "argparse", "json", "torch"} == set()
+
+
+def test_computing_imports_nothing_more() -> None:
+    program = """
+import bptt
+rnn = bptt.ElmanRNN(2, 3, 2)
+rnn.forward(numpy.zeros((4, 2)))
+rnn.loss_and_gradients(numpy.zeros((4, 2)), [0, 1, 0, -1])
+"""
+    assert {name for name in imported(program) if name.startswith("bptt")} == AT_ONCE
+
+
+def test_each_command_of_the_command_line_starts_without_pytorch_and_the_reference() -> None:
+    modules = imported("import bptt.app.options")
+    assert "bptt.app.commands.train" in modules
+    assert modules.isdisjoint({"bptt.reference", "bptt.networks.gradcheck", "torch", "matplotlib", "pandas"})
