@@ -44,6 +44,8 @@ class States:
 
     def empty(self, batch: int, dtype: np.dtype[Any]) -> list[Array]:
         """Memory for a result, as the core has it."""
+        if self.is_one_array:
+            return [np.empty((batch, self._widths[0]), dtype)]
         return [np.empty((batch, n), dtype) for n in self._widths]
 
     def read(self, s: Sequences, value: Any, dtype: np.dtype[Any]) -> list[Array] | None:
