@@ -275,13 +275,9 @@ class RecurrentNetwork(Letters):
         }
         return {key: told[key] for key in self.KEYS}
 
-    def described(self) -> dict[str, Any]:
-        """Return the `configuration` without the options that format 1 of files does not know and this does not use."""
-        later = self.LATER_KEYS
-        return {key: told for key, told in self.configuration().items() if key not in later or told != later[key]}
-
     def __repr__(self) -> str:
-        told = self.described()
+        later = self.LATER_KEYS  # told where they are used
+        told = {key: told for key, told in self.configuration().items() if key not in later or told != later[key]}
         sizes = [repr(told.pop(key)) for key in ("n_in", "n_hidden", "n_out")]
         return f"{type(self).__name__}({', '.join([*sizes, *(f'{key}={value!r}' for key, value in told.items())])})"
 

@@ -2,19 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from bptt._arrays import Array, as_array, check_shape
 from bptt.networks.sequences import Sequences
-
-
-class Directions(NamedTuple):
-    """The states of a layer with two directions."""
-
-    forward: Array
-    reverse: Array
 
 
 class States:
@@ -102,4 +95,4 @@ class States:
             return arrays[0]
         if not self._bidirectional:
             return arrays
-        return [Directions(*arrays[i : i + 2]) for i in range(0, len(arrays), 2)]
+        return list(zip(arrays[::2], arrays[1::2], strict=True))
