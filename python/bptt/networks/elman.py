@@ -64,11 +64,7 @@ class ElmanRNN(TrainableNetwork):
         so on are those of the second direction.
     V, c : ndarray
         ``[n_out, n_hidden]`` of the top layer (``[n_out, 2 n_hidden]`` with two directions), ``[n_out]``.
-    {parameters, metadata}
-
-    Notes
-    -----
-    {forms}
+    {parameters, metadata, forms}
 
     Examples
     --------

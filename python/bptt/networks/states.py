@@ -68,10 +68,9 @@ class States:
         if self.is_one_array:
             return [(name, value)]
         if not isinstance(value, list | tuple):
-            layers = f"{self._layers} layers" if self._layers > 1 else "one layer"
-            raise TypeError(f"{name}: expected a list with an entry for each of {layers}, got {type(value).__name__}")
+            raise TypeError(f"{name}: expected a list with an entry a layer, got {type(value).__name__}")
         if len(value) != self._layers:
-            raise ValueError(f"{name}: expected {self._layers} entries, one a layer, got {len(value)}")
+            raise ValueError(f"{name}: expected a list with an entry a layer, {self._layers}, got {len(value)}")
         if not self._bidirectional:
             return [(f"{name}[{k}]", entry) for k, entry in enumerate(value)]
         arrays = []
