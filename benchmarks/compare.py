@@ -19,6 +19,7 @@ from report import Results, Times
 from workers import Worker
 
 TOLERANCE = {"float32": 5e-5, "float64": 1e-13}  # of the norm: ten times the rounding that is seen
+CHARTS: dict[Mode, str] = {"gradient": "benchmarks.svg", "forward": "benchmarks_forward.svg"}
 TRIES = 3  # rounds after which a peer's hopeless number of threads is not run again
 
 
@@ -26,8 +27,9 @@ def arguments() -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--lines", type=int, nargs="+", help=f"which lines, 1 to {len(LINES)}; all by default")
-    parser.add_argument("--line", type=int, nargs=5, action="append", metavar=tuple(SIZES.split(", ")))
+    parser.add_argument("--line", nargs=5, action="append", metavar=tuple(SIZES.split(", ")), help="128x2: two layers")
     parser.add_argument("--network", choices=NETWORKS, default="elman", help="of --line (default elman)")
+    parser.add_argument("--both", action="store_true", help="give the layers of --line a second direction")
     parser.add_argument("--rounds", type=int, default=11, help="each contender runs once a round (default 11)")
     parser.add_argument("--seconds", type=float, default=60, help="a line starts no round after so long (default 60)")
     parser.add_argument("--threads", type=int, default=2, help="the larger number of threads (default 2)")
@@ -35,14 +37,23 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--peers", nargs="*", default=None, help="names of peers; all by default")
     parser.add_argument("--quick", action="store_true", help="3 rounds of the small lines")
     parser.add_argument("--best", action="store_true", help="fastest rounds instead of medians, on a machine in use")
-    parser.add_argument("--goals", action="store_true", help="show the ratio to the fastest peer that is aimed at")
-    parser.add_argument("--output", type=Path, help="write the report here (Markdown), and beside it a chart (.svg)")
+    parser.add_argument("--output", type=Path, help="write the tables (Markdown) and the charts (SVG) into this folder")
+    parser.add_argument("--times", type=Path, help="keep all times in this file (JSON), for --from")
+    parser.add_argument("--from", type=Path, dest="kept", help="measure nothing: report what --times has kept")
     return parser.parse_args()
+
+
+def line_of(sizes: list[str], options: argparse.Namespace) -> Line:
+    """A line from the words of the command line."""
+    tau, batch, n_in, hidden, n_out = sizes
+    n_hidden, _, layers = hidden.partition("x")
+    numbers = map(int, (tau, batch, n_in, n_hidden, n_out, layers or 1))
+    return Line(*numbers, both=options.both, network=options.network)
 
 
 def chosen_lines(options: argparse.Namespace) -> list[Line]:
     if options.line:
-        return [Line(*sizes, network=options.network) for sizes in options.line]
+        return [line_of(sizes, options) for sizes in options.line]
     numbers = options.lines or (range(1, 6) if options.quick else range(1, len(LINES) + 1))
     return [LINES[number - 1] for number in numbers]
 
@@ -92,7 +103,7 @@ def start_workers(lines: list[Line], options: argparse.Namespace, notes: list[st
     counts, least = sorted({1, options.threads}), 0.005 if options.quick else 0.02
     contenders = [(entry, threads) for entry in entries for threads in counts]
     if any(map(COMPANION.task, lines)):
-        contenders.append((COMPANION, options.threads))
+        contenders += [(COMPANION, threads) for threads in counts]
     return [Worker(entry, threads, options.dtype, least) for entry, threads in contenders]
 
 
@@ -130,23 +141,33 @@ def run(lines: list[Line], options: argparse.Namespace, notes: list[str]) -> Res
     return results
 
 
+def measured(options: argparse.Namespace) -> report.Report:
+    """Measure, and tell where and how it was done."""
+    notes: list[str] = []
+    results = run(chosen_lines(options), options, notes)
+    rounds = min((len(times[OURS.name, 1]) for modes in results.values() for times in modes.values()), default=0)
+    headline = f"{'Fastest' if options.best else 'Median'} of {rounds} or more interleaved rounds"
+    if options.best:
+        results = {line: {m: fastest_rounds(times) for m, times in modes.items()} for line, modes in results.items()}
+    machine = report.machine()
+    return report.Report(results, options.dtype, options.threads, bptt.config()["isa"], machine, headline, notes)
+
+
 def main() -> None:
     options = arguments()
     if options.quick:
         options.rounds = min(options.rounds, 3)
-    notes: list[str] = []
-    results = run(chosen_lines(options), options, notes)
-    if not results:
+    found = report.Report.from_json(options.kept.read_text()) if options.kept else measured(options)
+    if not found.results:
         return
-    rounds = min(len(times[OURS.name, 1]) for modes in results.values() for times in modes.values())
-    headline = f"{'Fastest' if options.best else 'Median'} of {rounds} or more interleaved rounds"
-    if options.best:
-        results = {line: {m: fastest_rounds(times) for m, times in modes.items()} for line, modes in results.items()}
-    text = report.markdown(results, options.dtype, options.threads, options.goals, headline, notes)
+    text = report.markdown(found)
     print(text)
+    if options.times:
+        options.times.write_text(found.to_json())
     if options.output:
-        options.output.write_text(text)
-        options.output.with_suffix(".svg").write_text(chart.svg(results, options.threads, bptt.config()["isa"]))
+        (options.output / "benchmark_tables.md").write_text(text)
+        for mode, name in CHARTS.items():
+            (options.output / name).write_text(chart.svg(found.results, mode, found.threads))
 
 
 if __name__ == "__main__":

@@ -14,15 +14,17 @@ Mode = Literal["gradient", "forward"]
 MODES: tuple[Mode, ...] = ("gradient", "forward")
 Network = Literal["elman", "forced", "free"]
 NETWORKS: tuple[Network, ...] = ("elman", "forced", "free")
-PARAMETERS = ("U", "W", "b", "V", "c")
+PARAMETERS = ("U", "W", "b", "V", "c")  # of one layer in one direction
+Names = tuple[str, str, str]  # of a layer's U, W, b in one direction
 
 
 class Line(NamedTuple):
     """The sizes of one line of the table, and what else tells it from others.
 
-    `ragged`: the lengths are uniform from 1 to tau (of the Elman network alone). `network`: "elman" (figure 10.3), or
-    the output-recurrent one with softmax output, whose hidden units see y(t-1) if "forced" (teacher forcing, figure
-    10.6) and the network's own y_hat(t-1) if "free" (figure 10.4).
+    `layers`: how many hidden layers, each of n_hidden units. `both`: whether each layer has a second direction, from
+    tau to 1. `ragged`: the lengths are uniform from 1 to tau (of the Elman network in one direction). `network`:
+    "elman" (figure 10.3), or the output-recurrent one with softmax output and one layer, whose hidden units see y(t-1)
+    if "forced" (teacher forcing, figure 10.6) and the network's own y_hat(t-1) if "free" (figure 10.4).
     """
 
     tau: int
@@ -30,6 +32,8 @@ class Line(NamedTuple):
     n_in: int
     n_hidden: int
     n_out: int
+    layers: int = 1
+    both: bool = False
     ragged: bool = False
     network: Network = "elman"
 
@@ -38,21 +42,48 @@ class Line(NamedTuple):
         return self[:5]
 
     @property
+    def directions(self) -> int:
+        return 2 if self.both else 1
+
+    @property
+    def n_top(self) -> int:
+        """How many numbers the outputs see."""
+        return self.n_hidden * self.directions
+
+    @property
+    def names(self) -> list[list[Names]]:
+        """The names of U, W and b of each layer from bottom to top, in each direction, as in a model file."""
+        numbers = [str(number) for number in range(1, self.layers + 1)] if self.layers > 1 else [""]
+        ends = ("", "_reverse")[: self.directions]
+        return [[(f"U{number}{end}", f"W{number}{end}", f"b{number}{end}") for end in ends] for number in numbers]
+
+    @property
     def modes(self) -> tuple[Mode, ...]:
         """Teacher forcing is a way to train: a forward pass without targets runs free."""
         return ("gradient",) if self.network == "forced" else MODES
 
     def operations(self, mode: Mode) -> int:
-        """The arithmetic of one step of one sequence as it must be done: no gradient of x, no product for a gather."""
-        U, V = self.n_in * self.n_hidden, self.n_hidden * self.n_out
-        W = {"elman": self.n_hidden**2, "forced": 0, "free": V}[self.network]
-        return 2 * (2 * U + 3 * W + 3 * V if mode == "gradient" else U + W + V)
+        """The arithmetic of one step of one sequence as it must be done: no gradient of x, no product for a gather.
+
+        A product of the forward pass has two beside it on the way back: for the weights, and for what they were
+        multiplied with, save for x.
+        """
+        first = self.directions * self.n_in * self.n_hidden
+        upper = (self.layers - 1) * self.directions * self.n_top * self.n_hidden
+        V = self.n_top * self.n_out
+        W = {"elman": self.layers * self.directions * self.n_hidden**2, "forced": 0, "free": V}[self.network]
+        return 2 * (2 * first + 3 * (upper + W + V) if mode == "gradient" else first + upper + W + V)
 
     @property
     def companion(self) -> Line | None:
-        """The Elman network beside an output-recurrent one: if that is forced of the same sizes, if free of the same
-        arithmetic, as near as n_hidden allows (counted in a training gradient).
+        """The Elman network beside which a line stands, if any.
+
+        Beside two directions the network in one direction. Beside an output-recurrent network: if it is forced, one of
+        the same sizes; if it is free, one of the same arithmetic, as near as n_hidden allows (counted in a training
+        gradient).
         """
+        if self.both:
+            return self._replace(both=False)
         if self.network == "elman":
             return None
         same = self._replace(network="elman")
@@ -62,8 +93,10 @@ class Line(NamedTuple):
         return min(candidates, key=lambda line: abs(line.operations("gradient") - self.operations("gradient")))
 
     def __str__(self) -> str:
-        parts = [*map(str, self.sizes), "ragged" * self.ragged, self.network if self.network != "elman" else ""]
-        return ", ".join(filter(None, parts))
+        layers = f"x{self.layers}" if self.layers > 1 else ""
+        hidden = f"{self.n_hidden}{layers}{' both directions' * self.both}"
+        parts = [str(self.tau), str(self.batch), str(self.n_in), hidden, str(self.n_out), "ragged" * self.ragged]
+        return ", ".join(filter(None, [*parts, self.network if self.network != "elman" else ""]))
 
 
 SIZES = ", ".join(Line._fields[:5])
@@ -82,11 +115,17 @@ LINES = (
     Line(2000, 1, 16, 128, 64, network="free"),
     Line(100, 32, 64, 128, 64, network="forced"),
     Line(100, 32, 64, 128, 64, network="free"),
+    Line(100, 32, 64, 128, 64, layers=2),
+    Line(100, 1, 64, 128, 64, layers=2),
+    Line(100, 32, 64, 128, 64, both=True),
 )
 
 
 class Problem:
-    """The data of a line: the same in every process, because it follows from the sizes alone."""
+    """The data of a line: the same in every process, because it follows from the sizes alone.
+
+    `parameters` has the arrays by the names of a model file, in the order of ``rnn.parameters``.
+    """
 
     def __init__(self, line: Line, dtype: str) -> None:
         random = np.random.default_rng(0)
@@ -97,12 +136,33 @@ class Problem:
         self.line, self.dtype = line, np.dtype(dtype)
         tau, batch, n_in, n_hidden, n_out = line.sizes
         n_recurrent = n_hidden if line.network == "elman" else n_out
-        self.U, self.W, self.b = scaled(n_hidden, n_in), scaled(n_hidden, n_recurrent), scaled(n_hidden)
-        self.V, self.c = scaled(n_out, n_hidden), scaled(n_out)
+        self.parameters: dict[str, Array] = {}
+        below = n_in
+        for layer in line.names:
+            for U, W, b in layer:
+                self.parameters[U] = scaled(n_hidden, below)
+                self.parameters[W] = scaled(n_hidden, n_recurrent)
+                self.parameters[b] = scaled(n_hidden)
+            below = line.n_top
+        self.parameters["V"], self.parameters["c"] = scaled(n_out, line.n_top), scaled(n_out)
         self.x = random.standard_normal((tau, batch, n_in), np.float32).astype(dtype)
         self.y = random.integers(0, n_out, (tau, batch))
         self.lengths = random.integers(1, tau, batch, endpoint=True) if line.ragged else np.full(batch, tau)
         self.y[~self.valid] = -1  # no target beyond a length
+
+    def __getitem__(self, name: str) -> Array:
+        return self.parameters[name]
+
+    @property
+    def flat(self) -> Array:
+        """All parameters in one vector."""
+        return np.concatenate([array.ravel() for array in self.parameters.values()])
+
+    def named(self, flat: Array) -> dict[str, Array]:
+        """A vector laid out like `flat`, as arrays by name."""
+        ends = np.cumsum([array.size for array in self.parameters.values()])
+        parts = zip(self.parameters.items(), np.split(flat, ends[:-1]), strict=True)
+        return {name: part.reshape(array.shape) for (name, array), part in parts}
 
     @property
     def valid(self) -> Array:
@@ -118,8 +178,8 @@ class Problem:
         """The same numbers in double precision, for the answer that all are checked against."""
         exact = Problem(self.line, str(self.dtype))
         exact.dtype = np.dtype(np.float64)
-        for name in (*PARAMETERS, "x"):
-            setattr(exact, name, getattr(exact, name).astype(np.float64))
+        exact.parameters = {name: array.astype(np.float64) for name, array in exact.parameters.items()}
+        exact.x = exact.x.astype(np.float64)
         return exact
 
     def operations(self, mode: Mode) -> int:
@@ -132,7 +192,10 @@ Answer = dict[str, Array]
 
 @dataclass
 class Contender:
-    """What is timed, and how its answer reads in the letters of the package: dL/dU, ..., and ``loss``; ``h``, ``o``."""
+    """What is timed, and how its answer reads by the names of a model file: dL/dU, ..., and ``loss``; ``h``, ``o``.
+
+    ``h`` are the states of the top layer, of both directions side by side where there are two.
+    """
 
     gradient: Callable[[], Any] | None
     forward: Callable[[], Any] | None
@@ -150,10 +213,17 @@ class Contender:
 
 
 def errors(answer: Answer, exact: Answer, valid: Array) -> dict[str, float]:
-    """The norm of each difference over the norm of what is exact; states and outputs within the lengths alone."""
+    """The norm of each difference over the norm of what is exact; states and outputs within the lengths alone.
+
+    Raises ValueError where an answer has not the names and shapes of the exact one.
+    """
+    if answer and set(answer) != set(exact):
+        raise ValueError(f"expected {', '.join(exact)}, got {', '.join(answer)}")
     result = {}
     for name, value in answer.items():
         a, b = np.asarray(value, np.float64), np.asarray(exact[name], np.float64)
+        if a.shape != b.shape:
+            raise ValueError(f"{name}: expected the shape {b.shape}, got {a.shape}")
         if name in ("h", "o"):
             a, b = a[valid], b[valid]
         result[name] = float(np.linalg.norm(a - b) / (np.linalg.norm(b) or 1))

@@ -2,33 +2,25 @@
 
 from __future__ import annotations
 
+import json
 import platform
 from collections.abc import Sequence
+from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from statistics import median
 
 import bptt
 from peers import COMPANION, OURS, PEAK, PEERS, Entry, fma_peak
-from problem import LINES, MODES, SIZES, Line, Mode, Problem
+from problem import MODES, SIZES, Line, Mode, Problem
 
 Key = tuple[str, int]  # a contender's name and its number of threads
 Times = dict[Key, list[float]]
 Results = dict[Line, dict[Mode, Times]]
 
 TITLES: dict[Mode, str] = {
-    "gradient": "Training gradient: the loss and its gradients with respect to U, W, b, V, c",
+    "gradient": "Training gradient: the loss and its gradients with respect to all parameters",
     "forward": "Forward: h and o",
-}
-GOALS: dict[str, dict[Mode, tuple[float, ...]]] = {  # times as fast as the fastest peer, for the lines in their order
-    "float32": {"gradient": (9, 2.4, 2.8, 4, 4, 2.2, 1.6, 1.3), "forward": (5, 2, 1.8, 3, 2, 1.4, 1.25, 1.15)},
-    "float64": {"gradient": (1.3,) * 8, "forward": ()},
-}
-# Of the output-recurrent network, in either dtype: at most so many times as long as the Elman network beside it, and at
-# least so much of the peak.
-OUTPUT_RECURRENT_GOALS: dict[Line, tuple[float, float | None]] = {
-    Line(2000, 1, 16, 128, 64, network="forced"): (0.4, 0.6),
-    Line(2000, 1, 16, 128, 64, network="free"): (1.3, None),
 }
 
 
@@ -64,14 +56,48 @@ def summary(times: dict[Mode, Times], threads: int) -> str:
     return "; ".join(parts)
 
 
-def gigaflops(line: Line, mode: Mode, dtype: str, seconds: float) -> float:
-    return Problem(line, dtype).operations(mode) / seconds / 1e9
+@dataclass(frozen=True)
+class Report:
+    """The times, and where and how they were taken."""
 
+    results: Results
+    dtype: str
+    threads: int
+    isa: str
+    machine: str
+    headline: str
+    notes: list[str]
 
-def peak(results: Results, line: Line, dtype: str, threads: int) -> float | None:
-    """The measured peak in GFLOP/s, in the same rounds as the line."""
-    rounds = results[line]["gradient"].get((PEAK.name, threads))
-    return fma_peak.operations(dtype, threads) / median(rounds) / 1e9 if rounds else None
+    @property
+    def counts(self) -> list[int]:
+        """The numbers of threads."""
+        return sorted({1, self.threads})
+
+    def to_json(self) -> str:
+        """All of it, for `from_json`."""
+        lines = []
+        for line, modes in self.results.items():
+            times = [[mode, *key, rounds] for mode, of_mode in modes.items() for key, rounds in of_mode.items()]
+            lines.append({"line": line._asdict(), "times": times})
+        return json.dumps({**vars(self), "results": lines}, indent=1) + "\n"
+
+    @classmethod
+    def from_json(cls, text: str) -> Report:
+        kept = json.loads(text)
+        results: Results = {}
+        for entry in kept.pop("results"):
+            modes = results.setdefault(Line(**entry["line"]), {})
+            for mode, name, threads, rounds in entry["times"]:
+                modes.setdefault(mode, {})[name, threads] = rounds
+        return cls(results, **kept)
+
+    def peak(self, line: Line, threads: int) -> float | None:
+        """The measured peak in GFLOP/s, in the same rounds as the line."""
+        rounds = self.results[line]["gradient"].get((PEAK.name, threads))
+        return fma_peak.operations(self.isa, self.dtype, threads) / median(rounds) / 1e9 if rounds else None
+
+    def gigaflops(self, line: Line, mode: Mode, seconds: float) -> float:
+        return Problem(line, self.dtype).operations(mode) / seconds / 1e9
 
 
 def row(cells: list[str]) -> str:
@@ -83,47 +109,45 @@ def of_mode(results: Results, mode: Mode) -> dict[Line, Times]:
     return {line: modes[mode] for line, modes in results.items() if mode in modes}
 
 
-def ratios(results: Results, mode: Mode, dtype: str, threads: int, goals: bool) -> list[str]:
+def ratios(report: Report, mode: Mode) -> list[str]:
     """The table that matters: ours, each peer, the ratio to the fastest, the share of the peak."""
-    measured = of_mode(results, mode)
+    measured, threads = of_mode(report.results, mode), report.threads
     names = [entry.name for entry in PEERS if any(best(times, entry.name) for times in measured.values())]
     head = [SIZES, f"bptt ({threads} threads)", *names, "ratio to the fastest peer"]
-    head += ["goal"] * goals + ["GFLOP/s, 1 thread", "of the peak", f"{threads} threads : 1"]
+    head += ["GFLOP/s, 1 thread", "of the peak", f"{threads} threads : 1"]
     lines = [row(head), row(["---", *["--:"] * (len(head) - 1)])]
     for line, times in measured.items():
         ours, one = median(times[OURS.name, threads]), median(times[OURS.name, 1])
-        rate, ceiling = gigaflops(line, mode, dtype, one), peak(results, line, dtype, 1)
+        rate, ceiling = report.gigaflops(line, mode, one), report.peak(line, 1)
         cells = [str(line), f"**{milliseconds(ours)}**"]
         for name in names:
             found = best(times, name)
             cells.append(f"{milliseconds(found[0])} ({found[1]})" if found else "")
         fastest = fastest_peer(times)
         cells.append(f"**{fastest[0] / ours:.2f}**" if fastest else "")
-        if goals:
-            aims = GOALS[dtype][mode]
-            cells.append(f"{aims[LINES.index(line)]:g}" if line in LINES[: len(aims)] else "")
         cells += [f"{rate:.3g}", f"{rate / ceiling:.0%}" if ceiling else "", f"{one / ours:.2f}"]
         lines.append(row(cells))
     return lines
 
 
-def beside_elman(results: Results, dtype: str, threads: int, goals: bool) -> list[str]:
-    """The output-recurrent network beside its companion; empty without one."""
-    head = [SIZES, "mode", "time", "Elman network", "its time", "time : its time", *["goal"] * goals]
-    head += [f"of the peak, {threads} threads", *["goal"] * goals]
-    lines = [row(head), row(["---", "---", "--:", "---", *["--:"] * (len(head) - 4)])]
-    for line, modes in results.items():
-        most, least = OUTPUT_RECURRENT_GOALS.get(line, (None, None))
+def beside_companions(report: Report) -> list[str]:
+    """Two directions, and the output-recurrent network, beside their companions; empty without one.
+
+    A companion's time counts once for each direction of the line beside it.
+    """
+    head = [SIZES, "mode", "threads", "time", "beside", "its time", "time : its time", "of the peak"]
+    lines = [row(head), row(["---", "---", "--:", "--:", "---", "--:", "--:", "--:"])]
+    for line, modes in report.results.items():
         for mode, times in modes.items():
-            if (COMPANION.name, threads) not in times:
-                continue
-            ours, its = median(times[OURS.name, threads]), median(times[COMPANION.name, threads])
-            ceiling = peak(results, line, dtype, threads)
-            share = f"{gigaflops(line, mode, dtype, ours) / ceiling:.0%}" if ceiling else ""
-            cells = [str(line), mode, f"**{milliseconds(ours)}**", str(line.companion), milliseconds(its)]
-            cells += [f"**{ours / its:.2f}**", *[f"at most {most:g}" if most else ""] * goals]
-            cells += [share, *[f"at least {least:.0%}" if least else ""] * goals]
-            lines.append(row(cells))
+            for threads in report.counts:
+                if (COMPANION.name, threads) not in times:
+                    continue
+                ours, its = median(times[OURS.name, threads]), median(times[COMPANION.name, threads]) * line.directions
+                ceiling = report.peak(line, threads)
+                share = f"{report.gigaflops(line, mode, ours) / ceiling:.0%}" if ceiling else ""
+                beside = f"{'twice ' if line.both else ''}{line.companion}"
+                cells = [str(line), mode, str(threads), f"**{milliseconds(ours)}**", beside, milliseconds(its)]
+                lines.append(row([*cells, f"**{ours / its:.2f}**", share]))
     return lines if len(lines) > 2 else []
 
 
@@ -162,40 +186,41 @@ def machine(peers: Sequence[Entry] = PEERS) -> str:
     return f"{processor()}, instruction set {bptt.config()['isa']}. {versions}."
 
 
-def markdown(results: Results, dtype: str, threads: int, goals: bool, headline: str, notes: list[str]) -> str:
-    """The whole report."""
-    counts = sorted({1, threads})
+def markdown(report: Report) -> str:
+    """The tables, under headings of the second rank: a page has its title already."""
+    results = report.results
     ceilings = []
-    for count in counts:
-        values = [value for line in results if (value := peak(results, line, dtype, count))]
+    for count in report.counts:
+        values = [value for line in results if (value := report.peak(line, count))]
         if values:
             ceilings.append(f"{median(values):.0f} GFLOP/s with {count} thread{'s' * (count > 1)}")
     text = [
-        f"# bptt and its peers, {dtype}, softmax",
-        "",
-        machine(),
-        f"{headline}; in brackets: at how many threads a peer was faster.",
+        f"{report.dtype}, softmax. {report.machine}",
+        f"{report.headline}; in brackets: at how many threads a peer was faster.",
         "A measurement during which other processes took the processor is repeated, up to three times.",
         "Before the clock starts, every contender's results are checked against NumPy in float64.",
     ]
     if ceilings:
         text.append(f"Measured peak of fused multiply-adds in registers: {', '.join(ceilings)}.")
+        text.append("Operations are counted as they must be done, none twice; the share of the peak follows from them.")
+    if any(line.layers > 1 for line in results):
+        text.append("128x2: two layers of 128 hidden units.")
+    if any(line.both for line in results):
+        text.append("Both directions: a second state of as many units runs from tau to 1.")
     if any(line.ragged for line in results):
         text.append("Ragged: lengths uniform from 1 to tau. bptt takes `lengths`, PyTorch packs, ONNX Runtime takes")
         text.append("`sequence_lens`; JAX and NumPy compute the padding and mask it out of the loss.")
-    if any(line.companion for line in results):
-        text.append(
-            "Forced and free: the output-recurrent network, which sees its targets (teacher forcing) or its own"
-        )
-        text.append(
-            "softmax; fetching a target's column of W counts as no operation. ONNX Runtime has no such network."
-        )
-    text += notes
+    if any(line.network != "elman" for line in results):
+        text.append("Forced and free: the output-recurrent network, which sees its targets (teacher forcing) or its")
+        text.append("own softmax; fetching a target's column of W counts as no operation. ONNX Runtime has no such")
+        text.append("network.")
+    text += report.notes
     for mode in modes_of(results):
-        text += ["", f"## {TITLES[mode]}", "", *ratios(results, mode, dtype, threads, goals)]
-    if lines := beside_elman(results, dtype, threads, goals):
-        text += ["", "## The output-recurrent network beside bptt's Elman network", ""]
-        text += ["Forced: beside one of the same sizes. Free: beside one of the same arithmetic.", "", *lines]
+        text += ["", f"## {TITLES[mode]}", "", *ratios(report, mode)]
+    if lines := beside_companions(report):
+        text += ["", "## Beside bptt's Elman network", ""]
+        text += ["Two directions: beside twice the network in one direction. Forced: beside the Elman network of the"]
+        text += ["same sizes. Free: beside one of the same arithmetic.", "", *lines]
     for mode in modes_of(results):
         text += ["", f"## All times, {mode}: median (fastest round)", "", *all_times(results, mode)]
     return "\n".join(text) + "\n"

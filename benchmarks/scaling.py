@@ -15,7 +15,7 @@ from typing import Literal, NamedTuple
 
 import bptt
 from bptt import ElmanRNN
-from problem import PARAMETERS, SIZES, Line, Problem
+from problem import SIZES, Line, Problem
 from report import milliseconds, row
 from workers import Clock
 
@@ -60,8 +60,7 @@ def measure(point: Point) -> Measured:
     bptt.set_num_threads(point.threads)
     problem = Problem(point.line, point.dtype)
     rnn = ElmanRNN(*point.line.sizes[2:], readout=point.readout, dtype=point.dtype, init=None)
-    for name in PARAMETERS:
-        setattr(rnn, name, getattr(problem, name))
+    rnn.parameters = problem.flat
     rnn.W *= point.radius
     x, y = problem.x, problem.y if point.readout == "all" else problem.y[-1]
     limit = None if point.kept is None else int(point.kept * point.states)

@@ -4,9 +4,10 @@
 #include <algorithm>
 #include <cmath>
 
-#include "isa.hpp"
-#include "matrix.hpp"
-#include "threads.hpp"
+#include "base/denormals.hpp"
+#include "base/matrix.hpp"
+#include "base/threads.hpp"
+#include "kernels/isa.hpp"
 
 namespace bptt {
 namespace {

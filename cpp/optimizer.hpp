@@ -1,7 +1,7 @@
 // One update of parameters by their gradient. Knows no networks: parameters are one flat vector.
 #pragma once
 
-#include "kernels.hpp"
+#include "kernels/kernels.hpp"
 
 namespace bptt {
 

@@ -1,9 +1,11 @@
-"""Random problems for the networks, in words and in numbers, and the reference's answers to them."""
+"""Random problems for the networks, in words and in numbers; the same words are the same numbers."""
 
 from __future__ import annotations
 
+import inspect
 import math
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any, Literal
 
@@ -11,59 +13,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bptt import ElmanRNN, JordanRNN, reference
-from bptt.reference import jordan
-from bptt.reference.shared import step_weights
+from kinks import clear_of_kinks
 
 Array = NDArray[Any]
 Form = Literal["single", "batch", "padded", "list"]
+Activation = Literal["tanh", "relu"]
 
-INPUTS: tuple[reference.Input, ...] = ("real", "token")
-OUTPUTS: tuple[reference.Output, ...] = ("softmax", "sigmoid", "linear")
-READOUTS: tuple[reference.Readout, ...] = ("all", "last")
-FEEDBACKS: tuple[reference.Feedback, ...] = ("y_hat", "o")
 LETTERS = ("U", "W", "b", "V", "c")
 
-# Sizes 1, odd, and a vector's width (2 to 16) or two of them, less one and plus one; batches around the heights of a
-# tile, 6 and 8, and around twice that.
-SHAPES: list[tuple[int, int, int, tuple[int, ...]]] = [
-    (1, 1, 1, (1,)),
-    (3, 7, 1, (1,)),
-    (7, 3, 17, (1,)),
-    (65, 17, 31, (1,)),
-    (0, 5, 3, (4,)),
-    (0, 3, 7, (3,) * 9),
-    (1, 17, 7, (3,) * 5),
-    (17, 31, 3, (5,) * 2),
-    (31, 17, 33, (3,) * 3),
-    (33, 65, 31, (2,) * 2),
-    (65, 33, 65, (2,) * 3),
-    (17, 65, 17, (4,)),
-    (3, 9, 8, (4,) * 4),
-    (3, 33, 7, (2,) * 5),
-    (3, 31, 1, (2,) * 6),
-    (7, 7, 3, (3,) * 7),
-    (3, 17, 3, (3,) * 8),
-    (7, 3, 7, (3,) * 9),
-    (3, 3, 3, (2,) * 12),
-    (1, 7, 7, (2,) * 13),
-    (5, 1, 2, (2,) * 14),
-    (3, 5, 5, (2,) * 15),
-    (3, 7, 3, (2,) * 16),
-    (7, 3, 3, (2,) * 17),
-    # One to three rows take tiles of up to 7 vectors, and begin every other step with the last one
-    (3, 129, 5, (3,)),
-    (1, 115, 117, (3,) * 2),
-    (3, 97, 5, (3,) * 3),
-    # Several windows of some 400 rows
-    (3, 7, 3, (450,)),
-    (3, 7, 7, (60,) * 9),
-    # Different lengths; where many end at once, in one window after another, and where a window begins with few rows
-    (7, 3, 17, (1, 2)),
-    (3, 7, 3, (4, 1, 7, 3, 7, 2)),
-    (3, 3, 7, tuple(range(1, 20))),
-    (5, 9, 3, (1,) * 8 + (5,)),
-    (2, 5, 3, (120, 200, 30, 120, 1, 119)),
-]
+# Whether networks may have several layers, two directions and relu. All tests of these hang on this line alone.
+LAYERED = "bidirectional" in inspect.signature(ElmanRNN).parameters
 
 
 @dataclass(frozen=True)
@@ -71,7 +30,7 @@ class Case:
     """A problem in words: the same case is the same numbers."""
 
     n_in: int
-    n_hidden: int
+    n_hidden: int | tuple[int, ...]
     n_out: int
     lengths: tuple[int, ...]
     input: reference.Input = "real"
@@ -82,18 +41,40 @@ class Case:
     feedback: reference.Feedback | None = None  # of an output-recurrent network; None: the recurrence is between h
     teacher_forcing: float = 1.0  # of an output-recurrent network
     seed: int = 2**63 + 5  # of its draws
+    activation: Activation = "tanh"
+    bidirectional: bool = False
+
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """Of the hidden layers, from bottom to top."""
+        return (self.n_hidden,) if isinstance(self.n_hidden, int) else self.n_hidden
+
+    @property
+    def simple(self) -> bool:
+        """One layer in one direction, whose state is one array and whose letters are the network's own."""
+        return isinstance(self.n_hidden, int) and not self.bidirectional
 
     @property
     def initial(self) -> str:
         """What the network's arguments call what its first step sees."""
         return "h0" if self.feedback is None else "r0"
 
+    @property
+    def last(self) -> str:
+        """What its results call what one more step would see."""
+        return "h_last" if self.feedback is None else "r_last"
+
     def network(self, dtype: str, **more: Any) -> Any:
         """The network, its parameters 0 if `more` does not say otherwise."""
         options: dict[str, Any] = {"input": self.input, "output": self.output, "dtype": dtype, "init": None, **more}
+        if self.activation != "tanh":
+            options["activation"] = self.activation
+        if self.bidirectional:
+            options["bidirectional"] = True
+        n_hidden: Any = self.n_hidden
         if self.feedback is None:
-            return ElmanRNN(self.n_in, self.n_hidden, self.n_out, readout=self.readout, **options)
-        return JordanRNN(self.n_in, self.n_hidden, self.n_out, feedback=self.feedback, **options)
+            return ElmanRNN(self.n_in, n_hidden, self.n_out, readout=self.readout, **options)
+        return JordanRNN(self.n_in, n_hidden, self.n_out, feedback=self.feedback, **options)
 
     @property
     def form(self) -> Form:
@@ -103,12 +84,60 @@ class Case:
         return "single" if len(self.lengths) == 1 else "batch"
 
     def __str__(self) -> str:
-        sizes = f"{self.n_in}-{self.n_hidden}-{self.n_out}"
+        sizes = f"{self.n_in}-{'+'.join(map(str, self.sizes))}-{self.n_out}"
         equal = len(set(self.lengths)) == 1
         time = f"{self.lengths[0]}x{len(self.lengths)}" if equal else "ragged" + "_".join(map(str, self.lengths[:4]))
         kind = self.readout if self.feedback is None else f"{self.feedback}-{self.teacher_forcing}"
-        marks = ("" if self.extras else "-plain") + ("-reset" if self.reset else "")
-        return f"{self.input}-{self.output}-{kind}-{sizes}-{time}{marks}"
+        marks = [
+            "" if self.extras else "-plain",
+            "-reset" if self.reset else "",
+            "" if self.activation == "tanh" else f"-{self.activation}",
+            "-both" if self.bidirectional else "",
+        ]
+        return f"{self.input}-{self.output}-{kind}-{sizes}-{time}{''.join(marks)}"
+
+
+def letters(of: Any) -> dict[str, Array]:
+    """The parameters of a network, or its gradients, in their flat order, under the names that files give them."""
+    if isinstance(getattr(of, "layers", None), Sequence) and (len(of.layers) > 1 or of.layers[0].reverse is not None):
+        several = len(of.layers) > 1
+        named = {}
+        for k, layer in enumerate(of.layers):
+            for direction, ending in ((layer, ""), (layer.reverse, "_reverse")):
+                for letter in "UWb" if direction is not None else "":
+                    named[f"{letter}{k + 1 if several else ''}{ending}"] = getattr(direction, letter)
+        return named | {letter: getattr(of, letter) for letter in "Vc"}
+    return {letter: getattr(of, letter) for letter in LETTERS}
+
+
+def state_names(case: Case, name: str) -> list[str]:
+    """A name for each layer and direction of a state, in the order of the parameters."""
+    if case.simple:
+        return [name]
+    both = ("", ".reverse") if case.bidirectional else ("",)
+    return [f"{name}[{k}]{direction}" for k in range(len(case.sizes)) for direction in both]
+
+
+def joined_state(case: Case, states: Sequence[Any]) -> Any:
+    """A state as users pass it, of what each layer and direction has."""
+    if case.simple:
+        (state,) = states
+        return state
+    if not case.bidirectional:
+        return list(states)
+    return [tuple(states[k : k + 2]) for k in range(0, len(states), 2)]
+
+
+def split_state(case: Case, state: Any) -> list[Any]:
+    """What each layer and direction has, of a state as users get it."""
+    if case.simple:
+        return [state]
+    assert isinstance(state, list)
+    assert len(state) == len(case.sizes)
+    if not case.bidirectional:
+        return list(state)
+    assert all(isinstance(pair, tuple) and len(pair) == 2 for pair in state)
+    return [one for pair in state for one in pair]
 
 
 @dataclass(frozen=True)
@@ -119,7 +148,7 @@ class Problem:
     parameters: Array
     x: list[Array]
     y: Any  # a list with an array a sequence, or an array where the readout is the last step's
-    initial: Array | None  # h0 or r0
+    initial: list[Array] | None  # h0 or r0: of each layer and direction, a row a sequence
     weight: Any
     reset: list[Array] | None
 
@@ -131,7 +160,9 @@ class Problem:
     def inputs(self, form: Form | None = None, beyond: float = 7.0) -> dict[str, Any]:
         """The arguments of `forward`. Beyond the lengths of a padded batch lies the number `beyond`."""
         form = form or self.case.form
-        initial = self.initial[0] if form == "single" and self.initial is not None else self.initial
+        initial = self.initial
+        if initial is not None:
+            initial = joined_state(self.case, [state[0] for state in initial] if form == "single" else initial)
         given = {
             "x": in_form(form, self.x, beyond),
             self.case.initial: initial,
@@ -162,8 +193,8 @@ class Problem:
         def one(values: Any) -> Any:
             return None if values is None else (values[i : i + 1] if last else [values[i]])
 
-        case = Case(**{**vars(self.case), "lengths": self.case.lengths[i : i + 1]})
-        initial = None if self.initial is None else self.initial[i : i + 1]
+        case = replace(self.case, lengths=self.case.lengths[i : i + 1])
+        initial = None if self.initial is None else [state[i : i + 1] for state in self.initial]
         reset = None if self.reset is None else [self.reset[i]]
         return Problem(case, self.parameters, [self.x[i]], one(self.y), initial, one(self.weight), reset)
 
@@ -190,23 +221,42 @@ def representable(values: Array) -> Array:
 
 @cache
 def problem(case: Case, seed: int = 0) -> Problem:
-    """Random numbers for a case, the same ones every time."""
-    random = np.random.default_rng([seed, case.n_in, case.n_hidden, case.n_out, *case.lengths])
+    """Random numbers for a case, the same ones every time.
+
+    Where a pre-activation is as near to the kink of relu as rounding may carry it, a gradient may be that of the other
+    side. So other numbers are taken there.
+    """
+    if case.activation == "tanh":
+        return random_problem(case, [seed])
+    for attempt in range(1, 200):
+        found = random_problem(case, [seed, attempt])
+        if clear_of_kinks(found):
+            return found
+    raise AssertionError(f"{case}: no numbers clear of the kinks")
+
+
+def random_problem(case: Case, seed: list[int]) -> Problem:
+    random = np.random.default_rng([*seed, case.n_in, *case.sizes, case.n_out, *case.lengths])
     batch, tau = len(case.lengths), max(case.lengths)
     # A state forgets the faster the farther from 0 it is, and where all is forgotten gradients are 0 in float32. So
     # long sequences are driven more gently. The spectral radius of W is 0.999.
     drive = min(1.0, 10.0 / tau)
     rnn = case.network("float64", init="orthogonal", seed=random, input="real")
-    rnn.W *= 0.999
-    rnn.b = drive * random.uniform(-0.5, 0.5, case.n_hidden)
-    rnn.c = random.uniform(-0.5, 0.5, case.n_out)
+    parameters = letters(rnn)
+    for name, values in parameters.items():
+        if name[0] == "W":
+            values *= 0.999
+        elif name[0] in "bc":
+            values[...] = (drive if name[0] == "b" else 1.0) * random.uniform(-0.5, 0.5, values.shape)
     token = case.input == "token"
     x = [
         random.integers(0, case.n_in, n) if token else representable(drive * random.standard_normal((n, case.n_in)))
         for n in case.lengths
     ]
     if token:
-        rnn.U *= drive
+        for name, values in parameters.items():
+            if name in ("U", "U_reverse", "U1", "U1_reverse"):
+                values *= drive
 
     counts = case.lengths if case.readout == "all" else (1,) * batch
     y, weight = [], []
@@ -227,99 +277,21 @@ def problem(case: Case, seed: int = 0) -> Problem:
         weight.append(w)
     # Where W is made for the probabilities of classes, r0 is no longer than such a vector.
     longest = 0.9 / case.n_out if (case.output, case.feedback) == ("softmax", "y_hat") else 0.9
-    initial = representable(random.uniform(-longest, longest, (batch, rnn.W.shape[1])))
+    widths = [values.shape[1] for name, values in parameters.items() if name[0] == "W"]
+    initial = [representable(random.uniform(-longest, longest, (batch, width))) for width in widths]
     reset = [random.random(n) < 0.25 for n in case.lengths]
     if batch > 1:
         reset[0][0], reset[1][0] = True, False
+    if case.readout == "last":
+        y, weight = [np.concatenate(y)], [np.concatenate(weight)]
+    for array in (*x, *y, *weight, *initial, *reset):
+        array.flags.writeable = False  # they serve more than one test
     return Problem(
         case,
         representable(rnn.parameters),
         x,
-        y if case.readout == "all" else np.concatenate(y),
+        y if case.readout == "all" else y[0],
         initial if case.extras else None,
-        (weight if case.readout == "all" else np.concatenate(weight)) if case.extras else None,
+        (weight if case.readout == "all" else weight[0]) if case.extras else None,
         reset if case.reset else None,
     )
-
-
-def reference_parameters(rnn: Any) -> reference.Parameters:
-    """A network's parameters as the reference takes them."""
-    letters = {letter: getattr(rnn, letter).astype(np.float64).tolist() for letter in LETTERS}
-    return reference.Parameters(**letters)
-
-
-def solve(p: Problem) -> dict[str, Any]:
-    """The reference's results, under the names of `everything` and in the form of `by_sequence`."""
-    case = p.case
-    rnn = p.network("float64")
-    arguments: dict[str, Any] = {
-        "parameters": reference_parameters(rnn),
-        "xs": [x.tolist() for x in p.x],
-        "ys": [y.tolist() for y in p.y],
-        "initials": [None] * len(p.x) if p.initial is None else p.initial.tolist(),
-        "weights": [None] * len(p.x) if p.weight is None else [w.tolist() for w in p.weight],
-        "resets": [None] * len(p.x) if p.reset is None else [flags.tolist() for flags in p.reset],
-    }
-    solver = solve_elman if case.feedback is None else solve_jordan
-    runs, loss, gradients, last, last_of_gradients = solver(case, **arguments)
-
-    def outputs(results: list[Any]) -> list[Array] | Array:
-        return [np.array(o) for o in results] if case.readout == "all" else np.array(results)
-
-    return {
-        "loss alone": loss,
-        "loss": loss,
-        **{letter: np.array(getattr(gradients, letter)).reshape(getattr(rnn, letter).shape) for letter in LETTERS},
-        case.initial: np.array(getattr(gradients, case.initial)),
-        "x": None if gradients.x is None else [np.array(x).reshape(len(x), case.n_in) for x in gradients.x],
-        "h": [np.array(run.h) for run in runs],
-        "o": outputs([run.o for run in runs]),
-        "y_hat": outputs([run.y_hat for run in runs]),
-        "last": np.array(last),
-        "last of the gradients": np.array(last_of_gradients),
-    }
-
-
-def solve_elman(
-    case: Case, parameters: reference.Parameters, xs: Any, ys: Any, initials: Any, weights: Any, resets: Any
-) -> tuple[Any, ...]:
-    options: dict[str, Any] = {"input": case.input, "output": case.output, "readout": case.readout}
-    runs = [
-        reference.forward(parameters, x, h0, **options, reset=reset)
-        for x, h0, reset in zip(xs, initials, resets, strict=True)
-    ]
-    solved = reference.batch_loss_and_gradients(parameters, xs, ys, initials, weights, **options, resets=resets)
-    last = [run.h[-1] for run in runs]
-    return runs, *solved, last, last
-
-
-def solve_jordan(
-    case: Case, parameters: reference.Parameters, xs: Any, ys: Any, initials: Any, weights: Any, resets: Any
-) -> tuple[Any, ...]:
-    assert case.feedback is not None
-    options: dict[str, Any] = {"input": case.input, "output": case.output, "feedback": case.feedback}
-    runs = [
-        reference.jordan_forward(parameters, x, r0, **options, reset=reset)
-        for x, r0, reset in zip(xs, initials, resets, strict=True)
-    ]
-    draws: dict[str, Any] = {"teacher_forcing": case.teacher_forcing, "seed": case.seed}
-    solved = reference.jordan_batch_loss_and_gradients(
-        parameters, xs, ys, initials, weights, **options, **draws, resets=resets
-    )
-    free = [getattr(run, case.feedback)[-1] for run in runs]
-    seen = []  # what one step more would see
-    for i, (x, y, r0, weight, reset) in enumerate(zip(xs, ys, initials, weights, resets, strict=True)):
-        forced = reference.forced_steps(case.teacher_forcing, case.seed, i, len(x) + 1)
-        weight = step_weights([*y, y[0]], None if weight is None else [*weight, 1.0], len(x) + 1, case.output)
-        fed = jordan.fed_targets([*y, y[0]], weight, forced, case.n_out, case.output)
-        unit = jordan.unit_before_feedback(case.output, case.feedback)
-        flags = [*(reset or [False] * len(x)), False]
-        r, _, _ = jordan.unfold(parameters, [*x, x[0]], r0, fed, flags, case.input, unit)
-        seen.append(r[-1])
-    return runs, *solved, free, seen
-
-
-@cache
-def answer(case: Case) -> dict[str, Any]:
-    """The reference's results for a case, computed once for all instruction sets and dtypes."""
-    return solve(problem(case))

@@ -12,19 +12,28 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bptt import ElmanRNN
-from conftest import everything, same_bits
-from problems import Case, problem
+import bptt
+from bptt import ElmanRNN, JordanRNN
+from results import everything, same_bits
 
 TAU, BATCH, N_IN, N_HIDDEN, N_OUT = 5, 4, 3, 6, 2
 X = np.zeros((TAU, BATCH, N_IN), np.float32)
 TOKENS = np.zeros((TAU, BATCH), np.int64)
 CLASSES = np.zeros((TAU, BATCH), np.int64)
 VALUES = np.zeros((TAU, BATCH, N_OUT), np.float32)
+LIST = [X[:, 0], X[:2, 0]]
+
+kinds = pytest.mark.parametrize("kind", [ElmanRNN, JordanRNN])
+# A network, and the arguments of a loss beside x and y: each way through the core has its own checks.
+calls = pytest.mark.parametrize(
+    ("kind", "more"),
+    [(ElmanRNN, {}), *((JordanRNN, {"teacher_forcing": p, "seed": 1}) for p in (0.0, 0.5, 1.0))],
+    ids=["elman", "free", "mixed", "forced"],
+)
 
 
-def network(**options: Any) -> ElmanRNN:
-    return ElmanRNN(N_IN, N_HIDDEN, N_OUT, **{"seed": 0, **options})
+def network(kind: Any = ElmanRNN, **options: Any) -> Any:
+    return kind(N_IN, N_HIDDEN, N_OUT, **{"seed": 0, **options})
 
 
 def refuses(call: Callable[[], object], error: type[Exception], message: str) -> None:
@@ -34,62 +43,106 @@ def refuses(call: Callable[[], object], error: type[Exception], message: str) ->
     assert raised.type is error
 
 
+def targets_of(x: Any, values: Any) -> Any:
+    """Targets that fit a batch, a single sequence, or a list of sequences."""
+    if isinstance(x, list):
+        return [values[: len(one), 0] for one in x]
+    return values[:, 0] if x.ndim == 2 else values
+
+
 # ---- Construction ----
 
 
+@kinds
 @pytest.mark.parametrize(
     ("arguments", "error", "message"),
     [
-        ((0, 1, 1), None, ""),
         ((-1, 1, 1), ValueError, "n_in: expected at least 0, got -1"),
         ((1, 0, 1), ValueError, "n_hidden: expected at least 1, got 0"),
         ((1, 1, 0), ValueError, "n_out: expected at least 1, got 0"),
         ((1.0, 1, 1), TypeError, "n_in: expected an int, got float"),
-        ((1, "2", 1), TypeError, "n_hidden: expected an int, got str"),
         ((1, 1, True), TypeError, "n_out: expected an int, got bool"),
-        ((np.int32(2), np.int64(3), np.uint8(4)), None, ""),
     ],
 )
-def test_sizes(arguments: Any, error: type[Exception] | None, message: str) -> None:
-    if error is None:
-        rnn = ElmanRNN(*arguments)
-        assert (rnn.n_in, rnn.n_hidden, rnn.n_out) == arguments
-        assert type(rnn.n_in) is int
-    else:
-        refuses(lambda: ElmanRNN(*arguments), error, message)
+def test_sizes_that_are_none(kind: Any, arguments: Any, error: type[Exception], message: str) -> None:
+    refuses(lambda: kind(*arguments), error, message)
+
+
+@kinds
+def test_a_hidden_size_of_another_type(kind: Any) -> None:
+    with pytest.raises(TypeError, match=r"^n_hidden: expected an int.*, got str$"):
+        kind(1, "2", 1)
+
+
+@kinds
+@pytest.mark.parametrize("arguments", [(0, 1, 1), (np.int32(2), np.int64(3), np.uint8(4))])
+def test_sizes(kind: Any, arguments: Any) -> None:
+    rnn = kind(*arguments)
+    assert (rnn.n_in, rnn.n_hidden, rnn.n_out) == arguments
+    assert type(rnn.n_in) is int
+    assert rnn.W.shape == (arguments[1], arguments[1 if kind is ElmanRNN else 2])
+
+
+OPTIONS = [
+    ("input", "onehot", "input: expected one of 'real', 'token', got 'onehot'"),
+    ("output", "tanh", "output: expected one of 'softmax', 'sigmoid', 'linear', got 'tanh'"),
+    ("dtype", "float16", "dtype: expected one of 'float32', 'float64', got 'float16'"),
+    ("dtype", int, "dtype: expected one of 'float32', 'float64', got 'int64'"),
+    ("dtype", "nonsense", "dtype: expected one of 'float32', 'float64', got 'nonsense'"),
+    ("dtype", None, "dtype: expected one of 'float32', 'float64', got 'None'"),
+]
 
 
 @pytest.mark.parametrize(
-    ("option", "value", "message"),
+    ("kind", "option", "value", "message"),
     [
-        ("input", "onehot", "input: expected one of 'real', 'token', got 'onehot'"),
-        ("output", "tanh", "output: expected one of 'softmax', 'sigmoid', 'linear', got 'tanh'"),
-        ("readout", "first", "readout: expected one of 'all', 'last', got 'first'"),
-        ("readout", None, "readout: expected one of 'all', 'last', got None"),
-        ("dtype", "float16", "dtype: expected one of 'float32', 'float64', got 'float16'"),
-        ("dtype", int, "dtype: expected one of 'float32', 'float64', got 'int64'"),
-        ("dtype", "nonsense", "dtype: expected one of 'float32', 'float64', got 'nonsense'"),
-        ("init", "zeros", "init: expected one of 'orthogonal', 'uniform', 'identity', got 'zeros'"),
+        *((kind, *option) for kind in (ElmanRNN, JordanRNN) for option in OPTIONS),
+        (ElmanRNN, "readout", "first", "readout: expected one of 'all', 'last', got 'first'"),
+        (ElmanRNN, "readout", None, "readout: expected one of 'all', 'last', got None"),
+        (ElmanRNN, "init", "zeros", "init: expected one of 'orthogonal', 'uniform', 'identity', got 'zeros'"),
+        (JordanRNN, "feedback", "h", "feedback: expected one of 'y_hat', 'o', got 'h'"),
+        (JordanRNN, "feedback", None, "feedback: expected one of 'y_hat', 'o', got None"),
+        (JordanRNN, "init", "identity", "init: expected one of 'orthogonal', 'uniform', got 'identity'"),
     ],
 )
-def test_options(option: str, value: Any, message: str) -> None:
-    refuses(lambda: network(**{option: value}), ValueError, message)
+def test_options(kind: Any, option: str, value: Any, message: str) -> None:
+    refuses(lambda: network(kind, **{option: value}), ValueError, message)
 
 
-def test_tokens_need_a_vocabulary() -> None:
-    refuses(lambda: ElmanRNN(0, 1, 1, input="token"), ValueError, "n_in: expected at least 1, got 0")
+@kinds
+def test_tokens_need_a_vocabulary(kind: Any) -> None:
+    refuses(lambda: kind(0, 1, 1, input="token"), ValueError, "n_in: expected at least 1, got 0")
 
 
-def test_unknown_arguments_are_refused() -> None:
-    rnn = network()
+@kinds
+@pytest.mark.parametrize(("seed", "error"), [(-1, ValueError), ("a", TypeError)])
+def test_bad_seeds(kind: Any, seed: Any, error: type[Exception]) -> None:
+    with pytest.raises(error, match=r"^seed: expected an int of at least 0"):
+        network(kind, seed=seed)
+    with pytest.raises(error, match=r"^seed: expected an int of at least 0"):
+        kind(0 if kind is JordanRNN else 3, 5, 3).generate(2, seed=seed)
+
+
+def test_what_a_network_does_not_have_is_refused() -> None:
+    elman, jordan = network(), network(JordanRNN)
     for call in (
         lambda: network(layers=2),
-        lambda: rnn.forward(X, mask=None),  # type: ignore[call-arg]
-        lambda: rnn.loss(X, CLASSES, wrt_x=True),  # type: ignore[call-arg]
-        lambda: rnn.loss_and_gradients(X, CLASSES, teacher_forcing=1.0),  # type: ignore[call-arg]
+        lambda: network(feedback="o"),
+        lambda: elman.forward(X, mask=None),
+        lambda: elman.forward(X, r0=None),
+        lambda: elman.loss(X, CLASSES, wrt_x=True),
+        lambda: elman.loss_and_gradients(X, CLASSES, teacher_forcing=1.0),
+        lambda: network(JordanRNN, readout="all"),
+        lambda: jordan.forward(X, teacher_forcing=1.0),
+        lambda: jordan.forward(X, h0=None),
+        lambda: jordan.loss(X, CLASSES, h0=None),
+        lambda: jordan.loss(X, CLASSES, wrt_x=True),
+        lambda: jordan.loss_and_gradients(X, CLASSES, forced=None),
     ):
         with pytest.raises(TypeError, match="unexpected keyword argument"):
             call()
+    assert not hasattr(jordan, "readout")
+    assert not hasattr(elman, "feedback")
 
 
 # ---- Parameters ----
@@ -116,8 +169,17 @@ def test_assigning_parameters(letter: str, value: Any, error: type[Exception], m
     assert same_bits(rnn.parameters, before)
 
 
-def test_assigning_rows_of_different_lengths() -> None:
-    rnn = network()
+def test_assigning_parameters_of_the_output_recurrent_network() -> None:
+    rnn = network(JordanRNN)
+    refuses(lambda: setattr(rnn, "W", np.ones((6, 6))), ValueError, "W: expected [6, 2], got (6, 6)")
+    refuses(lambda: setattr(rnn, "parameters", np.ones(7)), ValueError, "parameters: expected [50], got (7,)")
+    rnn.W = np.arange(12).reshape(6, 2)
+    assert rnn.parameters[18:30].tolist() == list(range(12))
+
+
+@kinds
+def test_assigning_rows_of_different_lengths(kind: Any) -> None:
+    rnn = network(kind)
     with pytest.raises(ValueError, match=r"^c: expected an array, got rows of different lengths \("):
         rnn.c = [[1.0], [1.0, 2.0]]
 
@@ -125,6 +187,7 @@ def test_assigning_rows_of_different_lengths() -> None:
 # ---- The input ----
 
 
+@calls
 @pytest.mark.parametrize(
     ("x", "error", "message"),
     [
@@ -137,7 +200,7 @@ def test_assigning_rows_of_different_lengths() -> None:
         (np.zeros((0, BATCH, N_IN)), ValueError, "x: expected at least one time step, got none"),
         (np.zeros((0, N_IN)), ValueError, "x: expected at least one time step, got none"),
         (np.zeros((TAU, 0, N_IN)), ValueError, "x: expected at least one sequence, got (5, 0, 3)"),
-        (X.astype(complex), TypeError, "x: expected float32 or what converts to it safely, got complex64"),
+        (X.astype(complex), TypeError, "x: expected float32 or what converts to it safely, got complex128"),
         (X.astype(str), TypeError, "x: expected float32 or what converts to it safely, got <U32"),
         ([], ValueError, "x: expected at least one sequence, got an empty list"),
         (
@@ -157,17 +220,23 @@ def test_assigning_rows_of_different_lengths() -> None:
         ),
         ([X[:, 0], X[:, 0, :2]], ValueError, "x[1]: expected [tau, 3], got (5, 2)"),
         ([X[:, 0], X[:0, 0]], ValueError, "x[1]: expected at least one time step, got none"),
-        ([X[:, 0].astype(complex)], TypeError, "x[0]: expected float32 or what converts to it safely, got complex64"),
+        ([X[:, 0].astype(complex)], TypeError, "x[0]: expected float32 or what converts to it safely, got complex128"),
     ],
 )
-def test_x(x: Any, error: type[Exception], message: str) -> None:
-    rnn = network()
-    message = message.replace("complex64", np.asarray(x[0] if isinstance(x, list) and x else x).dtype.name)
+def test_x(kind: Any, more: Any, x: Any, error: type[Exception], message: str) -> None:
+    rnn = network(kind)
     refuses(lambda: rnn.forward(x), error, message)
-    refuses(lambda: rnn.loss(x, CLASSES), error, message)
-    refuses(lambda: rnn.loss_and_gradients(x, CLASSES), error, message)
+    refuses(lambda: rnn.loss(x, CLASSES, **more), error, message)
+    refuses(lambda: rnn.loss_and_gradients(x, CLASSES, **more), error, message)
 
 
+@kinds
+def test_masked_arrays_are_refused(kind: Any) -> None:
+    with pytest.raises(TypeError, match=r"^x: expected an array without a mask"):
+        network(kind).forward(np.ma.masked_array(np.ones((4, 3)), True))
+
+
+@calls
 @pytest.mark.parametrize(
     ("x", "error", "message"),
     [
@@ -189,16 +258,21 @@ def test_x(x: Any, error: type[Exception], message: str) -> None:
         ([np.zeros((2, 2), int)], ValueError, "x[0]: expected [tau], got (2, 2); a list is a list of sequences: "),
     ],
 )
-def test_tokens(x: Any, error: type[Exception], message: str) -> None:
-    rnn = network(input="token")
+def test_tokens(kind: Any, more: Any, x: Any, error: type[Exception], message: str) -> None:
+    rnn = network(kind, input="token")
     y = [np.zeros(np.shape(one), int) for one in x] if isinstance(x, list) else np.zeros(np.shape(x), int)
-    for call in (lambda: rnn.forward(x), lambda: rnn.loss(x, y), lambda: rnn.loss_and_gradients(x, y)):
+    for call in (
+        lambda: rnn.forward(x),
+        lambda: rnn.loss(x, y, **more),
+        lambda: rnn.loss_and_gradients(x, y, **more),
+    ):
         with pytest.raises(error, match=f"^{re.escape(message)}"):
             call()
 
 
-def test_tokens_out_of_range_are_found_in_every_layout() -> None:
-    rnn = network(input="token")
+@kinds
+def test_tokens_out_of_range_are_found_in_every_layout(kind: Any) -> None:
+    rnn = network(kind, input="token")
     for i, t in [(0, 0), (3, 4), (2, 1)]:
         tokens = TOKENS.copy()
         tokens[t, i] = 7
@@ -213,6 +287,7 @@ def test_tokens_out_of_range_are_found_in_every_layout() -> None:
 # ---- Lengths and initial states ----
 
 
+@calls
 @pytest.mark.parametrize(
     ("lengths", "error", "message"),
     [
@@ -225,14 +300,16 @@ def test_tokens_out_of_range_are_found_in_every_layout() -> None:
         ([5.0, 5, 5, 5], TypeError, "lengths: expected int64 or what converts to it safely, got float64"),
     ],
 )
-def test_lengths(lengths: Any, error: type[Exception], message: str) -> None:
-    rnn = network()
+def test_lengths(kind: Any, more: Any, lengths: Any, error: type[Exception], message: str) -> None:
+    rnn = network(kind)
     refuses(lambda: rnn.forward(X, lengths=lengths), error, message)
-    refuses(lambda: rnn.loss(X, CLASSES, lengths=lengths), error, message)
+    refuses(lambda: rnn.loss(X, CLASSES, lengths=lengths, **more), error, message)
+    refuses(lambda: rnn.loss_and_gradients(X, CLASSES, lengths=lengths, **more), error, message)
 
 
-def test_lengths_are_for_padded_batches() -> None:
-    rnn = network()
+@kinds
+def test_lengths_are_for_padded_batches(kind: Any) -> None:
+    rnn = network(kind)
     refuses(
         lambda: rnn.forward([X[:, 0]], lengths=[5]),
         ValueError,
@@ -241,31 +318,45 @@ def test_lengths_are_for_padded_batches() -> None:
     refuses(lambda: rnn.forward(X[:, 0], lengths=[5]), ValueError, "lengths: expected None, as x is a single sequence")
 
 
+def initial_states(name: str, n: int) -> list[tuple[Any, Any, type[Exception], str]]:
+    """What is no initial state of networks whose first step sees n numbers."""
+    return [
+        (X, np.zeros(n), ValueError, f"{name}: expected [4, {n}], got ({n},)"),
+        (X, np.zeros((1, n)), ValueError, f"{name}: expected [4, {n}], got (1, {n})"),
+        (X, np.zeros((4, n + 1)), ValueError, f"{name}: expected [4, {n}], got (4, {n + 1})"),
+        (X, np.zeros(4, int), ValueError, f"{name}: expected [4, {n}], got (4,)"),  # a class is a vector here
+        (X, 0.0, ValueError, f"{name}: expected [4, {n}], got ()"),
+        (X[:, 0], np.zeros((1, n)), ValueError, f"{name}: expected [{n}], got (1, {n})"),
+        (LIST, np.zeros((4, n)), ValueError, f"{name}: expected [2, {n}], got (4, {n})"),
+        (
+            X,
+            np.zeros((4, n), complex),
+            TypeError,
+            f"{name}: expected float32 or what converts to it safely, got complex128",
+        ),
+    ]
+
+
 @pytest.mark.parametrize(
-    ("x", "h0", "error", "message"),
+    ("kind", "x", "state", "error", "message"),
     [
-        (X, np.zeros(6), ValueError, "h0: expected [4, 6], got (6,)"),
-        (X, np.zeros((1, 6)), ValueError, "h0: expected [4, 6], got (1, 6)"),
-        (X, np.zeros((4, 5)), ValueError, "h0: expected [4, 6], got (4, 5)"),
-        (X, 0.0, ValueError, "h0: expected [4, 6], got ()"),
-        (X[:, 0], np.zeros((1, 6)), ValueError, "h0: expected [6], got (1, 6)"),
-        ([X[:, 0], X[:2, 0]], np.zeros((4, 6)), ValueError, "h0: expected [2, 6], got (4, 6)"),
-        (X, np.zeros((4, 6), complex), TypeError, "h0: expected float32 or what converts to it safely, got complex128"),
+        *((ElmanRNN, *one) for one in initial_states("h0", N_HIDDEN)),
+        *((JordanRNN, *one) for one in initial_states("r0", N_OUT)),
     ],
 )
-def test_h0(x: Any, h0: Any, error: type[Exception], message: str) -> None:
-    rnn = network(output="linear")
-    refuses(lambda: rnn.forward(x, h0=h0), error, message)
-    y = [VALUES[: len(one), 0] for one in x] if isinstance(x, list) else VALUES[:, 0] if x.ndim == 2 else VALUES
-    refuses(lambda: rnn.loss(x, y, h0=h0), error, message)
-    refuses(lambda: rnn.loss_and_gradients(x, y, h0=h0), error, message)
+def test_initial_states(kind: Any, x: Any, state: Any, error: type[Exception], message: str) -> None:
+    rnn = network(kind, output="linear")
+    given: dict[str, Any] = {"h0" if kind is ElmanRNN else "r0": state}
+    y = targets_of(x, VALUES)
+    refuses(lambda: rnn.forward(x, **given), error, message)
+    refuses(lambda: rnn.loss(x, y, **given), error, message)
+    refuses(lambda: rnn.loss_and_gradients(x, y, **given), error, message)
 
 
 # ---- Targets and weights ----
 
-LIST = [X[:, 0], X[:2, 0]]
 
-
+@calls
 @pytest.mark.parametrize(
     ("options", "x", "y", "error", "message"),
     [
@@ -288,125 +379,262 @@ LIST = [X[:, 0], X[:2, 0]]
             TypeError,
             "y: expected float32 or what converts to it safely, got complex64",
         ),
-        ({"readout": "last"}, X, CLASSES, ValueError, "y: expected [4], got (5, 4)"),
-        ({"readout": "last"}, X[:, 0], CLASSES[:, 0], ValueError, "y: expected [], got (5,)"),
-        ({"readout": "last"}, LIST, [0, 1, 0], ValueError, "y: expected [2], got (3,)"),
-        ({"readout": "last", "output": "linear"}, X, VALUES, ValueError, "y: expected [4, 2], got (5, 4, 2)"),
     ],
 )
-def test_y(options: Any, x: Any, y: Any, error: type[Exception], message: str) -> None:
-    rnn = network(**options)
+def test_y(kind: Any, more: Any, options: Any, x: Any, y: Any, error: type[Exception], message: str) -> None:
+    rnn = network(kind, **options)
+    refuses(lambda: rnn.loss(x, y, **more), error, message)
+    refuses(lambda: rnn.loss_and_gradients(x, y, **more), error, message)
+
+
+@pytest.mark.parametrize(
+    ("options", "x", "y", "error", "message"),
+    [
+        ({}, X, CLASSES, ValueError, "y: expected [4], got (5, 4)"),
+        ({}, X[:, 0], CLASSES[:, 0], ValueError, "y: expected [], got (5,)"),
+        ({}, LIST, [0, 1, 0], ValueError, "y: expected [2], got (3,)"),
+        ({"output": "linear"}, X, VALUES, ValueError, "y: expected [4, 2], got (5, 4, 2)"),
+    ],
+)
+def test_y_of_the_last_step(options: Any, x: Any, y: Any, error: type[Exception], message: str) -> None:
+    rnn = network(readout="last", **options)
     refuses(lambda: rnn.loss(x, y), error, message)
     refuses(lambda: rnn.loss_and_gradients(x, y), error, message)
 
 
+@calls
 @pytest.mark.parametrize("bad", [-2, 2, 2**40, -(2**63)])
-def test_classes_out_of_range(bad: int) -> None:
-    rnn, last = network(), network(readout="last")
+def test_classes_out_of_range(kind: Any, more: Any, bad: int) -> None:
+    rnn = network(kind)
     y = CLASSES.copy()
     y[3, 2] = bad
     expected = f"y: expected classes in [0, 2), or -1 for none, got {bad}"
-    refuses(lambda: rnn.loss(X, y), ValueError, f"{expected} at step 3 of sequence 2")
-    refuses(lambda: rnn.loss_and_gradients(X[:, 2], y[:, 2]), ValueError, f"{expected} at step 3 of sequence 0")
-    refuses(lambda: rnn.loss([*X.swapaxes(0, 1)], [*y.T]), ValueError, f"{expected} at step 3 of sequence 2")
-    refuses(lambda: last.loss(X, y[3]), ValueError, f"{expected} for sequence 2")
+    refuses(lambda: rnn.loss(X, y, **more), ValueError, f"{expected} at step 3 of sequence 2")
+    refuses(
+        lambda: rnn.loss_and_gradients(X[:, 2], y[:, 2], **more), ValueError, f"{expected} at step 3 of sequence 0"
+    )
+    refuses(lambda: rnn.loss([*X.swapaxes(0, 1)], [*y.T], **more), ValueError, f"{expected} at step 3 of sequence 2")
+    if kind is ElmanRNN:
+        refuses(lambda: network(readout="last").loss(X, y[3]), ValueError, f"{expected} for sequence 2")
     # Nothing is wrong where the step does not count.
     weight = np.ones((TAU, BATCH))
     weight[3, 2] = 0
-    assert rnn.loss(X, y, weight=weight) == rnn.loss(X, np.where(weight == 0, -1, CLASSES))
-    assert rnn.loss(X, y, lengths=[5, 5, 3, 5]) == rnn.loss(X, CLASSES, lengths=[5, 5, 3, 5])
+    assert rnn.loss(X, y, weight=weight, **more) == rnn.loss(X, np.where(weight == 0, -1, CLASSES), **more)
+    lengths = [5, 5, 3, 5]
+    assert rnn.loss(X, y, lengths=lengths, **more) == rnn.loss(X, CLASSES, lengths=lengths, **more)
 
 
+@calls
 @pytest.mark.parametrize("bad", [-0.5, 1.5])
-def test_probabilities_out_of_range(bad: float) -> None:
-    rnn, last = network(output="sigmoid"), network(output="sigmoid", readout="last")
+def test_probabilities_out_of_range(kind: Any, more: Any, bad: float) -> None:
+    rnn = network(kind, output="sigmoid")
     y = VALUES.copy()
     y[3, 2, 1] = bad
     expected = f"y: expected probabilities in [0, 1], got {bad}"
-    refuses(lambda: rnn.loss_and_gradients(X, y), ValueError, f"{expected} at step 3 of sequence 2")
-    refuses(lambda: last.loss(X, y[3]), ValueError, f"{expected} for sequence 2")
+    refuses(lambda: rnn.loss(X, y, **more), ValueError, f"{expected} at step 3 of sequence 2")
+    refuses(lambda: rnn.loss_and_gradients(X, y, **more), ValueError, f"{expected} at step 3 of sequence 2")
+    if kind is ElmanRNN:
+        last = network(output="sigmoid", readout="last")
+        refuses(lambda: last.loss(X, y[3]), ValueError, f"{expected} for sequence 2")
+
+
+@calls
+@pytest.mark.parametrize(
+    ("x", "weight", "error", "message"),
+    [
+        (X, np.ones(5), ValueError, "weight: expected [5, 4], got (5,)"),
+        (X, 1.0, ValueError, "weight: expected [5, 4], got ()"),
+        (X, np.ones((5, 4, 1)), ValueError, "weight: expected [5, 4], got (5, 4, 1)"),
+        (X, np.ones((5, 4), str), TypeError, "weight: expected float32 or what converts to it safely, got <U1"),
+        (LIST, np.ones((5, 2)), TypeError, "weight: expected a list, as x is a list of sequences, got ndarray"),
+        (LIST, [np.ones(5), np.ones(3)], ValueError, "weight[1]: expected [2], got (3,)"),
+    ],
+)
+def test_weight(kind: Any, more: Any, x: Any, weight: Any, error: type[Exception], message: str) -> None:
+    rnn, y = network(kind), targets_of(x, CLASSES)
+    refuses(lambda: rnn.loss(x, y, weight=weight, **more), error, message)
+    refuses(lambda: rnn.loss_and_gradients(x, y, weight=weight, **more), error, message)
+
+
+def test_weight_of_the_last_step() -> None:
+    rnn = network(readout="last")
+    for x, weight, message in [
+        (X, np.ones((5, 4)), "weight: expected [4], got (5, 4)"),
+        (LIST, [1.0], "weight: expected [2], got (1,)"),
+    ]:
+        y = np.zeros(len(x) if isinstance(x, list) else BATCH, int)
+        refuses(lambda x=x, y=y, w=weight: rnn.loss(x, y, weight=w), ValueError, message)  # type: ignore[misc]
+        refuses(lambda x=x, y=y, w=weight: rnn.loss_and_gradients(x, y, weight=w), ValueError, message)  # type: ignore[misc]
+
+
+# ---- Flags ----
+
+FLAGS = np.zeros((5, 4), bool)
+
+
+@kinds
+@pytest.mark.parametrize(
+    ("x", "reset", "error", "message"),
+    [
+        (X, FLAGS.astype(int), TypeError, "reset: expected bool or what converts to it safely, got int64"),
+        (X, FLAGS * 1.0, TypeError, "reset: expected bool or what converts to it safely, got float64"),
+        (X, [[0] * 4] * 5, TypeError, "reset: expected bool or what converts to it safely, got int64"),
+        (X, "first", TypeError, "reset: expected bool or what converts to it safely, got <U5"),
+        (X, FLAGS[:4], ValueError, "reset: expected [5, 4], got (4, 4)"),
+        (X, FLAGS[:, :1], ValueError, "reset: expected [5, 4], got (5, 1)"),
+        (X, FLAGS[:, 0], ValueError, "reset: expected [5, 4], got (5,)"),
+        (X, True, ValueError, "reset: expected [5, 4], got ()"),
+        (X, FLAGS[..., None], ValueError, "reset: expected [5, 4], got (5, 4, 1)"),
+        (X[:, 0], FLAGS, ValueError, "reset: expected [5], got (5, 4)"),
+        (LIST, FLAGS, TypeError, "reset: expected a list, as x is a list of sequences, got ndarray"),
+        (LIST, [FLAGS[:, 0]], ValueError, "reset: expected 2 sequences, as many as x has, got 1"),
+        (LIST, [FLAGS[:, 0]] * 2, ValueError, "reset[1]: expected [2], got (5,)"),
+        (LIST, [FLAGS[:, 0], [0, 1]], TypeError, "reset[1]: expected bool or what converts to it safely, got int64"),
+    ],
+)
+def test_flags_that_are_none(kind: Any, x: Any, reset: Any, error: type[Exception], message: str) -> None:
+    rnn, y = network(kind), targets_of(x, CLASSES)
+    refuses(lambda: rnn.forward(x, reset=reset), error, message)
+    refuses(lambda: rnn.loss(x, y, reset=reset), error, message)
+    refuses(lambda: rnn.loss_and_gradients(x, y, reset=reset), error, message)
+
+
+# ---- What is asked for ----
+
+
+@kinds
+@pytest.mark.parametrize(
+    ("arguments", "error", "message"),
+    [
+        ({"memory_limit": -1}, ValueError, "memory_limit: expected at least 0, got -1"),
+        ({"memory_limit": 1e6}, TypeError, "memory_limit: expected an int, got float"),
+        ({"memory_limit": True}, TypeError, "memory_limit: expected an int, got bool"),
+        ({"wrt_x": True}, ValueError, "wrt_x: expected False, as a token has no gradient"),
+    ],
+)
+def test_what_gradients_are_asked_for(kind: Any, arguments: Any, error: type[Exception], message: str) -> None:
+    rnn = network(kind, input="token")
+    refuses(lambda: rnn.loss_and_gradients(TOKENS, CLASSES, **arguments), error, message)
+
+
+# ---- Teacher forcing ----
 
 
 @pytest.mark.parametrize(
-    ("options", "x", "weight", "error", "message"),
+    ("p", "error", "message"),
     [
-        ({}, X, np.ones(5), ValueError, "weight: expected [5, 4], got (5,)"),
-        ({}, X, 1.0, ValueError, "weight: expected [5, 4], got ()"),
-        ({}, X, np.ones((5, 4, 1)), ValueError, "weight: expected [5, 4], got (5, 4, 1)"),
-        ({}, X, np.ones((5, 4), str), TypeError, "weight: expected float32 or what converts to it safely, got <U1"),
-        ({}, LIST, np.ones((5, 2)), TypeError, "weight: expected a list, as x is a list of sequences, got ndarray"),
-        ({}, LIST, [np.ones(5), np.ones(3)], ValueError, "weight[1]: expected [2], got (3,)"),
-        ({"readout": "last"}, X, np.ones((5, 4)), ValueError, "weight: expected [4], got (5, 4)"),
-        ({"readout": "last"}, LIST, [1.0], ValueError, "weight: expected [2], got (1,)"),
+        (True, TypeError, "teacher_forcing: expected a number from 0 to 1, got bool"),
+        (np.True_, TypeError, f"teacher_forcing: expected a number from 0 to 1, got {type(np.True_).__name__}"),
+        ("1.0", TypeError, "teacher_forcing: expected a number from 0 to 1, got str"),
+        (None, TypeError, "teacher_forcing: expected a number from 0 to 1, got NoneType"),
+        (1j, TypeError, "teacher_forcing: expected a number from 0 to 1, got complex"),
+        ([1.0], TypeError, "teacher_forcing: expected a number from 0 to 1, got list"),
+        (np.ones((TAU, BATCH)), TypeError, "teacher_forcing: expected a number from 0 to 1, got ndarray"),
+        (-1e-9, ValueError, "teacher_forcing: expected a number from 0 to 1, got -1e-09"),
+        (1.5, ValueError, "teacher_forcing: expected a number from 0 to 1, got 1.5"),
+        (2, ValueError, "teacher_forcing: expected a number from 0 to 1, got 2"),
+        (float("nan"), ValueError, "teacher_forcing: expected a number from 0 to 1, got nan"),
+        (float("inf"), ValueError, "teacher_forcing: expected a number from 0 to 1, got inf"),
     ],
-)  # fmt: skip
-def test_weight(options: Any, x: Any, weight: Any, error: type[Exception], message: str) -> None:
-    rnn = network(**options)
-    n = len(x) if isinstance(x, list) else BATCH
-    y: Any = np.zeros(n, int) if options else CLASSES if n == BATCH else [CLASSES[: len(one), 0] for one in x]
-    refuses(lambda: rnn.loss(x, y, weight=weight), error, message)
-    refuses(lambda: rnn.loss_and_gradients(x, y, weight=weight), error, message)
+)
+def test_teacher_forcing(p: Any, error: type[Exception], message: str) -> None:
+    rnn = network(JordanRNN)
+    refuses(lambda: rnn.loss(X, CLASSES, teacher_forcing=p), error, message)
+    refuses(lambda: rnn.loss_and_gradients(X, CLASSES, teacher_forcing=p), error, message)
+    if p is not None:
+        refuses(lambda: bptt.gradcheck(rnn, X, CLASSES, teacher_forcing=p), error, message)
 
 
-def test_a_token_has_no_gradient() -> None:
-    rnn = network(input="token")
-    refuses(
-        lambda: rnn.loss_and_gradients(TOKENS, CLASSES, wrt_x=True),
-        ValueError,
-        "wrt_x: expected False, as a token has no gradient",
-    )
+def test_any_number_from_0_to_1_is_teacher_forcing() -> None:
+    rnn = network(JordanRNN)
+    rnn.V *= 3
+    x = np.random.default_rng(0).normal(size=(50, N_IN))
+    y = np.arange(50) % 2
+    of = {p: rnn.loss(x, y, teacher_forcing=p, seed=1) for p in (0.0, 0.5, 1.0)}
+    assert len(set(of.values())) == 3
+    for p in (0, 1, np.float32(0.5), np.float64(1), np.int8(0), -0.0):
+        assert rnn.loss(x, y, teacher_forcing=p, seed=1) == of[float(p)]
+    assert rnn.loss(x, y) == of[1.0]
+
+
+EXPECTED_SEED = "seed: expected an int in [0, 2**64), a numpy.random.Generator or None, got"
+
+
+@pytest.mark.parametrize("p", [0.0, 0.5, 1.0])
+@pytest.mark.parametrize(
+    ("seed", "error", "message"),
+    [
+        (-1, ValueError, f"{EXPECTED_SEED} -1"),
+        (2**64, ValueError, f"{EXPECTED_SEED} 18446744073709551616"),
+        (np.int64(-5), ValueError, f"{EXPECTED_SEED} -5"),
+        (1.0, TypeError, f"{EXPECTED_SEED} float"),
+        ("a", TypeError, f"{EXPECTED_SEED} str"),
+        (True, TypeError, f"{EXPECTED_SEED} bool"),
+        ([1], TypeError, f"{EXPECTED_SEED} list"),
+        (np.random.RandomState(0), TypeError, f"{EXPECTED_SEED} RandomState"),
+    ],
+)
+def test_seed(seed: Any, error: type[Exception], message: str, p: float) -> None:
+    rnn = network(JordanRNN)
+    refuses(lambda: rnn.loss(X, CLASSES, teacher_forcing=p, seed=seed), error, message)
+    refuses(lambda: rnn.loss_and_gradients(X, CLASSES, teacher_forcing=p, seed=seed), error, message)
 
 
 # ---- What is left after an error, and what the error is not about ----
 
 
-def test_arguments_and_parameters_are_left_as_they_are() -> None:
-    rnn = network()
-    x, y = np.ones_like(X), CLASSES.copy()
+@calls
+def test_arguments_and_parameters_are_left_as_they_are(kind: Any, more: Any) -> None:
+    rnn = network(kind)
+    name, wide = ("h0", N_HIDDEN) if kind is ElmanRNN else ("r0", N_OUT)
+    x, y, state = np.ones_like(X), CLASSES.copy(), np.ones((BATCH, wide), np.float32)
     y[-1, -1] = 7
-    before = copy.deepcopy((rnn.parameters, x, y))
+    before = copy.deepcopy((rnn.parameters, x, y, state))
     with pytest.raises(ValueError, match="y: expected classes"):
-        rnn.loss_and_gradients(x, y, wrt_x=True)
+        rnn.loss_and_gradients(x, y, wrt_x=True, **{name: state}, **more)
     y[-1, -1] = 0
-    everything(rnn, {"x": x, "y": y, "h0": None, "lengths": None, "weight": None})
+    everything(rnn, {"x": x, "y": y, name: state, **more})
     y[-1, -1] = 7
-    assert same_bits((rnn.parameters, x, y), before)
+    assert same_bits((rnn.parameters, x, y, state), before)
 
 
-def test_a_tuple_is_a_list() -> None:
-    p = problem(Case(3, 4, 2, (2, 5)))
-    as_list = p.arguments("list")
-    as_tuple = {name: tuple(value) if isinstance(value, list) else value for name, value in as_list.items()}
-    rnn = p.network("float32")
-    assert same_bits(everything(rnn, as_tuple), everything(rnn, as_list))
+DTYPES_TO_TRY = ["float32", "float64", "float16", "int8", "complex64", "bool", "U1", "object", "M8[s]"]
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=250, deadline=None)
 @given(
     shape=st.lists(st.integers(0, 4), max_size=4).map(tuple),
-    dtype=st.sampled_from(["float32", "float64", "float16", "int8", "complex64", "bool", "U1", "object", "M8[s]"]),
-    kind=st.sampled_from(["real", "token"]),
-    what=st.sampled_from(["x", "y", "h0", "weight", "lengths"]),
+    dtype=st.sampled_from(DTYPES_TO_TRY),
+    input=st.sampled_from(["real", "token"]),
+    p=st.sampled_from([None, 0.0, 0.5, 1.0]),
+    what=st.sampled_from(["x", "y", "initial", "weight", "lengths", "reset"]),
 )
-def test_any_array_is_taken_or_refused_by_name(shape: tuple[int, ...], dtype: str, kind: Any, what: str) -> None:
-    rnn = ElmanRNN(3, 4, 2, input=kind, seed=0)
+def test_any_array_is_taken_or_refused_by_name(
+    shape: tuple[int, ...], dtype: str, input: Any, p: float | None, what: str
+) -> None:
+    kind: Any = ElmanRNN if p is None else JordanRNN
+    rnn, initial, wide = kind(3, 4, 2, input=input, seed=0), "h0" if p is None else "r0", 4 if p is None else 2
     value = np.zeros(shape, dtype)
+    real = input == "real"
     arguments: dict[str, Any] = {
-        "x": np.zeros((2, 3, 3)) if kind == "real" else np.zeros((2, 3), int),
+        "x": np.zeros((2, 3, 3)) if real else np.zeros((2, 3), int),
         "y": np.zeros((2, 3), int),
+        **({} if p is None else {"teacher_forcing": p}),
     }
-    arguments[what] = value
-    right = {
-        "x": ("fiub" if kind == "real" else "iub", [(2, 3, 3)] if kind == "real" else [(2, 3)]),
+    name = initial if what == "initial" else what
+    arguments[name] = value
+    right: tuple[str, Any] = {
+        "x": ("fiub" if real else "iub", [(2, 3, 3)] if real else [(2, 3)]),
         "y": ("iub", [(2, 3)]),
-        "h0": ("fiub", [(3, 4)]),
+        "initial": ("fiub", [(3, wide)]),
         "weight": ("fiub", [(2, 3)]),
         "lengths": ("iub", []),  # a length of 0 is an error
+        "reset": ("b", [(2, 3)]),
     }[what]
     if value.dtype.kind in right[0] and shape in right[1]:
-        rnn.loss_and_gradients(**arguments)
+        loss, _ = rnn.loss_and_gradients(**arguments)
+        assert np.isfinite(loss)
         return
     # Where x has another valid shape, it is y that does not fit.
-    name = "[xy]" if what == "x" else what
-    with pytest.raises((ValueError, TypeError), match=f"^{name}: expected "):
+    with pytest.raises((ValueError, TypeError), match=f"^{'[xy]' if what == 'x' else name}: expected "):
         rnn.loss_and_gradients(**arguments)

@@ -4,19 +4,15 @@ from __future__ import annotations
 
 import math
 from decimal import Decimal, localcontext
+from typing import Any
 
 import numpy as np
 import pytest
 
-from bptt import ElmanRNN, _core
-from conftest import same_bits
-from problems import Array
-
-
-def kernel_tanh(x: Array) -> Array:
-    y = np.empty_like(x)
-    _core.tanh(x, y)
-    return y
+from bptt import ElmanRNN
+from core import tanh
+from problems import LAYERED, Array
+from results import same_bits
 
 
 def steps_apart(a: Array, b: Array) -> int:
@@ -60,30 +56,44 @@ def test_tanh_in_float32(isa: str) -> None:
     x = points("float32", 40_000)
     # math.tanh is within some 1e-16, so that its rounding to float32 is the correct one save in one of 1e8 cases.
     expected = np.array([*map(math.tanh, x.tolist())]).astype(np.float32)
-    assert steps_apart(kernel_tanh(x), expected) <= 2
+    assert steps_apart(tanh(x), expected) <= 2
 
 
 def test_tanh_in_float64(isa: str) -> None:
     x = points("float64", 1000)
     expected = np.array([*map(exact_tanh, x.tolist())])
-    assert steps_apart(kernel_tanh(x), expected) <= 2
+    assert steps_apart(tanh(x), expected) <= 2
 
 
 def test_tanh_of_special_values(dtype: str, isa: str) -> None:
     huge, small = np.finfo(dtype).max, np.finfo(dtype).smallest_subnormal
     x = np.array([0.0, -0.0, math.inf, -math.inf, huge, -huge, 30.0, -30.0, small, -small], dtype)
     expected = np.array([0.0, -0.0, 1.0, -1.0, 1.0, -1.0, 1.0, -1.0, small, -small], dtype)
-    assert same_bits(kernel_tanh(x), expected)
+    assert same_bits(tanh(x), expected)
     for n in range(1, 40):  # a NaN in whole vectors and in the rest
         x = np.ones(n, dtype)
         x[n // 2] = math.nan
-        assert np.isnan(kernel_tanh(x)).tolist() == [i == n // 2 for i in range(n)]
-    assert kernel_tanh(np.empty(0, dtype)).size == 0
+        assert np.isnan(tanh(x)).tolist() == [i == n // 2 for i in range(n)]
+    assert tanh(np.empty(0, dtype)).size == 0
 
 
-def outputs(o: Array, output: str) -> Array:
+@pytest.mark.skipif(not LAYERED, reason="networks have one activation")
+def test_relu(dtype: Any, isa: str) -> None:
+    """In whole vectors and in the rest: exact, 0 for both zeros, and NaN stays NaN."""
+    limits = np.finfo(dtype)
+    special = [0.0, -0.0, math.inf, -math.inf, limits.max, -limits.max, limits.tiny, -limits.tiny, 1.5, -1.5, math.nan]
+    for n in range(1, 40):
+        a = np.resize(np.array(special, dtype), n)
+        rnn = ElmanRNN(0, n, 1, activation="relu", dtype=dtype, init=None)  # type: ignore[call-arg]
+        rnn.b = a
+        h = rnn.forward(np.empty((1, 0))).h[0]
+        expected = np.where(np.isnan(a), a, np.maximum(a, 0))
+        assert np.array_equal(h, expected, equal_nan=True), n
+
+
+def outputs(o: Array, output: Any) -> Array:
     """y_hat of given o: the parameter c, as all other parameters are 0."""
-    rnn = ElmanRNN(0, 1, o.size, output=output, dtype=o.dtype, init=None)  # type: ignore[arg-type]
+    rnn = ElmanRNN(0, 1, o.size, output=output, dtype=o.dtype, init=None)
     rnn.c = o
     y_hat: Array = rnn.forward(np.empty((1, 0))).y_hat[0]
     return y_hat

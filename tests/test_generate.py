@@ -1,4 +1,4 @@
-"""Drawing sequences from a network: what is drawn, from which distribution, and what is fed back."""
+"""Drawing sequences from a network: what is drawn, from which distribution, on what a draw depends, what is fed back."""
 
 from __future__ import annotations
 
@@ -9,31 +9,43 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bptt import ElmanRNN
-from conftest import same_bits
-from problems import Array
+import bptt
+from bptt import ElmanRNN, JordanRNN, reference
+from cases import FEEDBACKS, OUTPUTS, cycled
+from core import DTYPES, ISAS
+from problems import LAYERED, Array, letters
+from results import same_bits
 
 VOCABULARY = 5
+# Networks that read what they draw: of tokens, or of real vectors with any output
+KINDS = ("token", *OUTPUTS)
+STACKS: list[dict[str, Any]] = [{}, *([{"n_hidden": (12, 9)}, {"activation": "relu"}] if LAYERED else [])]
 
 
-def language(**options: Any) -> ElmanRNN:
+def reader(kind: str = "token", n_hidden: Any = 12, **options: Any) -> ElmanRNN:
     """A network that can read what it draws, with outputs that differ enough to tell greedy from random."""
-    defaults: dict[str, Any] = {"input": "token", "seed": 9}
-    rnn = ElmanRNN(VOCABULARY, 12, VOCABULARY, **(defaults | options))
+    what: dict[str, Any] = {"input": "token"} if kind == "token" else {"output": kind}
+    rnn = ElmanRNN(VOCABULARY, n_hidden, VOCABULARY, **({"seed": 9} | what | options))
     rnn.V *= 3
     rnn.c = np.linspace(-0.5, 0.5, VOCABULARY)
     return rnn
 
 
-def vectors(output: str, dtype: Any = "float32") -> ElmanRNN:
-    return language(input="real", output=output, dtype=dtype)
+def feeder(n_in: int = 0, output: Any = "softmax", **options: Any) -> JordanRNN:
+    """The output-recurrent network, likewise."""
+    rnn = JordanRNN(n_in, 12, 5, output=output, seed=3, **options)
+    rnn.V *= 3
+    rnn.c = np.linspace(-0.5, 0.5, 5)
+    return rnn
 
 
-# ---- Reproducible ----
+# ---- On what a draw depends ----
 
 
-@pytest.mark.parametrize("rnn", [language(), vectors("softmax"), vectors("sigmoid"), vectors("linear")], ids=repr)
-def test_equal_seeds_draw_equal_sequences(rnn: ElmanRNN) -> None:
+@pytest.mark.parametrize(
+    "rnn", [*map(reader, KINDS), *(feeder(output=output) for output in OUTPUTS)], ids=lambda rnn: repr(rnn)
+)
+def test_equal_seeds_draw_equal_sequences(rnn: Any) -> None:
     before = rnn.parameters.copy()
     first = rnn.generate(30, seed=1)
     assert same_bits(rnn.generate(30, seed=1), first)
@@ -43,19 +55,48 @@ def test_equal_seeds_draw_equal_sequences(rnn: ElmanRNN) -> None:
     assert same_bits(rnn.parameters, before)
 
 
-@pytest.mark.parametrize("output", ["softmax", "sigmoid", "linear"])
-@pytest.mark.parametrize("batch", [None, 1, 3])
-def test_shapes_and_dtypes(output: str, batch: int | None, dtype: Any) -> None:
-    rnn = vectors(output, dtype)
-    prompt = np.zeros((2, VOCABULARY) if batch is None else (2, batch, VOCABULARY))
-    y = rnn.generate(4, prompt=prompt, seed=0)
+@pytest.mark.parametrize("make", [ElmanRNN, JordanRNN])
+@pytest.mark.parametrize("output", OUTPUTS)
+@pytest.mark.usefixtures("threads")
+def test_same_bits_for_any_number_of_threads(make: Any, output: str) -> None:
+    rnn = make(5, 200, 5, output=output, seed=0)
+    steps, batch = 60, 9
+    random = np.random.default_rng(0)
+    if make is ElmanRNN:
+        arguments: dict[str, Any] = {"prompt": random.standard_normal((3, batch, 5)).astype(np.float32)}
+    else:
+        arguments = {"x": random.standard_normal((steps, batch, 5)).astype(np.float32)}
+    results = []
+    for n in (1, 2, 3, 8):
+        bptt.set_num_threads(n)
+        results.append(rnn.generate(steps, seed=4, **arguments))
+    assert all(same_bits(result, results[0]) for result in results)
+    fewer = {name: value[:, :4] for name, value in arguments.items()}
+    assert same_bits(rnn.generate(steps, seed=4, **fewer), np.ascontiguousarray(results[0][:, :4]))
+
+
+@pytest.mark.parametrize("make", [ElmanRNN, JordanRNN])
+@cycled(output=OUTPUTS, batch=[None, 1, 3], dtype=DTYPES)
+def test_shapes_and_dtypes(make: Any, output: str, batch: int | None, dtype: Any) -> None:
+    rnn = reader(output, dtype=dtype) if make is ElmanRNN else feeder(5, output, dtype=dtype)
+    given = np.zeros((4, VOCABULARY) if batch is None else (4, batch, VOCABULARY))
+    y = rnn.generate(4, seed=0, **{"prompt" if make is ElmanRNN else "x": given})
     assert y.shape == (4,) + (() if batch is None else (batch,)) + (() if output == "softmax" else (VOCABULARY,))
     assert y.dtype == (np.int64 if output == "softmax" else np.dtype(dtype))
     if output == "sigmoid":
         assert set(np.unique(y)) == {0, 1}
 
 
-# ---- What is fed back ----
+def test_the_global_state_is_left_alone() -> None:
+    np.random.seed(0)
+    before = np.random.get_state()[1].tolist()  # type: ignore[index]
+    ElmanRNN(3, 3, 3, input="token").generate(4)
+    ElmanRNN(3, 3, 3, input="token", seed=3).generate(4, seed=3)
+    JordanRNN(0, 3, 3).generate(4)
+    assert np.random.get_state()[1].tolist() == before  # type: ignore[index]
+
+
+# ---- What a network reads again ----
 
 
 def by_hand(rnn: ElmanRNN, n_steps: int, prompt: Array) -> Array:
@@ -73,17 +114,18 @@ def by_hand(rnn: ElmanRNN, n_steps: int, prompt: Array) -> Array:
     return drawn.argmax(axis=-1) if rnn.output == "softmax" and rnn.input == "real" else drawn
 
 
-@pytest.mark.parametrize("batch", [(), (1,), (4,)])
-@pytest.mark.parametrize("output", ["token", "softmax", "sigmoid", "linear"])
-def test_temperature_0_takes_the_likeliest(output: str, batch: tuple[int, ...], dtype: Any) -> None:
+@cycled(kind=KINDS, batch=[(), (1,), (4,)], dtype=DTYPES, options=STACKS, isa=ISAS)
+def test_temperature_0_takes_the_likeliest(
+    kind: str, batch: tuple[int, ...], dtype: Any, options: dict[str, Any], isa: str
+) -> None:
     random = np.random.default_rng(0)
-    if output == "token":
-        rnn, prompt = language(dtype=dtype), random.integers(0, VOCABULARY, (3, *batch))
-    else:
-        rnn, prompt = vectors(output, dtype), random.standard_normal((3, *batch, VOCABULARY)).astype(dtype)
+    rnn = reader(kind, dtype=dtype, **options)
+    prompt: Array = random.integers(0, VOCABULARY, (3, *batch))
+    if kind != "token":
+        prompt = random.standard_normal((3, *batch, VOCABULARY)).astype(dtype)
     drawn = rnn.generate(12, prompt=prompt, temperature=0, seed=None)
     expected = by_hand(rnn, 12, prompt)
-    if output == "linear":  # rounded in another order, and fed back a dozen times
+    if kind == "linear":  # rounded in another order, and fed back a dozen times
         assert np.abs(drawn - expected).max() <= 1000 * np.finfo(dtype).eps * np.abs(expected).max()
     else:
         assert drawn.tolist() == expected.tolist()
@@ -92,7 +134,7 @@ def test_temperature_0_takes_the_likeliest(output: str, batch: tuple[int, ...], 
 
 
 def test_a_prompt_is_read_and_not_repeated() -> None:
-    rnn = language()
+    rnn = reader()
     drawn = rnn.generate(8, prompt=np.array([1, 4, 2]), temperature=0)
     longer = rnn.generate(6, prompt=np.array([1, 4, 2, *drawn[:2]]), temperature=0)
     assert longer.tolist() == drawn[2:].tolist()
@@ -101,7 +143,7 @@ def test_a_prompt_is_read_and_not_repeated() -> None:
 
 
 def test_real_input_reads_one_hot_vectors() -> None:
-    tokens, real = language(), vectors("softmax")
+    tokens, real = reader(), reader("softmax")
     real.parameters = tokens.parameters
     prompt = np.array([[1, 2], [3, 0]])
     for seed in range(3):
@@ -109,38 +151,123 @@ def test_real_input_reads_one_hot_vectors() -> None:
         assert real.generate(20, prompt=np.eye(VOCABULARY)[prompt], seed=seed).tolist() == expected.tolist()
 
 
-@pytest.mark.parametrize("output", ["token", "softmax", "sigmoid", "linear"])
-def test_h0_is_the_state_before(output: str) -> None:
-    rnn = language() if output == "token" else vectors(output)
+@pytest.mark.parametrize("kind", KINDS)
+def test_h0_is_the_state_before(kind: str) -> None:
+    rnn = reader(kind)
     h0 = np.random.default_rng(0).uniform(-1, 1, (3, 12)).astype(np.float32)
-    for prompt in (None, np.zeros((1, 3), int) if output == "token" else np.ones((1, 3, VOCABULARY))):
+    for prompt in (None, np.zeros((1, 3), int) if kind == "token" else np.ones((1, 3, VOCABULARY))):
         together = rnn.generate(5, prompt=prompt, temperature=0, h0=h0)
         for i in range(3):
             one = None if prompt is None else prompt[:, i]
             alone = rnn.generate(5, prompt=one, temperature=0, h0=h0[i])
             assert same_bits(alone, np.ascontiguousarray(together[:, i]))
-    if output != "token":
-        return
-    # Reading a prompt and going on from its last state is one and the same.
-    prompt = np.array([1, 2, 3])
+
+
+@pytest.mark.parametrize("options", STACKS)
+def test_reading_a_prompt_is_going_on_from_its_last_state(options: dict[str, Any]) -> None:
+    rnn, prompt = reader(**options), np.array([1, 2, 3])
     after = rnn.forward(prompt).h_last
     assert rnn.generate(9, h0=after, seed=4).tolist() == rnn.generate(9, prompt=prompt, seed=4).tolist()
+    batch = np.array([[1, 2], [2, 0], [3, 3]])
+    after = rnn.forward(batch).h_last
+    assert rnn.generate(9, h0=after, seed=4).tolist() == rnn.generate(9, prompt=batch, seed=4).tolist()
 
 
 def test_without_prompt_the_first_output_is_of_the_state_0() -> None:
-    rnn = language()
+    rnn = reader()
     rnn.c = [0, 0, 50, 0, 0]
     rnn.V[...] = 0
     assert rnn.generate(1, seed=0).tolist() == [2]
-    assert vectors("linear").generate(1, temperature=0)[0] == pytest.approx(np.linspace(-0.5, 0.5, VOCABULARY))
+    assert reader("linear").generate(1, temperature=0)[0] == pytest.approx(np.linspace(-0.5, 0.5, VOCABULARY))
+
+
+# ---- What the output-recurrent network feeds back ----
+
+
+def bits(seed: int) -> int:
+    """The 64 bits that `generate` draws from."""
+    return int(np.random.default_rng(seed).integers(2**64, dtype=np.uint64))
+
+
+def classes_by_hand(rnn: JordanRNN, x: Array, sequence: int, seed: int, temperature: float) -> list[int]:
+    """Step by step from forward passes of one step, with the numbers of the reference's generator."""
+    r, drawn = np.zeros(rnn.n_out), []
+    for x_t, u in zip(x, reference.draws(bits(seed), sequence, len(x)), strict=True):
+        o = rnn.forward(x_t[None], r0=r).o[0].astype(np.float64)
+        share = np.exp((o - o.max()) / temperature).cumsum()
+        drawn.append(int(np.searchsorted(share, u * share[-1], side="right")))
+        r = np.eye(rnn.n_out)[drawn[-1]]
+    return drawn
+
+
+@cycled(n_in=[0, 3], feedback=FEEDBACKS, temperature=[0.7, 1.0], activation=["tanh", "relu"] if LAYERED else ["tanh"])
+def test_each_draw_is_what_the_next_step_sees(n_in: int, feedback: str, temperature: float, activation: str, isa: str) -> None:
+    options = {"activation": activation} if activation != "tanh" else {}
+    rnn = feeder(n_in, feedback=feedback, dtype="float64", **options)
+    x = np.random.default_rng(0).standard_normal((40, 3, n_in))
+    drawn = rnn.generate(40, x=x, seed=7, temperature=temperature)
+    for i in range(3):
+        assert drawn[:, i].tolist() == classes_by_hand(rnn, x[:, i], i, 7, temperature)
+    assert len({*map(tuple, drawn.T.tolist())}) == 3
+    if n_in == 0:
+        assert rnn.generate(40, seed=7, temperature=temperature).tolist() == drawn[:, 0].tolist()
+
+
+@pytest.mark.parametrize("output", ["sigmoid", "linear"])
+def test_numbers_are_fed_back(output: str, dtype: Any) -> None:
+    rnn = feeder(2, output, dtype=dtype)
+    x = np.random.default_rng(0).standard_normal((10, 2, 2)).astype(dtype)
+    for temperature in (0.0, 1.0):
+        y = rnn.generate(10, x=x, seed=1, temperature=temperature)
+        assert y.shape == (10, 2, 5)
+        assert y.dtype == np.dtype(dtype)
+        # Forced with what was drawn, every step sees what it saw then.
+        before = np.concatenate([np.zeros((1, 2, 5), dtype), y[:-1]])
+        o = np.stack([rnn.forward(x[t : t + 1], r0=before[t]).o[0] for t in range(10)])
+        if temperature == 0:
+            assert same_bits(y, o if output == "linear" else (o > 0).astype(dtype))
+        elif output == "linear":
+            assert 0.5 < float(np.std(y - o)) < 1.6  # 100 numbers of standard deviation 1
+        else:
+            assert set(np.unique(y)) == {0, 1}
+
+
+def test_tokens_are_inputs() -> None:
+    tokens, one_hot = feeder(4, input="token"), feeder(4)
+    one_hot.parameters = tokens.parameters
+    x = np.random.default_rng(0).integers(0, 4, (30, 2))
+    drawn = tokens.generate(30, x=x, seed=5)
+    assert drawn.tolist() == one_hot.generate(30, x=np.eye(4)[x], seed=5).tolist()
+    assert drawn.tolist() != tokens.generate(30, x=(x + 1) % 4, seed=5).tolist()
+
+
+def test_of_a_prompt_the_last_output_counts() -> None:
+    rnn = feeder()
+    for last in range(5):
+        expected = rnn.generate(8, r0=np.eye(5)[last], seed=2)
+        assert same_bits(rnn.generate(8, prompt=np.array([3, last]), seed=2), expected)
+    batch = rnn.generate(8, prompt=np.array([[1, 1], [4, 2]]), temperature=0)
+    assert batch[:, 0].tolist() == rnn.generate(8, prompt=np.array([4]), temperature=0).tolist()
+    assert batch[:, 1].tolist() == rnn.generate(8, prompt=np.array([2]), temperature=0).tolist()
+    linear = feeder(output="linear")
+    y = np.arange(10.0).reshape(2, 5)
+    assert same_bits(linear.generate(3, prompt=y, temperature=0), linear.generate(3, r0=y[1], temperature=0))
+
+
+def test_top_k_and_the_likeliest() -> None:
+    rnn = feeder()
+    likeliest = rnn.generate(20, temperature=0)
+    assert rnn.generate(20, top_k=1, seed=9).tolist() == likeliest.tolist()
+    assert rnn.generate(20, temperature=1e-9, seed=9).tolist() == likeliest.tolist()
+    assert rnn.generate(20, top_k=99, seed=9).tolist() == rnn.generate(20, seed=9).tolist()
 
 
 # ---- The distribution ----
 
 
-def constant(output: str, o: Array) -> ElmanRNN:
+def constant(output: Any, o: Array) -> ElmanRNN:
     """A network whose outputs are always o."""
-    rnn = ElmanRNN(o.size, 1, o.size, output=output, init=None)  # type: ignore[arg-type]
+    rnn = ElmanRNN(o.size, 1, o.size, output=output, init=None)
     rnn.c = o
     return rnn
 
@@ -222,9 +349,9 @@ def test_top_k_of_equal_classes() -> None:
         ({"h0": np.zeros((0, 12))}, ValueError, ""),
     ],
 )
-def test_errors(arguments: Any, error: type[Exception], message: str) -> None:
+def test_errors_of_a_reader(arguments: Any, error: type[Exception], message: str) -> None:
     with pytest.raises(error, match=f"^{re.escape(message)}{'$' if message else ''}") as raised:
-        language().generate(**{"n_steps": 3, **arguments})
+        reader().generate(**{"n_steps": 3, **arguments})
     assert raised.type is error
 
 
@@ -244,12 +371,45 @@ def test_networks_that_cannot_read_what_they_draw(rnn: ElmanRNN, message: str) -
 @pytest.mark.parametrize("output", ["sigmoid", "linear"])
 def test_top_k_is_for_classes(output: str) -> None:
     with pytest.raises(ValueError, match=f"^top_k: expected None for {output} outputs, got 2$"):
-        vectors(output).generate(3, top_k=2)
+        reader(output).generate(3, top_k=2)
 
 
+@pytest.mark.parametrize(
+    ("n_in", "arguments", "error", "message"),
+    [
+        (0, {"n_steps": 0}, ValueError, "n_steps: expected at least 1, got 0"),
+        (2, {}, ValueError, "x: expected the inputs of 3 steps, got None"),
+        (2, {"x": np.zeros((4, 2))}, ValueError, "x: expected as many steps as n_steps, 3, got 4"),
+        (2, {"x": [np.zeros((3, 2))]}, TypeError, "x: expected an array, got a list, which is a list of sequences"),
+        (2, {"x": np.zeros((3, 4, 2)), "r0": np.zeros((3, 5))}, ValueError, "r0: expected 4, as x has, got (3, 5)"),
+        (2, {"x": np.zeros((3, 2)), "r0": np.zeros((1, 5))}, ValueError, "r0: expected a single sequence, as x has, "),
+        (0, {"r0": np.zeros(4)}, ValueError, "r0: expected [5] or [batch, 5], got (4,)"),
+        (0, {"r0": np.zeros((0, 5))}, ValueError, "r0: expected [5] or [batch, 5], got (0, 5)"),
+        (0, {"r0": np.zeros(5), "prompt": np.array([1])}, ValueError, "r0: expected None, as the prompt tells "),
+        (0, {"prompt": [1, 2]}, TypeError, "prompt: expected an array, got a list, which is a list of sequences"),
+        (0, {"prompt": np.array([1, 5])}, ValueError, "prompt: expected classes in [0, 5), got 5"),
+        (0, {"prompt": np.array([-1])}, ValueError, "prompt: expected classes in [0, 5), got -1"),
+        (0, {"prompt": np.zeros(0, int)}, ValueError, "prompt: expected [steps, batch] or [steps], got (0,)"),
+        (0, {"prompt": np.zeros(3)}, TypeError, "prompt: expected int64 or what converts to it safely, got float64"),
+        (0, {"temperature": -1}, ValueError, "temperature: expected a finite number of at least 0, got -1"),
+        (0, {"top_k": 0}, ValueError, "top_k: expected at least 1, got 0"),
+    ],
+)
+def test_errors_of_a_feeder(n_in: int, arguments: Any, error: type[Exception], message: str) -> None:
+    with pytest.raises(error, match=f"^{re.escape(message)}"):
+        feeder(n_in).generate(**{"n_steps": 3, **arguments})
+
+
+@pytest.mark.parametrize("make", [reader, feeder])
 @pytest.mark.parametrize("bad", [math.nan, math.inf])
-def test_nothing_is_drawn_from_outputs_that_are_not_finite(bad: float) -> None:
-    rnn = language()
+def test_nothing_is_drawn_from_outputs_that_are_not_finite(make: Any, bad: float) -> None:
+    rnn = make()
     rnn.c[1] = bad
     with pytest.raises(ValueError, match=r"^o: expected finite outputs to draw from"):
         rnn.generate(3, seed=0)
+
+
+@pytest.mark.skipif(not LAYERED, reason="networks have one direction")
+def test_nothing_is_drawn_of_what_must_know_the_end() -> None:
+    with pytest.raises(ValueError, match="bidirectional"):
+        ElmanRNN(5, 3, 5, bidirectional=True).generate(3)

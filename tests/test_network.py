@@ -6,6 +6,7 @@ import copy
 import math
 import pickle
 import re
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -13,9 +14,12 @@ import numpy as np
 import pytest
 
 import bptt
-from bptt import ElmanRNN, JordanRNN, _core
-from conftest import ISAS, everything, run_python, same_bits
-from problems import LETTERS
+from bptt import ElmanRNN, JordanRNN
+from cases import NETWORKS, Options, each, make
+from core import ISAS, instruction_set
+from interpreter import run_python
+from problems import LAYERED, LETTERS, letters
+from results import everything, same_bits
 
 # ---- Initial weights ----
 
@@ -69,10 +73,16 @@ def test_identity_and_no_weights() -> None:
     assert not ElmanRNN(3, 5, 2, seed=0, init=None).parameters.any()
 
 
-@pytest.mark.parametrize("init", ["orthogonal", "uniform", "identity"])
-def test_weights_follow_the_seed(init: Any) -> None:
+WEIGHTS: list[tuple[Any, dict[str, Any]]] = [
+    *((ElmanRNN, {"init": init}) for init in ("orthogonal", "uniform", "identity")),
+    *((JordanRNN, {"init": init, "feedback": f}) for init in ("orthogonal", "uniform") for f in ("y_hat", "o")),
+]
+
+
+@pytest.mark.parametrize(("kind", "options"), WEIGHTS)
+def test_weights_follow_the_seed(kind: Any, options: dict[str, Any]) -> None:
     def weights(seed: Any, dtype: Any = "float32") -> Any:
-        return ElmanRNN(3, 5, 2, seed=seed, init=init, dtype=dtype).parameters
+        return kind(3, 5, 2, seed=seed, dtype=dtype, **options).parameters
 
     assert same_bits(weights(7), weights(7))
     assert not same_bits(weights(7), weights(8))
@@ -86,8 +96,9 @@ def test_weights_follow_the_seed(init: Any) -> None:
 def test_weights_leave_the_global_state_alone() -> None:
     np.random.seed(0)
     before = np.random.get_state()[1].tolist()  # type: ignore[index]
-    ElmanRNN(3, 3, 3, input="token").generate(4)
-    ElmanRNN(3, 3, 3, input="token", seed=3).generate(4, seed=3)
+    for kind in (ElmanRNN, JordanRNN):
+        kind(3, 3, 3, input="token")
+        kind(3, 3, 3, seed=3)
     assert np.random.get_state()[1].tolist() == before  # type: ignore[index]
 
 
@@ -124,18 +135,6 @@ def test_the_columns_of_classes_are_those_of_tokens(input: Any) -> None:
     assert not JordanRNN(9, 64, 30, input=input, init=None).parameters.any()
 
 
-@pytest.mark.parametrize("init", ["orthogonal", "uniform"])
-@pytest.mark.parametrize("feedback", ["y_hat", "o"])
-def test_weights_of_both_dtypes_follow_the_seed(init: Any, feedback: Any) -> None:
-    def weights(seed: Any, dtype: Any = "float32") -> Any:
-        return JordanRNN(3, 5, 2, feedback=feedback, seed=seed, init=init, dtype=dtype).parameters
-
-    assert same_bits(weights(7), weights(7))
-    assert not same_bits(weights(7), weights(8))
-    assert same_bits(weights(7, "float64").astype(np.float32), weights(7, "float32"))
-    assert same_bits(weights(np.random.default_rng(7)), weights(7))
-
-
 # ---- Parameters ----
 
 
@@ -155,9 +154,9 @@ def test_parameters_are_views_of_one_vector(dtype: Any) -> None:
     assert rnn.parameters[54] == -1
 
 
-@pytest.mark.parametrize("seed", range(8))
-def test_parameters_begin_at_a_cache_line(seed: int, dtype: Any) -> None:
-    rnn = ElmanRNN(3, 5 + seed, 2, dtype=dtype, seed=0)
+@pytest.mark.parametrize("n_hidden", range(5, 13))
+def test_parameters_begin_at_a_cache_line(n_hidden: int, dtype: Any) -> None:
+    rnn = ElmanRNN(3, n_hidden, 2, dtype=dtype, seed=0)
     for one in (rnn, copy.copy(rnn), pickle.loads(pickle.dumps(rnn))):
         assert one.parameters.ctypes.data % 64 == 0
 
@@ -202,19 +201,18 @@ COPIES: dict[str, Callable[[Any], Any]] = {
 }
 
 
-@pytest.mark.parametrize("kind", [ElmanRNN, JordanRNN])
 @pytest.mark.parametrize("how", COPIES)
-def test_copies_are_equal_and_independent(how: str, kind: Any, dtype: Any) -> None:
-    other_options = {"readout": "last"} if kind is ElmanRNN else {"feedback": "o"}
-    rnn = kind(3, 5, 2, input="token", output="sigmoid", **other_options, dtype=dtype, seed=0)
+@each(NETWORKS)
+def test_copies_are_equal_and_independent(how: str, options: Options, dtype: Any) -> None:
+    rnn = make(3, 5, 2, (3,), input="token", output="sigmoid", **options).network(dtype, seed=0, init="uniform")
     rnn.metadata = {"name": "a", "list": [1]}
     other = COPIES[how](rnn)
-    assert type(other) is kind
+    assert type(other) is type(rnn)
     assert repr(other) == repr(rnn)
     assert same_bits(other.parameters, rnn.parameters)
     assert other.metadata == rnn.metadata
     y = np.array([0.0, 1.0])
-    arguments = {"x": np.array([0, 2, 1]), "y": y if kind is ElmanRNN else np.tile(y, (3, 1))}
+    arguments = {"x": np.array([0, 2, 1]), "y": y if options.get("readout") == "last" else np.tile(y, (3, 1))}
     assert same_bits(everything(other, arguments), everything(rnn, arguments))
     kept = rnn.parameters.copy()
     other.parameters += 1
@@ -235,14 +233,40 @@ def test_deepcopy_keeps_what_is_shared() -> None:
 # ---- What it says of itself ----
 
 
-def test_repr_makes_the_same_network() -> None:
+def test_repr() -> None:
     rnn = ElmanRNN(3, 5, 2, input="token", output="linear", readout="last", dtype="float64")
-    text = "ElmanRNN(3, 5, 2, input='token', output='linear', readout='last', dtype='float64')"
-    assert repr(rnn) == text
-    assert repr(eval(text, {"ElmanRNN": ElmanRNN})) == text
-    text = "JordanRNN(3, 5, 2, input='real', output='sigmoid', feedback='o', dtype='float32')"
-    assert repr(JordanRNN(3, 5, 2, output="sigmoid", feedback="o")) == text
-    assert repr(eval(text, {"JordanRNN": JordanRNN})) == text
+    assert repr(rnn).startswith("ElmanRNN(3, 5, 2, input='token', output='linear', readout='last', ")
+    assert repr(rnn).endswith("dtype='float64')")
+    text = repr(JordanRNN(3, 5, 2, output="sigmoid", feedback="o"))
+    assert text.startswith("JordanRNN(3, 5, 2, input='real', output='sigmoid', feedback='o', ")
+
+
+@each(NETWORKS)
+def test_repr_makes_the_same_network(options: Options, dtype: str) -> None:
+    rnn = make(3, 5, 2, (1,), input="token", output="linear", **options).network(dtype)
+    again = eval(repr(rnn), {"ElmanRNN": ElmanRNN, "JordanRNN": JordanRNN})
+    assert type(again) is type(rnn)
+    assert repr(again) == repr(rnn)
+    assert {name: a.shape for name, a in letters(again).items()} == {name: a.shape for name, a in letters(rnn).items()}
+    assert again.dtype == rnn.dtype
+
+
+READ_ONLY = ["n_in", "n_hidden", "n_out", "input", "output", "dtype"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "name"),
+    [
+        *((ElmanRNN, name) for name in [*READ_ONLY, "readout", *(["activation", "bidirectional"] if LAYERED else [])]),
+        *((JordanRNN, name) for name in [*READ_ONLY, "feedback", *(["activation"] if LAYERED else [])]),
+    ],
+)
+def test_what_the_core_was_built_for_is_read_only(kind: Any, name: str) -> None:
+    rnn = kind(3, 5, 2)
+    before = repr(rnn)
+    with pytest.raises(AttributeError, match=name):
+        setattr(rnn, name, getattr(rnn, name))
+    assert repr(rnn) == before
 
 
 def test_repr_of_results() -> None:
@@ -267,7 +291,7 @@ def test_repr_of_results() -> None:
 def test_config() -> None:
     assert bptt.config() == {
         "version": bptt.__version__,
-        "isa": _core.isa(),
+        "isa": bptt.config()["isa"],
         "isas": ISAS,
         "threads": bptt.get_num_threads(),
     }
@@ -290,31 +314,52 @@ def test_unknown_instruction_set(name: str) -> None:
     done = run_python("import bptt", BPTT_ISA=name)
     assert done.returncode == 1
     assert done.stderr.splitlines()[-1] == f"ValueError: {message}"
-    before = _core.isa()
-    with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
-        _core.set_isa(name)
-    assert _core.isa() == before
+    before = bptt.config()["isa"]
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}$"), instruction_set(name):
+        pass
+    assert bptt.config()["isa"] == before
 
 
 def test_instruction_sets_agree_but_are_not_the_same() -> None:
     if len(ISAS) == 1:
         pytest.skip("this machine runs one instruction set")
     x = np.random.default_rng(0).standard_normal((20, 64)).astype(np.float32)
-    before = _core.isa()
-    try:
-        found = []
-        for name in ISAS:
-            _core.set_isa(name)
-            assert _core.isa() == name
+    found = []
+    for name in ISAS:
+        with instruction_set(name):
+            assert bptt.config()["isa"] == name
             found.append(ElmanRNN(64, 50, 3, seed=0).forward(x).h)
-    finally:
-        _core.set_isa(before)
     assert not same_bits(found[0], found[-1]), "one of them has fused multiply-adds"
     for h in found[1:]:
         assert np.abs(h - found[0]).max() < 24 * np.finfo(np.float32).eps
 
 
 # ---- Importing ----
+
+
+def test_import_is_light() -> None:
+    """What takes time to import is imported when it is asked for, by what users see and by what they call."""
+    code = """
+import sys
+import numpy, numpy.random
+before = set(sys.modules)
+import bptt
+bptt.ElmanRNN(2, 3, 2).loss(numpy.zeros((4, 2)), [0, 1, 0, -1])
+print(*sorted(set(sys.modules) - before))
+"""
+    done = run_python(code)
+    assert done.returncode == 0, done
+    loaded = done.stdout.split()
+    ours = {name for name in loaded if name.partition(".")[0] == "bptt"}
+    assert "bptt._core" in ours
+    late = {"app", "reference", "gradcheck", "cli", "commands", "text", "table", "series"}
+    for name in ours:
+        assert late.isdisjoint(word.strip("_") for part in name.split(".") for word in (part, *part.split("_"))), name
+    # Of other packages none; of the standard library what NumPy has not loaded already, which takes some milliseconds.
+    others = {name.partition(".")[0] for name in loaded} - {"bptt", "numpy"}
+    assert others <= set(sys.stdlib_module_names), others
+    slow = {"argparse", "asyncio", "ctypes", "email", "http", "json", "logging", "multiprocessing", "unittest", "urllib"}
+    assert others.isdisjoint(slow), others & slow
 
 
 def test_what_is_imported_late() -> None:

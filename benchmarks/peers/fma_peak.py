@@ -46,9 +46,9 @@ def library(real: str) -> ctypes.CDLL:
 ITERATIONS = 500_000
 
 
-def operations(dtype: str, threads: int) -> float:
-    """How many one call of the contender does."""
-    width, _ = FLAGS[bptt.config()["isa"]]
+def operations(isa: str, dtype: str, threads: int) -> float:
+    """How many one call of the contender does, with an instruction set."""
+    width, _ = FLAGS[isa]
     return 2.0 * 12 * 4 * ITERATIONS * (width // (8 if dtype == "float64" else 4)) * threads
 
 

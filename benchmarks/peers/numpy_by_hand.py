@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from problem import Answer, Array, Contender, Problem
+from problem import Answer, Array, Contender, Names, Problem
 
 Targets = tuple[Array, Array]  # the numbers of the rows, and the class of each (-1: none)
 
@@ -46,43 +46,76 @@ def read_gradient(result: tuple[float, Answer]) -> Answer:
     return {"loss": np.asarray(result[0]), **result[1]}
 
 
+def scan(problem: Problem, names: Names, below: Array, h: Array, reverse: bool) -> None:
+    """One layer in one direction: h(1..tau), `below` in rows; h(0) and h(tau+1) are 0 and what the first step sees."""
+    U, W, b = (problem[name] for name in names)
+    tau, batch, n_hidden = problem.line.tau, problem.line.batch, problem.line.n_hidden
+    a = below @ U.T
+    a += b
+    W_T = np.ascontiguousarray(W.T)
+    product = np.empty((batch, n_hidden), problem.dtype)
+    a_steps, order = a.reshape(tau, batch, n_hidden), -1 if reverse else 1
+    for a_t, before, after in zip(a_steps[::order], h[::order], h[::order][1:-1], strict=False):
+        np.dot(before, W_T, out=product)
+        np.add(a_t, product, out=product)
+        np.tanh(product, out=after)
+
+
+def scan_back(problem: Problem, names: Names, da: Array, slope: Array, reverse: bool) -> None:
+    """Turn V^T do(t), or what the layer above gives in its place, into da(t); all ``[tau, batch, n_hidden]``."""
+    W, order = problem[names[1]], 1 if reverse else -1
+    product = np.zeros(da.shape[1:], problem.dtype)
+    for da_t, slope_t in zip(da[::order], slope[::order], strict=True):
+        da_t += product
+        da_t *= slope_t
+        np.dot(da_t, W, out=product)
+
+
 def build(problem: Problem, threads: int) -> Contender:
     """The number of threads is the BLAS library's, set in the environment before NumPy is imported."""
-    tau, batch, n_in, n_hidden, n_out = problem.line.sizes
-    U, W, b, V, c = problem.U, problem.W, problem.b, problem.V, problem.c
-    W_T = np.ascontiguousarray(W.T)
+    line = problem.line
+    tau, batch, n_in, n_hidden, n_out = line.sizes
+    V, c = problem["V"], problem["c"]
     x_rows, targets = problem.x.reshape(tau * batch, n_in), target_rows(problem)
+    parts = [slice(i * n_hidden, (i + 1) * n_hidden) for i in range(line.directions)]  # of a layer's numbers
 
-    def forward() -> tuple[Array, Array]:
-        """h(0..tau) and o(1..tau), which are [tau * batch, n_out]."""
-        h = np.empty((tau + 1, batch, n_hidden), problem.dtype)
-        h[0] = 0
-        a = x_rows @ U.T
-        a += b
-        product = np.empty((batch, n_hidden), problem.dtype)
-        for a_t, before, after in zip(a.reshape(tau, batch, n_hidden), h, h[1:], strict=False):
-            np.dot(before, W_T, out=product)
-            np.add(a_t, product, out=product)
-            np.tanh(product, out=after)
-        o = h[1:].reshape(-1, n_hidden) @ V.T
+    def forward() -> tuple[list[Array], Array]:
+        """Of each layer h(0..tau+1), all directions side by side; o(1..tau) in rows."""
+        states, below = [], x_rows
+        for layer in line.names:
+            h = np.empty((tau + 2, batch, line.n_top), problem.dtype)
+            h[0] = h[-1] = 0
+            for number, (names, part) in enumerate(zip(layer, parts, strict=True)):
+                scan(problem, names, below, h[:, :, part], number == 1)
+            states.append(h)
+            below = h[1:-1].reshape(-1, line.n_top)
+        o = below @ V.T
         o += c
-        return h, o
+        return states, o
 
     def gradient() -> tuple[float, Answer]:
-        h, o = forward()
-        h_rows, h_rows_before = h[1:].reshape(-1, n_hidden), h[:-1].reshape(-1, n_hidden)
-        loss, do = softmax_loss(o, targets, problem.line.ragged)
+        states, o = forward()
+        loss, do = softmax_loss(o, targets, line.ragged)
+        answer = {"V": do.T @ states[-1][1:-1].reshape(-1, line.n_top), "c": do.sum(axis=0)}
         da = do @ V  # first V^T do(t), then in place da(t)
-        slope = slope_of_tanh(h_rows)
-        product = np.zeros((batch, n_hidden), problem.dtype)
-        steps = zip(da.reshape(tau, batch, n_hidden)[::-1], slope.reshape(tau, batch, n_hidden)[::-1], strict=True)
-        for da_t, slope_t in steps:
-            da_t += product
-            da_t *= slope_t
-            np.dot(da_t, W, out=product)
-        return loss, weight_gradients(x_rows, h_rows_before, h_rows, da, do)
+        for number in range(line.layers - 1, -1, -1):
+            h = states[number]
+            slope = slope_of_tanh(h[1:-1])
+            below = states[number - 1][1:-1].reshape(-1, line.n_top) if number else x_rows
+            from_above, steps = None, da.reshape(tau, batch, line.n_top)
+            for direction, (names, part) in enumerate(zip(line.names[number], parts, strict=True)):
+                scan_back(problem, names, steps[:, :, part], slope[:, :, part], direction == 1)
+                before = (h[2:] if direction else h[:-2])[:, :, part].reshape(-1, n_hidden)
+                da_rows = da[:, part]
+                answer |= zip(names, (da_rows.T @ below, da_rows.T @ before, da_rows.sum(axis=0)), strict=True)
+                if number:
+                    product = da_rows @ problem[names[0]]
+                    from_above = product if from_above is None else np.add(from_above, product, out=product)
+            if from_above is not None:
+                da = from_above
+        return loss, answer
 
-    def read_forward(result: tuple[Array, Array]) -> Answer:
-        return {"h": result[0][1:], "o": result[1].reshape(tau, batch, n_out)}
+    def read_forward(result: tuple[list[Array], Array]) -> Answer:
+        return {"h": result[0][-1][1:-1], "o": result[1].reshape(tau, batch, n_out)}
 
     return Contender(gradient, forward, read_gradient, read_forward)

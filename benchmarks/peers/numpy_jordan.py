@@ -16,8 +16,8 @@ from problem import Answer, Array, Contender, Problem
 
 def forced(problem: Problem) -> Contender:
     tau, batch, n_in, n_hidden, n_out = problem.line.sizes
-    U, b, V, c = problem.U, problem.b, problem.V, problem.c
-    W_T = np.ascontiguousarray(problem.W.T)
+    U, b, V, c = problem["U"], problem["b"], problem["V"], problem["c"]
+    W_T = np.ascontiguousarray(problem["W"].T)
     x_rows, targets = problem.x.reshape(tau * batch, n_in), target_rows(problem)
     seen = targets[1][:-batch]  # by the rows after the first step
     order = np.argsort(seen, kind="stable")
@@ -46,7 +46,7 @@ def forced(problem: Problem) -> Contender:
 
 def free(problem: Problem) -> Contender:
     tau, batch, n_in, n_hidden, n_out = problem.line.sizes
-    U, W, b, V, c = problem.U, problem.W, problem.b, problem.V, problem.c
+    U, W, b, V, c = problem["U"], problem["W"], problem["b"], problem["V"], problem["c"]
     W_T, V_T = np.ascontiguousarray(W.T), np.ascontiguousarray(V.T)
     x_rows, targets = problem.x.reshape(tau * batch, n_in), target_rows(problem)
 

@@ -16,24 +16,26 @@ from problem import Answer, Contender, Problem
 
 def build(problem: Problem, threads: int) -> Contender:
     torch.set_num_threads(threads)
-    _, _, n_in, n_hidden, n_out = problem.line.sizes
-    ragged = problem.line.ragged
+    line = problem.line
     dtype = torch.from_numpy(problem.x).dtype
-    rnn, readout = nn.RNN(n_in, n_hidden, dtype=dtype), nn.Linear(n_hidden, n_out, dtype=dtype)
+    rnn = nn.RNN(line.n_in, line.n_hidden, num_layers=line.layers, bidirectional=line.both, dtype=dtype)
+    readout = nn.Linear(line.n_top, line.n_out, dtype=dtype)
     model = nn.ModuleList([rnn, readout])
+    weights = {"V": readout.weight, "c": readout.bias}  # by this package's names
+    for number, layer in enumerate(line.names):
+        for (U, W, b), end in zip(layer, (f"l{number}", f"l{number}_reverse"), strict=False):
+            weights[U], weights[W] = getattr(rnn, f"weight_ih_{end}"), getattr(rnn, f"weight_hh_{end}")
+            weights[b] = getattr(rnn, f"bias_ih_{end}")
+            nn.init.zeros_(getattr(rnn, f"bias_hh_{end}"))
     with torch.no_grad():
-        rnn.weight_ih_l0.copy_(torch.from_numpy(problem.U))
-        rnn.weight_hh_l0.copy_(torch.from_numpy(problem.W))
-        rnn.bias_ih_l0.copy_(torch.from_numpy(problem.b))
-        rnn.bias_hh_l0.zero_()
-        readout.weight.copy_(torch.from_numpy(problem.V))
-        readout.bias.copy_(torch.from_numpy(problem.c))
+        for name, array in problem.parameters.items():
+            weights[name].copy_(torch.from_numpy(array))
     x, y, lengths = torch.from_numpy(problem.x), torch.from_numpy(problem.y), torch.from_numpy(problem.lengths)
-    targets = pack_padded_sequence(y, lengths, enforce_sorted=False).data if ragged else y.flatten()
+    targets = pack_padded_sequence(y, lengths, enforce_sorted=False).data if line.ragged else y.flatten()
 
     def states() -> tuple[torch.Tensor | PackedSequence, torch.Tensor]:
         """The states as nn.RNN returns them, and as rows for the readout."""
-        if ragged:
+        if line.ragged:
             packed, _ = rnn(pack_padded_sequence(x, lengths, enforce_sorted=False))
             return packed, packed.data
         h, _ = rnn(x)
@@ -47,20 +49,13 @@ def build(problem: Problem, threads: int) -> Contender:
         return loss
 
     def read_gradient(loss: torch.Tensor) -> Answer:
-        return {
-            "loss": loss.detach().numpy(),
-            "U": rnn.weight_ih_l0.grad.numpy(),
-            "W": rnn.weight_hh_l0.grad.numpy(),
-            "b": rnn.bias_ih_l0.grad.numpy(),
-            "V": readout.weight.grad.numpy(),
-            "c": readout.bias.grad.numpy(),
-        }
+        return {"loss": loss.detach().numpy(), **{name: weight.grad.numpy() for name, weight in weights.items()}}
 
     @torch.inference_mode()
     def forward() -> tuple[torch.Tensor, torch.Tensor]:
         h, rows = states()
         o = readout(rows)
-        if ragged:
+        if line.ragged:
             pair = (h, h._replace(data=o))
             return tuple(pad_packed_sequence(packed, total_length=len(x))[0] for packed in pair)
         return h, o.unflatten(0, h.shape[:2])

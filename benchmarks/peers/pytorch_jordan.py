@@ -65,8 +65,8 @@ def embedding(weight: Array) -> nn.Embedding:
 def build(problem: Problem, threads: int) -> Contender:
     torch.set_num_threads(threads)
     forced, n_out = problem.line.network == "forced", problem.line.n_out
-    U, V = layer(problem.U, problem.b), layer(problem.V, problem.c)
-    W = embedding(problem.W) if forced else layer(problem.W)
+    U, V = layer(problem["U"], problem["b"]), layer(problem["V"], problem["c"])
+    W = embedding(problem["W"]) if forced else layer(problem["W"])
     model = nn.ModuleList([U, W, V])
     x, y_before, targets = (torch.from_numpy(array) for array in (problem.x, problem.y_before, problem.y.flatten()))
 

@@ -1,60 +1,59 @@
-"""The chapter in pure Python, one equation a line; it must not know the rest of the package, nor NumPy.
+"""The chapter in pure Python, one equation a line; it imports neither the rest of the package nor NumPy.
 
 The recurrent networks of *Deep Learning* (Goodfellow, Bengio, Courville, 2016) for ONE sequence; the numbers beside the
-lines are its equations. ``elman.py`` is figures 10.3 and 10.5 (`forward`, `loss`, `loss_and_gradients`), ``jordan.py``
-figures 10.4 and 10.6 (`jordan_forward`, `jordan_loss`, `jordan_loss_and_gradients`), ``shared.py`` what both share.
-Nothing given is ever changed.
+lines are its equations. ``layer.py`` is a layer, ``readout.py`` what makes outputs and losses of its states.
+``stack.py`` puts one under the other: figures 10.3 and 10.5, several layers (figure 10.13 (a)) and two directions
+(figure 10.11), by `forward`, `loss`, `loss_and_gradients`. ``feedback.py`` is figures 10.4 and 10.6, by
+`jordan_forward`, `jordan_loss`, `jordan_loss_and_gradients`. Nothing given is ever changed.
 """
 
 from __future__ import annotations
 
-from .elman import (
-    BatchGradients,
-    Gradients,
-    Readout,
-    batch_loss_and_gradients,
-    forward,
-    loss,
-    loss_and_gradients,
-)
-from .jordan import (
+from .feedback import (
     Feedback,
     JordanBatchGradients,
     JordanGradients,
+    JordanRun,
     forced_steps,
     jordan_batch_loss_and_gradients,
     jordan_forward,
     jordan_loss,
     jordan_loss_and_gradients,
 )
+from .layer import Activation, Input
+from .parameters import Layer, Parameters, Stack
 from .philox import draws, philox4x32
-from .shared import (
-    Input,
-    Matrix,
-    Output,
-    Parameters,
+from .readout import Output, Target, linear_loss, sigmoid, sigmoid_loss, softmax, softmax_loss
+from .stack import (
+    BatchGradients,
+    Gradients,
+    Readout,
     Run,
-    Target,
-    Vector,
-    linear_loss,
-    sigmoid,
-    sigmoid_loss,
-    softmax,
-    softmax_loss,
+    State,
+    batch_loss_and_gradients,
+    forward,
+    loss,
+    loss_and_gradients,
 )
+from .vectors import Matrix, Vector
 
 __all__ = [
+    "Activation",
     "BatchGradients",
     "Feedback",
     "Gradients",
     "Input",
     "JordanBatchGradients",
     "JordanGradients",
+    "JordanRun",
+    "Layer",
     "Matrix",
     "Output",
     "Parameters",
     "Readout",
     "Run",
+    "Stack",
+    "State",
     "Target",
     "Vector",
     "batch_loss_and_gradients",

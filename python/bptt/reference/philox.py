@@ -1,4 +1,4 @@
-"""Random numbers that depend on their place alone, whatever is drawn before or beside them; it must not know for what.
+"""Random numbers that depend on their place alone, whatever is drawn before or beside them.
 
 Philox4x32-10: Salmon, Moraes, Dror, Shaw, "Parallel random numbers: as easy as 1, 2, 3", SC11, 2011.
 """

@@ -1,0 +1,285 @@
+// Networks with two directions (figure 10.11): in every layer a second chain of steps runs from the end of each sequence to its
+// beginning. A layer ends in both directions before the one above it begins, so what lies between two layers is kept whole.
+#include <memory>
+#include <numeric>
+
+#include "network/networks.hpp"
+#include "network/readout.hpp"
+#include "network/stage.hpp"
+
+namespace bptt::bidirectional {
+namespace {
+
+template <class T> class Bidirectional {
+ public:
+  Bidirectional(const Network& network, const T* parameters, const Batch<T>& batch)
+      : ctx_(network, batch.lengths),
+        p_(network, parameters),
+        batch_(batch),
+        row_of_step_(ctx_.timeline.row_of_step()),
+        readout_(ctx_, p_, batch),
+        layers_(std::size_t(network.layers())),
+        h_window_(std::max(ctx_.timeline.largest, ctx_.timeline.batch) * network.n_top()) {}
+
+  void forward(const ForwardResults<T>& results) {
+    const Timeline& timeline = ctx_.timeline;
+    const Index top = ctx_.network.layers() - 1;
+    for (Index l = 0; l <= top; ++l) {
+      compute(l);
+      for (const Chain& chain : layer(l)) chain.stage->give_last(results.r_last);
+      if (l > 0) layer(l - 1).clear();  // nobody reads it any more
+      if (l == top || !results.h[std::size_t(l)].given()) continue;
+      const Rows<T> h = sort(results.h[std::size_t(l)], timeline);
+      const Array<T> both(timeline.largest * ctx_.network.width(l));
+      for (const Window& w : timeline.windows)
+        ctx_.for_each_row_block(w, [&](Index from, Index to) {
+          const Matrix<T> h_w = both.matrix(w.size(), ctx_.network.width(l));
+          gather(states(l), w, false, from, to, h_w);
+          scatter(h_w, w, from, to, h);
+        });
+    }
+    const Rows<T> h = sort(results.h.back(), timeline), o = sort(results.o, timeline);
+    for (const Window& w : timeline.windows) {
+      const Matrix<T> o_w = readout_.window(w);
+      for_each_output(w, [&](Index from, Index to, Matrix<const T> h_w) {
+        scatter(h_w, w, from, to, h);
+        if (readout_.every_step()) scatter(o_w, w, from, to, o);
+      });
+    }
+    if (readout_.every_step()) return;
+    readout_.last_outputs(last_states());
+    scatter(readout_.last(), single_step(timeline.batch), 0, timeline.batch, o);
+  }
+
+  double loss() {
+    for (Index l = 0; l < ctx_.network.layers(); ++l) {
+      compute(l);
+      if (l > 0) layer(l - 1).clear();
+    }
+    if (!readout_.every_step()) return readout_.last_loss(last_states(), false);
+    double total = 0;
+    for (const Window& w : ctx_.timeline.windows) {
+      for_each_output(w, [&](Index from, Index to, Matrix<const T>) { readout_.losses(w, from, to, readout_.window(w), false); });
+      total += readout_.total(w.size());
+    }
+    return total;
+  }
+
+  double loss_and_gradients(const GradientResults<T>& results, Index memory_limit) {
+    check(memory_limit);
+    for (Index l = 0; l < ctx_.network.layers(); ++l) {
+      compute(l);
+      for (const Chain& chain : layer(l)) chain.stage->give_last(results.r_last);
+    }
+    readout_.prepare_back();
+    GradientSums<T> sums(ctx_, results.flat);
+    Index l = ctx_.network.layers() - 1;
+    const bool every_step = readout_.every_step();
+    Gradient d_h = every_step ? Gradient(*this, l) : Gradient(), d_below;
+    const double total = every_step ? backward_outputs(d_h, sums) : backward_last_output(sums);
+    for (; l >= 0; --l) {
+      if (l > 0) d_below = Gradient(*this, l - 1);
+      for (Index d = 0; d < 2; ++d) backward(l, d, d_h, d_below, results, sums);
+      d_h = std::move(d_below);
+      layer(l).clear();
+    }
+    sums.close();
+    return total;
+  }
+
+ private:
+  // A layer in one direction, with all its states.
+  struct Chain {
+    std::unique_ptr<Stage<T>> stage;
+    std::unique_ptr<Tape<T>> tape;
+  };
+  using Layer = std::vector<Chain>;
+
+  // dL/dh of a layer's two chains, whole; then da in its place.
+  struct Gradient {
+    Gradient() = default;
+    Gradient(const Bidirectional& of, Index l) {
+      const Index rows = of.ctx_.timeline.stored - of.ctx_.timeline.batch, n = of.ctx_.network.n(l);
+      both.timeline = &of.ctx_.timeline;
+      both.row_of_step = of.row_of_step_.data();
+      for (int d = 0; d < 2; ++d) {
+        memory[d] = Array<T>(rows * n);
+        both.chain[d] = memory[d].matrix(rows, n);
+      }
+    }
+    bool whole() const { return both.timeline != nullptr; }
+    Matrix<T> window(const Window& w, Index d, Index batch) const { return both.chain[d].middle_rows(w.first - batch, w.size()); }
+    BothDirections<T> both;
+    Array<T> memory[2];
+  };
+
+  Layer& layer(Index l) { return layers_[std::size_t(l)]; }
+
+  BothDirections<const T> states(Index l) {
+    BothDirections<const T> both;
+    both.timeline = &ctx_.timeline;
+    both.row_of_step = row_of_step_.data();
+    for (int d = 0; d < 2; ++d) both.chain[d] = layer(l)[std::size_t(d)].tape->all(0);
+    return both;
+  }
+
+  LayerInput<T> input(Index l, bool reverse) {
+    const auto& p = p_.chain[std::size_t(2 * l + (reverse ? 1 : 0))];
+    if (l > 0) return {ctx_, p.U, p.b, states(l - 1), reverse};
+    if (ctx_.network.input == Input::token) return {ctx_, p.U, p.b, in_direction(batch_.tokens, reverse)};
+    return {ctx_, p.U, p.b, in_direction(batch_.x, reverse)};
+  }
+
+  // The caller's rows in the order of work, each sequence reversed within its own length in the second direction.
+  template <class V> Rows<V> in_direction(const Rows<V>& rows, bool reverse) const {
+    const Rows<V> sorted = sort(rows, ctx_.timeline);
+    return reverse ? sorted.reversed(ctx_.timeline.lengths) : sorted;
+  }
+
+  // ---- Left to right, and right to left ----
+
+  void compute(Index l) {
+    for (const bool reverse : {false, true}) {
+      std::vector<LayerInput<T>> inputs;
+      inputs.push_back(input(l, reverse));
+      Chain chain;
+      chain.stage = std::make_unique<Stage<T>>(ctx_, p_, batch_, l, reverse, std::move(inputs));
+      chain.tape = std::make_unique<Tape<T>>(ctx_.timeline, chain.stage->widths(), Index(-1));
+      chain.tape->record(chain.stage->initial(), [&](const Window& w, const PerLayer<const T>& before, const PerLayer<T>& h) {
+        chain.stage->forward(w, before, h);
+      });
+      layer(l).push_back(std::move(chain));
+    }
+  }
+
+  // work(from, to, h) on the window's rows, whose h(t) of both directions and o(t), if every step has one, are there.
+  template <class Work> void for_each_output(const Window& w, const Work& work) {
+    const BothDirections<const T> top = states(ctx_.network.layers() - 1);
+    const Matrix<T> h = h_window_.matrix(w.size(), top.width()), o = readout_.window(w);
+    const bool large = readout_.every_step() && ctx_.exceeds_half_L2(readout_.V_transposed());
+    if (large) {
+      ctx_.for_each_row_block(w, [&](Index from, Index to) { gather(top, w, false, from, to, h); });
+      readout_.outputs_of_large(h, o);
+    }
+    ctx_.for_each_row_block(w, [&](Index from, Index to) {
+      if (!large) gather(top, w, false, from, to, h);
+      if (readout_.every_step()) readout_.outputs_in_block(h, o, from, to);
+      work(from, to, h);
+    });
+  }
+
+  // Each direction's own last state, side by side.
+  Matrix<const T> last_states() {
+    const Index batch = ctx_.timeline.batch, n = ctx_.network.n(ctx_.network.layers() - 1);
+    const Matrix<T> both = h_window_.matrix(batch, 2 * n);
+    for (Index d = 0; d < 2; ++d) {
+      const Matrix<const T> h = layers_.back()[std::size_t(d)].stage->last_of_top();
+      for (Index i = 0; i < batch; ++i) std::copy_n(h.row(i), n, both.row(i) + d * n);
+    }
+    return both;
+  }
+
+  // ---- The way back ----
+
+  void check(Index memory_limit) const {
+    Index units = 0;
+    for (Index l = 0; l < ctx_.network.layers(); ++l) units += ctx_.network.width(l);
+    const Index bytes = ctx_.timeline.stored * units * Index(sizeof(T));
+    if (memory_limit < 0 || memory_limit >= bytes) return;
+    throw std::invalid_argument("memory_limit: expected at least " + std::to_string(bytes) +
+                                " bytes for these sequences, as two directions keep all states, got " +
+                                std::to_string(memory_limit));
+  }
+
+  // The loss of all steps, dV and dc, and dh = do V of both directions.
+  double backward_outputs(const Gradient& d_h, GradientSums<T>& sums) {
+    double total = 0;
+    const Array<T> dh_window(ctx_.timeline.largest * d_h.both.width());
+    for (const Window& w : ctx_.timeline.windows) {
+      const Matrix<T> d_o = readout_.window(w), dh = dh_window.matrix(w.size(), d_h.both.width());
+      const bool large = ctx_.exceeds_half_L2(readout_.V_packed());
+      for_each_output(w, [&](Index from, Index to, Matrix<const T>) {
+        readout_.losses(w, from, to, d_o, true);
+        if (large) return;
+        readout_.backward_in_block(d_o, dh, from, to);
+        scatter(dh, w, false, from, to, d_h.both);
+      });
+      if (large) {
+        readout_.backward(d_o, dh);
+        ctx_.for_each_row_block(w, [&](Index from, Index to) { scatter(dh, w, false, from, to, d_h.both); });
+      }
+      total += readout_.total(w.size());
+      sums.collect(w, {}, d_o, h_window_.matrix(w.size(), d_h.both.width()));
+    }
+    return total;
+  }
+
+  // The loss of the last outputs, dV and dc, and dL/dh of each direction's last state.
+  double backward_last_output(GradientSums<T>& sums) {
+    const Matrix<const T> h = last_states();
+    const double loss = readout_.last_loss(h, true);
+    const Index n = h.cols / 2;
+    const Array<T> both(h.rows * h.cols);
+    readout_.backward(readout_.last(), both.matrix(h.rows, h.cols));
+    for (Index d = 0; d < 2; ++d) {
+      dh_last_[d] = Array<T>(h.rows * n);
+      for (Index i = 0; i < h.rows; ++i) std::copy_n(both.data() + i * h.cols + d * n, n, dh_last_[d].data() + i * n);
+    }
+    sums.collect(single_step(h.rows), {}, readout_.last(), h);
+    return loss;
+  }
+
+  // A chain's way back, from dL/dh of its layer to dL/dh of the layer below, to which both directions add.
+  void backward(Index l, Index d, const Gradient& d_h, const Gradient& d_below, const GradientResults<T>& results,
+                GradientSums<T>& sums) {
+    const Chain& chain = layer(l)[std::size_t(d)];
+    const bool adds = d == 1;
+    if (l > 0) chain.stage->send_back_to(d_below.both, adds);
+    if (l == 0 && results.x.given()) chain.stage->send_back_to(in_direction(results.x, d == 1), adds);
+    chain.stage->prepare_back(!d_h.whole());
+    Above<T> above;
+    if (!d_h.whole()) above.last = dh_last_[d].data();
+    const auto forward = [](const Window&, const PerLayer<const T>&, const PerLayer<T>&) {};  // all states are there
+    chain.tape->rewind(forward, [&](const Window& w, const PerLayer<const T>& before, const PerLayer<const T>& h) {
+      const Matrix<T> da = d_h.whole() ? d_h.window(w, d, ctx_.timeline.batch) : chain.stage->da_of_top(w);
+      ctx_.for_each_row_block(w, [&](Index from, Index to) { chain.stage->prepare_block(w, above, from, to, da); });
+      chain.stage->backward(w, above, da, before, h, {}, sums);
+    });
+    chain.stage->give_initial_gradients(results.r0);
+  }
+
+  const Context<T> ctx_;
+  const Parameters<const T> p_;
+  const Batch<T>& batch_;
+  const std::vector<Index> row_of_step_;
+  Readout<T> readout_;
+  std::vector<Layer> layers_;
+  const Array<T> h_window_;  // of the top layer, both directions
+  Array<T> dh_last_[2];
+};
+
+}  // namespace
+
+template <class T> void forward(const Network& network, const T* parameters, const Batch<T>& batch,
+                                const ForwardResults<T>& results) {
+  Bidirectional<T>(network, parameters, batch).forward(results);
+}
+
+template <class T> double loss(const Network& network, const T* parameters, const Batch<T>& batch) {
+  return Bidirectional<T>(network, parameters, batch).loss();
+}
+
+template <class T>
+double loss_and_gradients(const Network& network, const T* parameters, const Batch<T>& batch, const GradientResults<T>& results,
+                          Index memory_limit) {
+  return Bidirectional<T>(network, parameters, batch).loss_and_gradients(results, memory_limit);
+}
+
+template void forward(const Network&, const float*, const Batch<float>&, const ForwardResults<float>&);
+template void forward(const Network&, const double*, const Batch<double>&, const ForwardResults<double>&);
+template double loss(const Network&, const float*, const Batch<float>&);
+template double loss(const Network&, const double*, const Batch<double>&);
+template double loss_and_gradients(const Network&, const float*, const Batch<float>&, const GradientResults<float>&, Index);
+template double loss_and_gradients(const Network&, const double*, const Batch<double>&, const GradientResults<double>&, Index);
+
+}  // namespace bptt::bidirectional

@@ -1,0 +1,87 @@
+// What the core offers: the C++ face.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "network/network.hpp"
+#include "sequence/rows.hpp"
+
+namespace bptt {
+
+/// A batch of sequences in the caller's memory and order. What is not given is left out.
+template <class T> struct Batch {
+  std::vector<Index> lengths;        // of each sequence, at least 1
+  Rows<const T> x;                   // real input
+  Rows<const std::int64_t> tokens;   // token input, each in [0, n_in)
+  std::vector<Rows<const T>> r0;     // r(0) of each chain, one row a sequence; none: 0
+  Rows<const std::uint8_t> reset;    // not 0: a new sequence begins, and this step sees 0 in place of r(t-1)
+  Rows<const std::int64_t> targets;  // softmax, each in [0, n_out), or -1: none at this step
+  Rows<const T> y;                   // sigmoid, linear
+  Rows<const T> weight;              // of each step's loss
+};
+
+/// Which steps of an output-recurrent network see the target in place of its own output (section 10.2.1): each with probability p,
+/// drawn from the seed, the sequence's place in the batch and the step alone.
+struct TeacherForcing {
+  double p = 0;
+  std::uint64_t seed = 0;
+};
+
+/// h(t) of each layer (where given; two directions side by side), o(t), and the r(t) of each chain that a next step would see. For
+/// ReadoutFrom::last, o has one row a sequence.
+template <class T> struct ForwardResults {
+  std::vector<Rows<T>> h;
+  Rows<T> o;
+  std::vector<Rows<T>> r_last;
+};
+
+/// dL/d(parameters), overwritten; dL/dr(0) of each chain; dL/dx(t), if given. And the r(t) of each chain that a next step would
+/// see.
+template <class T> struct GradientResults {
+  T* flat = nullptr;
+  std::vector<Rows<T>> r0;
+  Rows<T> x;
+  std::vector<Rows<T>> r_last;
+};
+
+/// Equations 10.8-10.10. An output-recurrent network runs free.
+template <class T> void forward(const Network&, const T* parameters, const Batch<T>&, const ForwardResults<T>&);
+
+/// Equations 10.12-10.14: the sum over sequences and steps, in double precision.
+template <class T> double loss(const Network&, const T* parameters, const Batch<T>&, const TeacherForcing&);
+
+/// The loss and, by back-propagation through time (section 10.2.2), its gradients. At most `memory_limit` bytes (-1: as many as it
+/// takes) of hidden states are in memory; the others are computed twice. std::invalid_argument if that is too little.
+template <class T>
+double loss_and_gradients(const Network&, const T* parameters, const Batch<T>&, const TeacherForcing&, const GradientResults<T>&,
+                          Index memory_limit);
+
+/// How outputs are drawn: from o / temperature (for linear outputs, with this standard deviation; 0 takes what is most likely), of
+/// classes among the top_k most likely, as the seed, the step and the sequence say.
+struct Drawing {
+  double temperature = 1;
+  Index top_k = 0;
+  std::uint64_t seed = 0;
+  bool from_state = false;  // of hidden recurrence: the outputs to begin with are those of the state
+};
+
+/// What is drawn: classes [steps, batch] (softmax), or numbers [steps, batch, n_out].
+template <class T> struct Drawn {
+  Index steps = 0, batch = 0;
+  std::int64_t* classes = nullptr;
+  T* numbers = nullptr;
+};
+
+/// Draws outputs y(t), each of which is what the next step sees: of a network with hidden recurrence as its input, of an
+/// output-recurrent one as r(t). `r` is the state before of each layer, [batch, n] or [batch, n_out]. Of the former, `o`
+/// [batch, n_out] are the outputs to begin with; the latter reads the inputs of `batch`. Both are overwritten. False if an output
+/// is not finite.
+template <class T>
+bool generate(const Network&, const T* parameters, const Batch<T>&, const std::vector<T*>& r, T* o, const Drawing&,
+              const Drawn<T>&);
+
+/// y_hat = output unit of o, for `rows` rows without gaps (10.11).
+template <class T> void output_unit(Output, const T* o, Index rows, Index n_out, T* y_hat);
+
+}  // namespace bptt

@@ -1,0 +1,207 @@
+// Networks that run on what is drawn from their outputs.
+#include <atomic>
+#include <cmath>
+#include <numeric>
+
+#include "base/denormals.hpp"
+#include "base/philox.hpp"
+#include "network/readout.hpp"
+
+namespace bptt {
+namespace {
+
+// A number in [0, 1) for the output j of a step of a sequence.
+double uniform_at(const Drawing& d, Index t, Index sequence, Index j) {
+  return bptt::uniform(d.seed, std::uint64_t(t), std::uint64_t(sequence) + (std::uint64_t(j) << 32));
+}
+
+// A class from softmax(o / temperature), or the likeliest: the first whose share of the total, added up, passes a uniform number.
+template <class T>
+Index draw_class(const T* o, Index n, const Drawing& d, Index t, Index sequence, std::vector<double>& e,
+                 std::vector<Index>& order) {
+  const Index likeliest = std::max_element(o, o + n) - o;
+  if (d.temperature == 0) return likeliest;
+  for (Index j = 0; j < n; ++j) e[std::size_t(j)] = std::exp((double(o[j]) - double(o[likeliest])) / d.temperature);
+  if (d.top_k < n) {  // of equal ones, the first
+    std::iota(order.begin(), order.end(), Index(0));
+    std::nth_element(order.begin(), order.begin() + d.top_k, order.end(),
+                     [&](Index i, Index j) { return o[i] != o[j] ? o[i] > o[j] : i < j; });
+    for (auto i = order.begin() + d.top_k; i != order.end(); ++i) e[std::size_t(*i)] = 0;
+  }
+  double rest = uniform_at(d, t, sequence, 0) * std::accumulate(e.begin(), e.end(), 0.0);
+  for (Index j = 0; j < n; ++j) {
+    rest -= e[std::size_t(j)];
+    if (rest < 0) return j;
+  }
+  return likeliest;  // rounding has left something
+}
+
+// Numbers from Bernoulli or Gaussian distributions.
+template <class T> void draw_numbers(Output output, const T* o, Index n, const Drawing& d, Index t, Index sequence, T* y) {
+  for (Index j = 0; j < n; ++j) {
+    const double u = uniform_at(d, t, sequence, 2 * j), v = uniform_at(d, t, sequence, 2 * j + 1);
+    if (output == Output::sigmoid)
+      y[j] = T(d.temperature == 0 ? o[j] > 0 : u < 1 / (1 + std::exp(-double(o[j]) / d.temperature)));
+    else
+      y[j] = T(double(o[j]) + d.temperature * std::sqrt(-2 * std::log1p(-u)) * std::cos(6.283185307179586477 * v));  // Box, Muller
+  }
+}
+
+// What some sequences need, so that nothing is allocated where threads work.
+template <class T> struct Room {
+  Room(const Network& network, Index rows) : e(std::size_t(network.n_out)), order(std::size_t(network.n_out)) {
+    for (Index l = 0; l < network.layers(); ++l) {
+      h.emplace_back(rows * network.n(l));
+      a.emplace_back(rows * network.n(l));
+    }
+    y = Array<T>(rows * network.n_out);
+    x = Array<T>(rows * network.n_in);
+    drawn.resize(std::size_t(rows));
+  }
+  std::vector<Array<T>> h, a;
+  Array<T> y, x;
+  std::vector<Index> drawn;
+  std::vector<double> e;
+  std::vector<Index> order;
+};
+
+template <class T> class Generator {
+ public:
+  Generator(const Network& network, const T* parameters, const Batch<T>& batch, const Drawing& drawing)
+      : net_(network),
+        p_(network, parameters),
+        ctx_(network, {1}),
+        readout_(ctx_, p_, no_targets_),
+        batch_(batch),
+        drawing_(drawing) {
+    for (const auto& layer : p_.chain) layers_.emplace_back(ctx_, layer, LayerInput<T>(ctx_, layer.U, layer.b), no_reset_);
+    const auto& bottom = p_.chain[0];
+    const Matrix<const T>& fed = hidden_recurrence() ? bottom.U : bottom.W;
+    if (!classes()) return;
+    columns_ = Array<T>(fed.cols * fed.rows);  // of what a class is fed to
+    for (Index j = 0; j < fed.rows; ++j)
+      for (Index c = 0; c < fed.cols; ++c) columns_[c * fed.rows + j] = fed(j, c);
+  }
+
+  /// Sequences [from, to), each by itself. False if an output is not finite.
+  bool draw(Index from, Index to, const std::vector<T*>& r_all, T* o_all, Room<T>& room, const Drawn<T>& results) const {
+    const Index rows = to - from, m = net_.n_out;
+    PerLayer<T> r;
+    for (Index l = 0; l < net_.layers(); ++l) {
+      const Index width = net_.n_recurrent(l);
+      r.push_back({r_all[std::size_t(l)] + from * width, rows, width});
+    }
+    const Matrix<T> o(o_all + from * m, rows, m), y = room.y.matrix(rows, m);
+    if (hidden_recurrence() && drawing_.from_state) readout_.outputs(r.back(), o);
+    for (Index t = 0; t < results.steps; ++t) {
+      if (!hidden_recurrence()) {  // o(t) of y(t-1) and x(t)
+        const Matrix<T> a = room.a[0].matrix(rows, net_.n(0)), h = room.h[0].matrix(rows, net_.n(0));
+        inputs(t, from, a, room.x);
+        if (t > 0 && classes()) add_columns(room.drawn, a);
+        step(0, a, t > 0 ? (classes() ? Matrix<T>() : y) : r[0], h);
+        readout_.outputs(h, o);
+      }
+      for (Index i = 0; i < rows; ++i) {
+        for (Index j = 0; j < m; ++j)
+          if (!std::isfinite(o(i, j))) return false;
+        const Index place = t * results.batch + from + i;
+        if (classes()) {
+          room.drawn[std::size_t(i)] = draw_class(o.row(i), m, drawing_, t, from + i, room.e, room.order);
+          results.classes[place] = room.drawn[std::size_t(i)];
+        } else {
+          draw_numbers(net_.output, o.row(i), m, drawing_, t, from + i, y.row(i));
+          std::copy_n(y.row(i), m, results.numbers + place * m);
+        }
+      }
+      if (hidden_recurrence() && t + 1 < results.steps) next_state(y, r, o, room);
+    }
+    return true;
+  }
+
+ private:
+  bool hidden_recurrence() const { return net_.recurrence == Recurrence::h; }
+  bool classes() const { return net_.output == Output::softmax; }
+
+  // h and o of the next step, whose input is y(t), through all layers.
+  void next_state(Matrix<const T> y, const PerLayer<T>& r, Matrix<T> o, Room<T>& room) const {
+    for (std::size_t l = 0; l < layers_.size(); ++l) {
+      const Matrix<T> a = room.a[l].matrix(y.rows, layers_[l].n), h = room.h[l].matrix(y.rows, layers_[l].n);
+      if (l > 0 || !classes()) {
+        const Matrix<const T> below = l > 0 ? Matrix<const T>(r[l - 1]) : y;
+        Sum<T>(ctx_.k).from(p_.chain[l].b).plus(below, layers_[l].input.U_transposed()).into(a);
+      } else {
+        for (Index i = 0; i < a.rows; ++i) std::copy_n(p_.chain[0].b, a.cols, a.row(i));
+        add_columns(room.drawn, a);
+      }
+      step(l, a, r[l], h);
+      std::copy_n(h.data, h.rows * h.cols, r[l].data);
+    }
+    readout_.outputs(r.back(), o);
+  }
+
+  // a = b + U x(t)
+  void inputs(Index t, Index from, Matrix<T> a, const Array<T>& x) const {
+    const auto& p = p_.chain[0];
+    if (net_.input == Input::token) {
+      for (Index i = 0; i < a.rows; ++i) {
+        const Index token = std::clamp<Index>(*batch_.tokens(t, from + i), 0, net_.n_in - 1);
+        for (Index j = 0; j < a.cols; ++j) a(i, j) = p.b[j] + p.U(j, token);
+      }
+      return;
+    }
+    for (Index i = 0; i < a.rows; ++i) std::copy_n(batch_.x(t, from + i), net_.n_in, x.data() + i * net_.n_in);
+    Sum<T>(ctx_.k).from(p.b).plus(x.matrix(a.rows, net_.n_in), layers_[0].input.U_transposed()).into(a);
+  }
+
+  void add_columns(const std::vector<Index>& drawn, Matrix<T> a) const {
+    for (Index i = 0; i < a.rows; ++i) {
+      const T* const column = columns_.data() + drawn[std::size_t(i)] * a.cols;
+      for (Index j = 0; j < a.cols; ++j) a(i, j) += column[j];
+    }
+  }
+
+  // h(t) of a layer, of a = b + U x(t); without r, what it adds is in a.
+  void step(std::size_t l, Matrix<const T> a, Matrix<const T> r, Matrix<T> h) const {
+    Sum<T> sum(ctx_.k);
+    sum.from(a);
+    layers_[l].step(sum, r, h);
+  }
+
+  const Network& net_;
+  const Parameters<const T> p_;
+  const Context<T> ctx_;
+  const Batch<T> no_targets_;
+  const Readout<T> readout_;
+  const Batch<T>& batch_;
+  const Drawing& drawing_;
+  const ResetFlags no_reset_;
+  std::vector<RecurrentLayer<T>> layers_;
+  Array<T> columns_;
+};
+
+}  // namespace
+
+template <class T>
+bool generate(const Network& network, const T* parameters, const Batch<T>& batch, const std::vector<T*>& r, T* o,
+              const Drawing& drawing, const Drawn<T>& results) {
+  const FlushDenormals flush;
+  const Generator<T> generator(network, parameters, batch, drawing);
+  const double operations = double(results.steps) * double(results.batch) * double(size(network));
+  const Call call(operations);
+  const Index threads = std::min<Index>(results.batch, call.threads());
+  std::vector<Room<T>> rooms;
+  for (Index i = 0; i < threads; ++i) rooms.emplace_back(network, results.batch / threads + 1);
+  std::atomic<bool> finite{true};
+  parallel(threads, int(threads), [&](Index i) {
+    const Index from = results.batch * i / threads, to = results.batch * (i + 1) / threads;
+    if (!generator.draw(from, to, r, o, rooms[std::size_t(i)], results)) finite.store(false);
+  });
+  return finite.load();
+}
+
+template bool generate(const Network&, const float*, const Batch<float>&, const std::vector<float*>&, float*, const Drawing&,
+                       const Drawn<float>&);
+template bool generate(const Network&, const double*, const Batch<double>&, const std::vector<double*>&, double*, const Drawing&,
+                       const Drawn<double>&);
+
+}  // namespace bptt

@@ -1,0 +1,206 @@
+// The gradients of the parameters: sums over all steps (10.22-10.28), window after window.
+#pragma once
+
+#include <exception>
+#include <vector>
+
+#include "network/context.hpp"
+#include "network/token_gradient.hpp"
+
+namespace bptt {
+
+/// What a chain's sums read of a window. For hidden recurrence the r(t-1) of the rows lie in `before`, then in h. For an output
+/// recurrence the first rows of da have an r(t-1), in `r`; of the others it is a class, in `r_class`.
+template <class T> struct ChainTerms {
+  Index chain = 0;
+  Matrix<T> da;
+  Matrix<const T> before, h;
+  Matrix<const T> r;
+  const std::int32_t* r_class = nullptr;
+  Matrix<const T> x;  // no rows for tokens
+  const std::int32_t* x_token = nullptr;
+  const ResetFlags* reset = nullptr;  // of hidden recurrence
+};
+
+/// dU, dW, db of every chain, dV and dc. Every window is collected once, in any order; then the sums are closed.
+template <class T> class GradientSums {
+ public:
+  /// `flat` is overwritten. With `recurrent_classes`, dW of a feedback of classes has a sum over classes.
+  GradientSums(const Context<T>& ctx, T* flat, bool recurrent_classes = false)
+      : ctx_(ctx), d_((std::fill_n(flat, size(ctx.network), T(0)), Parameters<T>(ctx.network, flat))), dV_(ctx.k, d_.V) {
+    const Network& network = ctx.network;
+    for (Index c = 0; c < network.chains(); ++c) {
+      const auto& d = d_.chain[std::size_t(c)];
+      const Matrix<T> no_U(d.U.data, 0, 0), no_W(d.W.data, 0, 0);
+      const bool token = c < network.directions() && network.input == Input::token;
+      chains_.push_back({WeightGradient<T>(ctx.k, d.W),
+                         WeightGradient<T>(ctx.k, token ? no_U : d.U),
+                         TokenGradient<T>(ctx.k, token ? d.U : no_U, ctx.timeline.largest, d.U.cols <= ctx.timeline.stored),
+                         TokenGradient<T>(ctx.k, recurrent_classes ? d.W : no_W, ctx.timeline.largest, true),
+                         {},
+                         {},
+                         {}});
+    }
+  }
+  ~GradientSums() { assert(closed_ || std::uncaught_exceptions() > 0); }
+
+  /// The sums of a window: those of some chains, from bottom to top, and those of the readout, whose h [rows, n_top] are given; no
+  /// rows of d_o where no step of the window has an output. Rows of da where a new sequence begins are 0 afterwards.
+  void collect(const Window& w, const std::vector<ChainTerms<T>>& terms, Matrix<const T> d_o, Matrix<const T> h_top) {
+    assert(!closed_);
+    copy_long_rows(w, terms, d_o);
+    const bool masks = has_resets(w, terms);
+    for (std::size_t i = 0; i < terms.size(); ++i) {
+      if (!masks) append_dW(w, terms[i]);
+      append_dU(w, terms, i);
+      row_sums_.push_back({terms[i].da, d_.chain[std::size_t(terms[i].chain)].b});  // 10.23
+    }
+    if (d_o.rows > 0) append_dV(w, terms, d_o, h_top);
+    flush(&terms);
+    if (!masks) return;
+    for (const ChainTerms<T>& t : terms) {  // no gradient goes from there through W
+      leave_out_resets(w, t);
+      append_dW(w, t);
+    }
+    flush(nullptr);
+  }
+
+  /// After the last window.
+  void close() {
+    assert(!closed_);
+    dV_.write_back();
+    for (const ChainSums& sums : chains_) {
+      sums.dW.write_back();
+      sums.dU.write_back();
+      sums.dU_of_tokens.write_back();
+      sums.dW_of_classes.write_back();
+    }
+    closed_ = true;
+  }
+
+ private:
+  struct ChainSums {
+    WeightGradient<T> dW, dU;
+    TokenGradient<T> dU_of_tokens, dW_of_classes;
+    Blocks<T> h, da, x;  // copies: see `copy_long_rows`
+  };
+  // sums += the rows of m, added up.
+  struct RowSum {
+    Matrix<const T> m;
+    T* sums;
+  };
+
+  ChainSums& sums_of(const ChainTerms<T>& t) { return chains_[std::size_t(t.chain)]; }
+
+  // Copies what the window's products read where its rows are long (see Blocks). Narrow vectors load more often.
+  void copy_long_rows(const Window& w, const std::vector<ChainTerms<T>>& terms, Matrix<const T> d_o) {
+    const Kernels<T>& k = ctx_.k;
+    Index widest = 0;
+    for (const ChainTerms<T>& t : terms) {
+      const auto& d = d_.chain[std::size_t(t.chain)];
+      widest = std::max(widest, d.U.rows + std::max({d.U.rows, d.U.cols, ctx_.network.n_out}));
+    }
+    const double bytes = double(w.size()) * double(widest) * sizeof(T);
+    copies_ = bytes > L2_bytes * double(k.panel * Index(sizeof(T))) / (2 * alignment);
+    if (!copies_) return;
+    const Index largest = ctx_.timeline.largest;
+    for (const ChainTerms<T>& t : terms) {
+      ChainSums& sums = sums_of(t);
+      if (sums.h.row(0) == nullptr) sums.h = Blocks<T>(largest + ctx_.timeline.batch, t.h.cols, k.panel);
+      if (sums.da.row(0) == nullptr) sums.da = Blocks<T>(largest, t.da.cols, k.tile_rows);
+      if (sums.x.row(0) == nullptr && &t == &terms[0] && t.x.rows > 0) sums.x = Blocks<T>(largest, t.x.cols, k.panel);
+    }
+    if (do_blocks_.row(0) == nullptr) do_blocks_ = Blocks<T>(largest, ctx_.network.n_out, k.tile_rows);
+    ctx_.for_each_row_block(w, [&](Index from, Index to) {
+      const Index rows = to - from;
+      for (const ChainTerms<T>& t : terms) {
+        const ChainSums& sums = sums_of(t);
+        if (from == 0) sums.h.copy(k, t.before, 0);
+        sums.h.copy(k, t.h.middle_rows(from, rows), t.before.rows + from);
+        sums.da.copy(k, Matrix<const T>(t.da).middle_rows(from, rows), from);
+        if (&t == &terms[0] && t.x.rows > 0 && !sums.dU.transposed()) sums.x.copy(k, t.x.middle_rows(from, rows), from);
+      }
+      if (d_o.rows > 0 && !dV_.transposed()) do_blocks_.copy(k, d_o.middle_rows(from, rows), from);
+    });
+  }
+
+  // dW += sum over the window of da(t) r(t-1)^T     (10.26)
+  void append_dW(const Window& w, const ChainTerms<T>& t) {
+    const ChainSums& sums = sums_of(t);
+    if (ctx_.network.recurrence != Recurrence::h) {
+      if (t.r.rows > 0) sums.dW.append(Matrix<const T>(t.da).middle_rows(0, t.r.rows), t.r, tasks_);
+    } else if (copies_) {
+      sums.dW.append(sums.da, sums.h, 0, w.size(), tasks_);
+    } else {
+      sums.dW.append(t.da, t.before, t.h, tasks_);
+    }
+  }
+
+  // dU += sum over the window of da(t) x(t)^T     (10.28). The x(t) of a layer above the first are copied as h of the one below.
+  void append_dU(const Window& w, const std::vector<ChainTerms<T>>& terms, std::size_t i) {
+    const ChainTerms<T>& t = terms[i];
+    const ChainSums& sums = sums_of(t);
+    if (t.x.rows == 0) return;
+    if (!copies_ || sums.dU.transposed())
+      sums.dU.append(t.da, t.x, tasks_);
+    else if (i == 0)
+      sums.dU.append(sums.da, sums.x, 0, w.size(), tasks_);
+    else
+      sums.dU.append(sums.da, sums_of(terms[i - 1]).h, terms[i - 1].before.rows, w.size(), tasks_);
+  }
+
+  // dV += sum over the window of do(t) h(t)^T     (10.24)
+  void append_dV(const Window& w, const std::vector<ChainTerms<T>>& terms, Matrix<const T> d_o, Matrix<const T> h_top) {
+    if (copies_ && !terms.empty() && !dV_.transposed())
+      dV_.append(do_blocks_, sums_of(terms.back()).h, terms.back().before.rows, w.size(), tasks_);
+    else
+      dV_.append(d_o, h_top, tasks_);
+    row_sums_.push_back({d_o, d_.c});  // 10.22
+  }
+
+  bool has_resets(const Window& w, const std::vector<ChainTerms<T>>& terms) const {
+    for (const ChainTerms<T>& t : terms)
+      if (t.reset != nullptr && t.reset->any_in(w)) return true;
+    return false;
+  }
+
+  void leave_out_resets(const Window& w, const ChainTerms<T>& t) {
+    for (Index step = 0; step < w.steps; ++step)
+      for (Index i = 0; t.reset->any_at(w, step) && i < w.rows; ++i) {
+        if (!t.reset->at(w.begin + step, i)) continue;
+        const Index r = step * w.rows + i;
+        std::fill_n(t.da.row(r), t.da.cols, T(0));
+        if (copies_) sums_of(t).da.copy(ctx_.k, Matrix<const T>(t.da).middle_rows(r, 1), r);
+      }
+  }
+
+  // Runs the products and the sums of rows side by side: db, dc, and the columns of tokens and classes of `terms`.
+  void flush(const std::vector<ChainTerms<T>>* terms) {
+    double operations = 0;
+    for (const Outer<T>& s : tasks_) operations += double(s.rows) * double(s.m) * double(s.n);
+    const Index rows = Index(row_sums_.size()), tokens = terms == nullptr ? 0 : 2 * Index(terms->size());
+    parallel(rows + tokens + Index(tasks_.size()), ctx_.threads_for(operations), [&](Index i) {
+      if (i >= rows + tokens) return ctx_.k.outer(tasks_[std::size_t(i - rows - tokens)]);
+      if (i < rows) {
+        const RowSum& s = row_sums_[std::size_t(i)];
+        return ctx_.k.add_rows(s.m.data, s.m.stride, nullptr, s.m.rows, s.m.cols, s.sums);
+      }
+      const ChainTerms<T>& t = (*terms)[std::size_t((i - rows) / 2)];
+      if ((i - rows) % 2 == 0 && t.x_token != nullptr) sums_of(t).dU_of_tokens.collect(t.x_token, t.da);
+      if ((i - rows) % 2 == 1 && t.r_class != nullptr) sums_of(t).dW_of_classes.collect(t.r_class, t.da);
+    });
+    tasks_.clear();
+    row_sums_.clear();
+  }
+
+  const Context<T>& ctx_;
+  const Parameters<T> d_;
+  const WeightGradient<T> dV_;
+  std::vector<ChainSums> chains_;
+  Blocks<T> do_blocks_;
+  std::vector<Outer<T>> tasks_;
+  std::vector<RowSum> row_sums_;
+  bool copies_ = false, closed_ = false;
+};
+
+}  // namespace bptt

@@ -1,0 +1,219 @@
+// A layer in one direction: the equations of a step, left to right through a window, and right to left.
+#pragma once
+
+#include "network/input.hpp"
+#include "sequence/tape.hpp"
+
+namespace bptt {
+
+/// A kind of unit: f, and the way back through it.
+struct Unit {
+  Epilogue f, derivative;
+};
+inline Unit unit_of(Activation activation) {
+  switch (activation) {
+    case Activation::tanh: return {Epilogue::tanh, Epilogue::tanh_derivative};
+    case Activation::relu: return {Epilogue::relu, Epilogue::relu_derivative};
+  }
+  return {};
+}
+
+/// What enters a layer from above on the way back, row by row of a window: dh(t) = d(t) weights, where d(t) is do(t) with V or
+/// da^(l+1)(t) with U^(l+1). Or dh(t) lies where da(t) will be. Or only each sequence's last step has one.
+template <class T> struct Above {
+  Matrix<const T> d;
+  const Packed<T>* weights = nullptr;
+  const T* last = nullptr;  // [batch, n]
+};
+
+template <class T> class RecurrentLayer {
+ public:
+  RecurrentLayer(const Context<T>& ctx, const typename Parameters<const T>::Chain& p, LayerInput<T> input_, const ResetFlags& reset)
+      : input(std::move(input_)),
+        n(p.U.rows),
+        ctx_(&ctx),
+        W_(p.W),
+        reset_(&reset),
+        unit_(unit_of(ctx.network.activation)),
+        W_transposed_(pack_transposed<T>(ctx.k, p.W, ctx.call.threads())) {
+    if (reset.given()) masked_ = Array<T>(ctx.timeline.batch * n);
+  }
+
+  // ---- The equations of a step ----
+
+  /// a(t) = b + W r(t-1) + U x(t)     (10.8; `a` holds b + U x(t))
+  /// h(t) = f(a(t))                   (10.9)
+  /// Without r, nothing came before. Over several steps r(t-1) moves as h(t) does.
+  void step(Sum<T>& a, Matrix<const T> r, Matrix<T> h, const Steps& steps = {}) const {
+    if (r.rows > 0) a.plus(r, W_transposed_, steps.out);
+    a.into(h, unit_.f, steps);
+  }
+
+  /// dh(t) = what comes from above + W^T da(t+1)     (10.19-10.21)
+  /// da(t) = dh(t) f'(a(t))                          (the diag(1 - h(t)^2) dh(t) of 10.23-10.28)
+  void step_back(Sum<T>& dh, Matrix<const T> da_after, Matrix<const T> h, Matrix<T> da, const Steps& steps = {}) const {
+    if (da_after.rows > 0) dh.plus(da_after, W_packed_, steps.out);
+    dh.into(da, unit_.derivative, h, steps);
+  }
+
+  /// dL/dr(0) = W^T da(1)
+  void initial_gradient(Matrix<T> dr0) const {
+    ctx_->multiply(ctx_->zero.data(), da_next_.matrix(ctx_->timeline.batch, n), W_packed_, dr0);
+  }
+
+  // ---- Left to right ----
+
+  /// h(t) of the window, from h(t-1) of the step before it.
+  void forward(const Window& w, Matrix<const T> before, Matrix<T> h) const {
+    assert(before.rows == w.rows && h.rows == w.size());
+    const bool hoisted = hoists_input(w), columns = shares_columns(w);
+    const bool in_blocks = !hoisted || input.is_token() || !ctx_->exceeds_half_L2(input.U_transposed());
+    if (hoisted || columns)
+      ctx_->for_each_row_block(w, [&](Index from, Index to) {
+        input.fetch(w, from, to);
+        if (hoisted && in_blocks) input.sum_into(w, from, to, h);
+      });
+    if (!in_blocks) input.sum_into(w, h);
+    for_each_slice(w, [&](const ThreadSlice& slice) {
+      const Index rows = slice.rows();
+      Steps steps = columns_of(slice);
+      steps.out = w.rows * n;
+      for (Index t = 0; t < w.steps; t += steps.count) {
+        const Index first = t * w.rows + slice.row_from;
+        steps.count = 1;  // steps whose h(t-1) is where the one before them has put it go together
+        if (slice.by_rows() && t > 0 && !reset_->any_at(w, t))
+          while (t + steps.count < w.steps && !reset_->any_at(w, t + steps.count)) ++steps.count;
+        steps.backwards = !slice.by_rows() && t % 2 != 0;
+        if (!hoisted && !columns)
+          for (Index i = 0; i < steps.count; ++i) input.fetch(w, first + i * w.rows, first + i * w.rows + rows);
+        const Matrix<T> h_t = h.middle_rows(first, rows);
+        const Matrix<const T> h_before = t == 0 ? before.middle_rows(slice.row_from, rows) : h.middle_rows(first - w.rows, rows);
+        Sum<T> a(ctx_->k);
+        hoisted ? void(a.from(h_t, w.rows * n)) : input.sum(w, first, rows, a);
+        step(a, masked(w, t, slice, h_before), h_t, steps);
+        if (t + 1 < w.steps) slice.barrier();
+      }
+    });
+  }
+
+  // ---- Right to left ----
+
+  /// Before the first window of the way back.
+  void prepare_back() {
+    W_packed_ = pack<T>(ctx_->k, W_, ctx_->call.threads());
+    da_next_ = Array<T>(ctx_->timeline.batch * n);
+  }
+
+  /// True if dh(t) is made from what is above before the loop over time, into da: in blocks of rows by `hoist`, or by `backward`.
+  bool hoists(const Window& w, const Above<T>& above) const { return above.weights != nullptr && hoists(w, *above.weights); }
+
+  void hoist(const Window& w, const Above<T>& above, Index from, Index to, Matrix<T> da) const {
+    if (!hoists(w, above) || ctx_->exceeds_half_L2(*above.weights)) return;
+    Sum<T>(ctx_->k)
+        .from(ctx_->zero.data())
+        .plus(above.d.middle_rows(from, to - from), *above.weights)
+        .into(da.middle_rows(from, to - from));
+  }
+
+  /// da(t) of the window, from its last step to its first; da of the step after it is known from the call before.
+  void backward(const Window& w, const Above<T>& above, Matrix<const T> h, Matrix<T> da) const {
+    assert(h.rows == w.size() && da.rows == w.size());
+    const bool in_place = above.last == nullptr && (above.weights == nullptr || hoists(w, *above.weights));
+    if (in_place && above.weights != nullptr && ctx_->exceeds_half_L2(*above.weights))
+      ctx_->multiply(ctx_->zero.data(), above.d, *above.weights, da);
+    for_each_slice(w, [&](const ThreadSlice& slice) {
+      const Index from = slice.row_from, to = slice.row_to;
+      Steps steps = columns_of(slice);
+      steps.out = steps.h = -w.rows * n;
+      const auto back = [&](Index t, Index begin, Index end, Matrix<const T> da_after) {
+        const Index first = t * w.rows + begin, rows = end - begin;
+        if (rows == 0) return;
+        Sum<T> dh(ctx_->k);
+        if (in_place)
+          dh.from(da.middle_rows(first, rows), steps.out);
+        else if (above.last != nullptr && da_after.rows == 0)
+          dh.from(Matrix<const T>(above.last + begin * n, rows, n));
+        else
+          dh.from(ctx_->zero.data());
+        if (!in_place && above.last == nullptr) dh.plus(above.d.middle_rows(first, rows), *above.weights, -w.rows * above.d.cols);
+        step_back(dh, da_after, h.middle_rows(first, rows), da.middle_rows(first, rows), steps);
+      };
+      Index t = w.steps - 1;
+      const Index goes_on = std::clamp(w.continuing, from, to);  // beyond: sequences that end here
+      back(t, from, goes_on, {da_next_.data() + from * n, goes_on - from, n});
+      back(t, goes_on, to, {});
+      if (t > 0) slice.barrier();
+      for (--t; t >= 0; t -= steps.count) {
+        steps.count = 1;
+        if (slice.by_rows() && !reset_->any_at(w, t + 1))
+          while (t - steps.count >= 0 && !reset_->any_at(w, t + 1 - steps.count)) ++steps.count;
+        steps.backwards = !slice.by_rows() && (w.steps - 1 - t) % 2 != 0;
+        back(t, from, to, masked(w, t + 1, slice, da.middle_rows((t + 1) * w.rows + from, to - from)));
+        if (t > 0) slice.barrier();
+      }
+    });
+    std::copy_n(da.data, w.rows * n, da_next_.data());
+    reset_->mask(w, 0, 0, da_next_.matrix(w.rows, n));
+  }
+
+  const Packed<T>& W_transposed() const { return W_transposed_; }
+  const Packed<T>& W_packed() const { return W_packed_; }
+
+  /// With few rows a step is hardly more than a product of a matrix and a vector. Then what is not recurrent, a product with
+  /// `other`, is hoisted out of the loop over time: it becomes a product over many steps. With many rows one tile does the whole
+  /// step, where both matrices stay in L2.
+  bool hoists(const Window& w, const Packed<T>& other) const {
+    return w.rows < ctx_->k.tile_rows || ctx_->exceeds_half_L2(W_transposed_) || ctx_->exceeds_half_L2(other);
+  }
+
+  LayerInput<T> input;
+  const Index n;  // units
+
+ private:
+  static constexpr double worth_a_barrier = 2.5e4;  // elements of W: a step that takes some times what a barrier does
+
+  // True if h holds b + U x(t) when its step is taken.
+  bool hoists_input(const Window& w) const { return input.is_token() ? !input.has_token_table() : hoists(w, input.U_transposed()); }
+
+  // True if the threads share each step's columns, with a barrier after every step: where there are hardly more rows than threads,
+  // or where W is so large that each should read only its part of it.
+  bool shares_columns(const Window& w) const {
+    const int threads = ctx_->call.threads();
+    return threads > 1 && double(n) * double(n) > worth_a_barrier && (w.rows < 2 * threads || ctx_->exceeds_half_L2(W_transposed_));
+  }
+
+  template <class Work> void for_each_slice(const Window& w, const Work& work) const {
+    if (shares_columns(w)) return ctx_->for_each_member(w, ctx_->panels(n) / 2, work);
+    const Network& network = ctx_->network;
+    const double per_row = double(n) * double(n + input.width() + network.n_out);
+    ctx_->for_each_thread_slice(w, double(w.size()) * per_row, work);
+  }
+
+  Steps columns_of(const ThreadSlice& slice) const {
+    Steps steps;
+    steps.column_from = ctx_->column_from(slice, n);
+    steps.column_to = ctx_->column_to(slice, n);
+    return steps;
+  }
+
+  // The slice's rows of h(t-1) or da(t): as they are, or a copy with zeros where new sequences begin at step t.
+  Matrix<const T> masked(const Window& w, Index t, const ThreadSlice& slice, Matrix<const T> rows) const {
+    if (!reset_->any_at(w, t)) return rows;
+    const Matrix<T> copy(masked_.data() + slice.row_from * n, rows.rows, n);
+    if (slice.is_first()) {
+      std::copy_n(rows.data, rows.rows * n, copy.data);
+      reset_->mask(w, t, slice.row_from, copy);
+    }
+    slice.barrier();
+    return copy;
+  }
+
+  const Context<T>* ctx_;
+  Matrix<const T> W_;
+  const ResetFlags* reset_;
+  Unit unit_;
+  Packed<T> W_transposed_, W_packed_;
+  Array<T> masked_, da_next_;
+};
+
+}  // namespace bptt

@@ -1,0 +1,74 @@
+// From h(t) to o(t), the loss and dL/do(t): what every network has above its hidden layers.
+#pragma once
+
+#include <vector>
+
+#include "network/context.hpp"
+#include "network/layer.hpp"
+
+namespace bptt {
+
+template <class T> class Readout {
+ public:
+  Readout(const Context<T>&, const Parameters<const T>&, const Batch<T>&);
+
+  bool every_step() const { return ctx_.network.readout == ReadoutFrom::all; }
+
+  // ---- o(t) ----
+
+  /// Of all rows of the window, where V is too large for blocks of rows; before the blocks.
+  void outputs_of_large(Matrix<const T> h, Matrix<T> o) const;
+  /// Of rows [from, to), where it is not.
+  void outputs_in_block(Matrix<const T> h, Matrix<T> o, Index from, Index to) const;
+  /// Of any rows at once.
+  void outputs(Matrix<const T> h, Matrix<T> o, const Steps& columns = {}) const;
+
+  /// Room for o(t) of a window, and then for do(t).
+  Matrix<T> window(const Window& w) const { return o_.matrix(w.size(), ctx_.network.n_out); }
+  /// Room for the one output of every sequence.
+  Matrix<T> last() const { return o_.matrix(ctx_.timeline.batch, ctx_.network.n_out); }
+  void last_outputs(Matrix<const T> h) const;
+
+  // ---- The loss ----
+
+  /// The losses of rows [from, to) of the window and, with `gradient`, do(t) in place of o(t).
+  void losses(const Window&, Index from, Index to, Matrix<T> o, bool gradient) const;
+  /// The losses of rows [0, rows), added up.
+  double total(Index rows) const;
+  double last_loss(Matrix<const T> h, bool gradient) const;
+
+  // ---- The way back ----
+
+  void prepare_back() { V_packed_ = pack<T>(ctx_.k, V_, ctx_.call.threads()); }
+  /// What enters the layer below: do(t) V.
+  Above<T> above(Matrix<const T> d_o) const { return {d_o, &V_packed_, nullptr}; }
+  /// The same for rows [from, to) of a window.
+  void backward_in_block(Matrix<const T> d_o, Matrix<T> dh, Index from, Index to) const {
+    Sum<T>(ctx_.k).from(ctx_.zero.data()).plus(d_o.middle_rows(from, to - from), V_packed_).into(dh.middle_rows(from, to - from));
+  }
+  /// dh = do V, for all rows at once.
+  void backward(Matrix<const T> d_o, Matrix<T> dh) const { ctx_.multiply(ctx_.zero.data(), d_o, V_packed_, dh); }
+
+  const Packed<T>& V_transposed() const { return V_transposed_; }
+  const Packed<T>& V_packed() const { return V_packed_; }
+
+  // ---- Targets, in the order of work ----
+
+  const Rows<const std::int64_t>& targets() const { return targets_; }
+  const Rows<const T>& y() const { return y_; }
+  const Rows<const T>& weight() const { return weight_; }
+
+ private:
+  const Context<T>& ctx_;
+  const Matrix<const T> V_;
+  const T* const c_;
+  Packed<T> V_transposed_, V_packed_;
+  const Rows<const std::int64_t> targets_;
+  const Rows<const T> y_, weight_;
+  Array<T> o_;
+  Array<std::int32_t> target_window_;
+  Array<T> y_window_, weight_window_;
+  Array<double> loss_;
+};
+
+}  // namespace bptt

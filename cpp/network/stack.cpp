@@ -1,0 +1,207 @@
+// Networks whose recurrence runs from hidden to hidden units, in one direction (figure 10.3; figure 10.5 where only the last step
+// is read out; figure 10.13 (a) with several layers): forward left to right, back-propagation through time right to left.
+#include <numeric>
+
+#include "network/networks.hpp"
+#include "network/readout.hpp"
+#include "network/stage.hpp"
+
+namespace bptt::stack {
+namespace {
+
+// The states of a window, layer by layer, in the memory of one window; what comes before the next one is kept.
+template <class T> class WindowStates {
+ public:
+  WindowStates(const Timeline& timeline, const std::vector<Index>& widths, const PerLayer<const T>& initial)
+      : timeline_(timeline), widths_(widths), h(widths.size()), before(widths.size()) {
+    for (std::size_t l = 0; l < widths.size(); ++l) {
+      store_.emplace_back(timeline.largest * widths[l]);
+      kept_.emplace_back(timeline.batch * widths[l]);
+      std::copy_n(initial[l].data, timeline.batch * widths[l], kept_[l].data());
+    }
+  }
+  /// `places`: where the caller wants the states of a layer; null for anywhere.
+  void open(const Window& w, const std::vector<T*>& places) {
+    for (std::size_t l = 0; l < widths_.size(); ++l) {
+      h[l] = {places.empty() || places[l] == nullptr ? store_[l].data() : places[l], w.size(), widths_[l]};
+      before[l] = kept_[l].matrix(w.rows, widths_[l]);
+    }
+  }
+  void close(const Window& w) {
+    for (std::size_t l = 0; l < widths_.size(); ++l) std::copy_n(h[l].row(w.size() - w.rows), w.rows * widths_[l], kept_[l].data());
+  }
+
+ private:
+  const Timeline& timeline_;
+  const std::vector<Index> widths_;
+  std::vector<Array<T>> store_, kept_;
+
+ public:
+  PerLayer<T> h;
+  PerLayer<const T> before;
+};
+
+template <class T> std::vector<LayerInput<T>> inputs(const Context<T>& ctx, const Parameters<const T>& p, const Batch<T>& batch) {
+  std::vector<LayerInput<T>> all;
+  all.reserve(p.chain.size());
+  for (const auto& layer : p.chain) {
+    if (!all.empty())
+      all.emplace_back(ctx, layer.U, layer.b);
+    else if (ctx.network.input == Input::token)
+      all.emplace_back(ctx, layer.U, layer.b, sort(batch.tokens, ctx.timeline));
+    else
+      all.emplace_back(ctx, layer.U, layer.b, sort(batch.x, ctx.timeline));
+  }
+  return all;
+}
+
+template <class T> class Stack {
+ public:
+  Stack(const Network& network, const T* parameters, const Batch<T>& batch)
+      : ctx_(network, batch.lengths),
+        p_(network, parameters),
+        stage_(ctx_, p_, batch, 0, false, inputs(ctx_, p_, batch)),
+        readout_(ctx_, p_, batch) {}
+
+  void forward(const ForwardResults<T>& results) {
+    const Timeline& timeline = ctx_.timeline;
+    const Rows<T> o = sort(results.o, timeline);
+    const bool every_step = readout_.every_step(), o_in_place = every_step && is_dense(o, timeline, ctx_.network.n_out);
+    std::vector<Rows<T>> h;
+    std::vector<bool> in_place;
+    for (std::size_t l = 0; l < results.h.size(); ++l) {
+      h.push_back(sort(results.h[l], timeline));
+      in_place.push_back(h[l].given() && is_dense(h[l], timeline, ctx_.network.n(Index(l))));
+    }
+    std::vector<T*> places(h.size());
+    WindowStates<T> states(timeline, stage_.widths(), stage_.initial());
+    for (const Window& w : timeline.windows) {
+      for (std::size_t l = 0; l < h.size(); ++l) places[l] = in_place[l] ? h[l](w.begin, 0) : nullptr;
+      states.open(w, places);
+      stage_.forward(w, states.before, states.h);
+      const Matrix<const T> top = states.h.back();
+      const Matrix<T> o_w = o_in_place ? Matrix<T>(o(w.begin, 0), w.size(), ctx_.network.n_out) : readout_.window(w);
+      if (every_step) readout_.outputs_of_large(top, o_w);
+      ctx_.for_each_row_block(w, [&](Index from, Index to) {
+        for (std::size_t l = 0; l < h.size(); ++l)
+          if (h[l].given() && !in_place[l]) scatter(states.h[l], w, from, to, h[l]);
+        if (!every_step) return;
+        readout_.outputs_in_block(top, o_w, from, to);
+        if (!o_in_place) scatter(o_w, w, from, to, o);
+      });
+      states.close(w);
+    }
+    stage_.give_last(results.r_last);
+    if (every_step) return;
+    readout_.last_outputs(stage_.last_of_top());
+    scatter(readout_.last(), single_step(timeline.batch), 0, timeline.batch, o);
+  }
+
+  double loss() {
+    double total = 0;
+    WindowStates<T> states(ctx_.timeline, stage_.widths(), stage_.initial());
+    for (const Window& w : ctx_.timeline.windows) {
+      states.open(w, {});
+      stage_.forward(w, states.before, states.h);
+      if (readout_.every_step()) total += loss_of(w, states.h.back());
+      states.close(w);
+    }
+    return readout_.every_step() ? total : readout_.last_loss(stage_.last_of_top(), false);
+  }
+
+  double loss_and_gradients(const GradientResults<T>& results, Index memory_limit) {
+    const Timeline& timeline = ctx_.timeline;
+    Tape<T> tape(timeline, stage_.widths(), memory_limit);
+    const auto forward = [&](const Window& w, const PerLayer<const T>& before, const PerLayer<T>& h) {
+      stage_.forward(w, before, h);
+    };
+    tape.record(stage_.initial(), forward);
+    stage_.give_last(results.r_last);
+
+    // Right to left: o(t), the loss and da(t) are made window by window.
+    if (results.x.given()) stage_.send_back_to(sort(results.x, timeline));
+    stage_.prepare_back();
+    readout_.prepare_back();
+    GradientSums<T> sums(ctx_, results.flat);
+    std::vector<double> losses(timeline.windows.size(), 0.0);  // added up from first to last, as loss() does
+    const bool every_step = readout_.every_step(), prefetches = tape.exceeds(4 * L2_bytes);
+
+    Above<T> last;
+    Array<T> dh_last;
+    if (!every_step) {
+      const Matrix<const T> h = stage_.last_of_top();
+      losses[0] = readout_.last_loss(h, true);
+      dh_last = Array<T>(h.rows * h.cols);
+      readout_.backward(readout_.last(), dh_last.matrix(h.rows, h.cols));
+      last.last = dh_last.data();
+      sums.collect(single_step(timeline.batch), {}, readout_.last(), h);
+    }
+    tape.rewind(forward, [&](const Window& w, const PerLayer<const T>& before, const PerLayer<const T>& h) {
+      const Matrix<const T> top = h.back();
+      const Matrix<T> d_o = readout_.window(w), da = stage_.da_of_top(w);
+      const Above<T> above = every_step ? readout_.above(d_o) : last;
+      if (every_step) readout_.outputs_of_large(top, d_o);
+      ctx_.for_each_row_block(w, [&](Index from, Index to) {
+        if (every_step) {
+          readout_.outputs_in_block(top, d_o, from, to);
+          readout_.losses(w, from, to, d_o, true);
+        }
+        for (std::size_t l = 0; prefetches && l < h.size(); ++l)
+          if (tape.holds_before(w, h[l], l)) prefetch(h[l].row(from) - w.size() * h[l].cols, (to - from) * h[l].cols);
+        stage_.prepare_block(w, above, from, to, da);
+      });
+      if (every_step) losses[std::size_t(w.index)] = readout_.total(w.size());
+      stage_.backward(w, above, da, before, h, every_step ? d_o : Matrix<T>(), sums);
+    });
+    sums.close();
+    stage_.give_initial_gradients(results.r0);
+    return std::accumulate(losses.begin(), losses.end(), 0.0);
+  }
+
+ private:
+  double loss_of(const Window& w, Matrix<const T> h) {
+    const Matrix<T> o = readout_.window(w);
+    readout_.outputs_of_large(h, o);
+    ctx_.for_each_row_block(w, [&](Index from, Index to) {
+      readout_.outputs_in_block(h, o, from, to);
+      readout_.losses(w, from, to, o, false);
+    });
+    return readout_.total(w.size());
+  }
+
+  // What the window before this one will read.
+  static void prefetch(const T* from, Index count) {
+    for (Index i = 0; i < count; i += Index(alignment / sizeof(T))) __builtin_prefetch(from + i, 0, 2);
+  }
+
+  const Context<T> ctx_;
+  const Parameters<const T> p_;
+  Stage<T> stage_;
+  Readout<T> readout_;
+};
+
+}  // namespace
+
+template <class T> void forward(const Network& network, const T* parameters, const Batch<T>& batch,
+                                const ForwardResults<T>& results) {
+  Stack<T>(network, parameters, batch).forward(results);
+}
+
+template <class T> double loss(const Network& network, const T* parameters, const Batch<T>& batch) {
+  return Stack<T>(network, parameters, batch).loss();
+}
+
+template <class T>
+double loss_and_gradients(const Network& network, const T* parameters, const Batch<T>& batch, const GradientResults<T>& results,
+                          Index memory_limit) {
+  return Stack<T>(network, parameters, batch).loss_and_gradients(results, memory_limit);
+}
+
+template void forward(const Network&, const float*, const Batch<float>&, const ForwardResults<float>&);
+template void forward(const Network&, const double*, const Batch<double>&, const ForwardResults<double>&);
+template double loss(const Network&, const float*, const Batch<float>&);
+template double loss(const Network&, const double*, const Batch<double>&);
+template double loss_and_gradients(const Network&, const float*, const Batch<float>&, const GradientResults<float>&, Index);
+template double loss_and_gradients(const Network&, const double*, const Batch<double>&, const GradientResults<double>&, Index);
+
+}  // namespace bptt::stack

@@ -1,0 +1,141 @@
+// A run of layers in one direction: they go through a window together, from bottom to top, and back from top to bottom.
+#pragma once
+
+#include <vector>
+
+#include "network/gradient_sums.hpp"
+#include "network/layer.hpp"
+
+namespace bptt {
+
+template <class T> class Stage {
+ public:
+  /// Layers [layer, layer + inputs.size()) of the network in one direction, `inputs` telling what each sees below it.
+  Stage(const Context<T>& ctx, const Parameters<const T>& p, const Batch<T>& batch, Index layer, bool reverse,
+        std::vector<LayerInput<T>> inputs)
+      : ctx_(ctx),
+        reset_(sort(batch.reset, ctx.timeline), ctx.timeline.lengths, ctx.timeline.tau, reverse),
+        first_chain_(layer * ctx.network.directions() + (reverse ? 1 : 0)) {
+    layers_.reserve(inputs.size());
+    const Index sequences = ctx.timeline.batch;
+    for (LayerInput<T>& input : inputs) {
+      const std::size_t chain = std::size_t(first_chain_) + layers_.size();
+      layers_.emplace_back(ctx, p.chain[chain], std::move(input), reset_);
+      const Index n = layers_.back().n;
+      h0_.push_back(zeros<T>(sequences * n));
+      h_last_.emplace_back(sequences * n);
+      const Matrix<T> h0 = h0_.back().matrix(sequences, n);
+      if (!batch.r0.empty()) gather(sort(batch.r0[chain], ctx.timeline), single_step(sequences), 0, sequences, h0);
+      reset_.mask(ctx.timeline.windows[0], 0, 0, h0);
+    }
+  }
+  Stage(const Stage&) = delete;
+
+  std::vector<Index> widths() const {
+    std::vector<Index> n;
+    for (const RecurrentLayer<T>& layer : layers_) n.push_back(layer.n);
+    return n;
+  }
+
+  // ---- Left to right ----
+
+  /// h(0) of each layer.
+  PerLayer<const T> initial() const {
+    PerLayer<const T> h0;
+    for (std::size_t l = 0; l < layers_.size(); ++l) h0.push_back(h0_[l].matrix(ctx_.timeline.batch, layers_[l].n));
+    return h0;
+  }
+
+  /// h(t) of the window, layer by layer; and the last states of the sequences that end with it.
+  void forward(const Window& w, const PerLayer<const T>& before, const PerLayer<T>& h) {
+    for (std::size_t l = 0; l < layers_.size(); ++l) {
+      if (l > 0) layers_[l].input.look_at(h[l - 1]);
+      layers_[l].forward(w, before[l], h[l]);
+      for (Index i = w.continuing; i < w.rows; ++i)
+        std::copy_n(h[l].row(w.size() - w.rows + i), layers_[l].n, h_last_[l].data() + i * layers_[l].n);
+    }
+  }
+
+  /// The last state of each sequence, of the top layer.
+  Matrix<const T> last_of_top() const { return h_last_.back().matrix(ctx_.timeline.batch, layers_.back().n); }
+
+  void give_last(const std::vector<Rows<T>>& to) const {
+    for (std::size_t l = 0; l < layers_.size(); ++l)
+      give(h_last_[l].matrix(ctx_.timeline.batch, layers_[l].n), to[std::size_t(first_chain_) + l]);
+  }
+
+  // ---- Right to left ----
+
+  /// Where dL/dx(t) of the lowest layer goes.
+  template <class Place> void send_back_to(const Place& dx, bool adds = false) { layers_.front().input.send_back_to(dx, adds); }
+
+  /// Before the first window of the way back. `own_da`: whether the top layer's da(t) has no place elsewhere.
+  void prepare_back(bool own_da = true) {
+    terms_.resize(layers_.size());
+    da_.resize(layers_.size());
+    for (std::size_t l = 0; l < layers_.size(); ++l) {
+      layers_[l].prepare_back();
+      if (l > 0) layers_[l].input.pack_back();
+      if (own_da || l + 1 < layers_.size()) da_[l] = Array<T>(ctx_.timeline.largest * layers_[l].n);
+    }
+  }
+
+  /// Room for the top layer's da(t) of a window.
+  Matrix<T> da_of_top(const Window& w) const { return da_.back().matrix(w.size(), layers_.back().n); }
+
+  /// In blocks of rows, before `backward`: what the sums read, and what of dh(t) does not wait for the step after.
+  void prepare_block(const Window& w, const Above<T>& above, Index from, Index to, Matrix<T> da) const {
+    layers_.front().input.fetch_for_sums(w, from, to);
+    if (above.weights != nullptr) layers_.back().hoist(w, above, from, to, da);
+  }
+
+  /// da(t) of the window, layer by layer from the top; what enters the layers below; and the window's part of the gradients.
+  /// `above` and `da` are the top layer's. d_o and h_top are what the readout adds; no rows where it adds nothing.
+  void backward(const Window& w, Above<T> above, Matrix<T> da, const PerLayer<const T>& before, const PerLayer<const T>& h,
+                Matrix<const T> d_o, GradientSums<T>& sums) {
+    for (std::size_t l = layers_.size(); l-- > 0;) {
+      RecurrentLayer<T>& layer = layers_[l];
+      if (l > 0) layer.input.look_at(h[l - 1]);
+      if (l + 1 < layers_.size()) {
+        above = {da, &layers_[l + 1].input.U_packed(), nullptr};
+        da = da_[l].matrix(w.size(), layer.n);
+        if (layer.hoists(w, above)) ctx_.for_each_row_block(w, [&](Index from, Index to) { layer.hoist(w, above, from, to, da); });
+      }
+      layer.backward(w, above, h[l], da);
+      terms_[l].chain = first_chain_ + Index(l);
+      terms_[l].da = da;
+      terms_[l].before = before[l];
+      terms_[l].h = h[l];
+      terms_[l].reset = &reset_;
+      if (layer.input.is_token())
+        terms_[l].x_token = layer.input.tokens();
+      else
+        terms_[l].x = layer.input.rows_for_sums(w);
+    }
+    layers_.front().input.backward(w, da);
+    sums.collect(w, terms_, d_o, h.back());
+  }
+
+  /// dL/dh(0) of each layer, after the first window.
+  void give_initial_gradients(const std::vector<Rows<T>>& to) const {
+    for (std::size_t l = 0; l < layers_.size(); ++l) {
+      const Array<T> dh0(ctx_.timeline.batch * layers_[l].n);
+      layers_[l].initial_gradient(dh0.matrix(ctx_.timeline.batch, layers_[l].n));
+      give(dh0.matrix(ctx_.timeline.batch, layers_[l].n), to[std::size_t(first_chain_) + l]);
+    }
+  }
+
+ private:
+  void give(Matrix<const T> rows, const Rows<T>& to) const {
+    scatter(rows, single_step(ctx_.timeline.batch), 0, ctx_.timeline.batch, sort(to, ctx_.timeline));
+  }
+
+  const Context<T>& ctx_;
+  const ResetFlags reset_;
+  const Index first_chain_;
+  std::vector<RecurrentLayer<T>> layers_;
+  std::vector<Array<T>> h0_, h_last_, da_;
+  std::vector<ChainTerms<T>> terms_;
+};
+
+}  // namespace bptt

@@ -1,0 +1,301 @@
+// Arrays in, arrays out: the one file that knows Python. The face in python/bptt has checked shapes and dtypes; what only a pass
+// over the data can tell (a token out of range) is checked here, before anything is computed.
+#include <pybind11/numpy.h>
+#include <pybind11/pybind11.h>
+#include <pybind11/stl.h>
+
+#include <sstream>
+#include <string>
+
+#include "base/threads.hpp"
+#include "kernels/isa.hpp"
+#include "network/bptt.hpp"
+#include "optimizer.hpp"
+
+namespace py = pybind11;
+
+namespace bptt {
+namespace {
+
+// The array's memory, after a check of its dtype and of gaps; that shapes fit is the face's to know.
+template <class T> T* memory(const py::array& array, Index axes_before_row) {
+  if (!py::isinstance<py::array_t<std::remove_const_t<T>>>(array)) throw py::type_error("unexpected dtype");
+  for (Index axis = axes_before_row; axis < array.ndim(); ++axis)
+    if (array.shape(axis) > 1 && array.strides(axis) != array.itemsize()) throw py::value_error("rows must be contiguous");
+  if constexpr (std::is_const_v<T>)
+    return static_cast<T*>(array.data());
+  else
+    return static_cast<T*>(py::array(array).mutable_data());
+}
+
+// The same for an array without gaps.
+template <class T> T* all_memory(const py::array& array) {
+  if ((array.flags() & py::array::c_style) == 0) throw py::value_error("the array must be contiguous");
+  return memory<T>(array, array.ndim());
+}
+
+template <class T> Index stride(const py::array& array, Index axis) {
+  return array.shape(axis) > 1 ? array.strides(axis) / Index(sizeof(T)) : 0;
+}
+
+// [tau, batch, ...], or [batch, ...] where there is no time axis, or a list with [tau_i, ...] for each sequence, or None.
+template <class T> Rows<T> rows(const py::object& object, bool time) {
+  Rows<T> result;
+  if (object.is_none()) return result;
+  if (py::isinstance<py::list>(object)) {
+    for (const py::handle item : object) {
+      const auto array = py::reinterpret_borrow<py::array>(item);
+      result.base.push_back(memory<T>(array, 1));
+      result.step.push_back(stride<T>(array, 0));
+    }
+    return result;
+  }
+  const auto array = py::reinterpret_borrow<py::array>(object);
+  T* const data = memory<T>(array, time ? 2 : 1);
+  const Index batch = array.shape(time), step = time ? stride<T>(array, 0) : 0, next = stride<T>(array, time);
+  result.step.assign(std::size_t(batch), step);
+  for (Index i = 0; i < batch; ++i) result.base.push_back(data + i * next);
+  return result;
+}
+
+// The same for a list with an entry for each chain or layer.
+template <class T> std::vector<Rows<T>> rows_of_each(const py::object& list, bool time) {
+  std::vector<Rows<T>> result;
+  if (list.is_none()) return result;
+  for (const py::handle item : list) result.push_back(rows<T>(py::reinterpret_borrow<py::object>(item), time));
+  return result;
+}
+
+// "x: expected tokens in [0, 65), got 70 at step 3 of sequence 1"
+template <class V, class T>
+void check_range(const std::string& expected, const Rows<const V>& rows, Index width, const std::vector<Index>& lengths, V low,
+                 V high, const Rows<const T>& weight, bool time) {
+  const Place found = first_outside(rows, width, lengths, low, high, weight);
+  if (found.sequence < 0) return;
+  std::ostringstream message;
+  message << expected << ", got " << rows(found.step, found.sequence)[found.column];
+  if (time) message << " at step " << found.step << " of";
+  message << (time ? "" : " for") << " sequence " << found.sequence;
+  throw py::value_error(message.str());
+}
+
+template <class T>
+Batch<T> batch_of(const Network& network, const std::vector<Index>& lengths, const py::object& x, const py::object& r0,
+                  const py::object& reset, const py::object& y = py::none(), const py::object& weight = py::none()) {
+  Batch<T> batch;
+  const bool every_step = network.readout == ReadoutFrom::all;
+  const std::vector<Index> outputs = every_step ? lengths : std::vector<Index>(lengths.size(), 1);
+  batch.lengths = lengths;
+  batch.r0 = rows_of_each<const T>(r0, false);
+  batch.reset = rows<const std::uint8_t>(reset, true);
+  batch.weight = rows<const T>(weight, every_step);
+  if (network.input == Input::real) {
+    batch.x = rows<const T>(x, true);
+  } else {
+    batch.tokens = rows<const std::int64_t>(x, true);
+    check_range<std::int64_t, T>("x: expected tokens in [0, " + std::to_string(network.n_in) + ")", batch.tokens, 1, lengths, 0,
+                                 network.n_in - 1, {}, true);
+  }
+  if (y.is_none()) return batch;
+  if (network.output == Output::softmax) {
+    batch.targets = rows<const std::int64_t>(y, every_step);
+    check_range<std::int64_t, T>("y: expected classes in [0, " + std::to_string(network.n_out) + "), or -1 for none", batch.targets,
+                                 1, outputs, -1, network.n_out - 1, batch.weight, every_step);
+  } else {
+    batch.y = rows<const T>(y, every_step);
+    if (network.output == Output::sigmoid)
+      check_range<T, T>("y: expected probabilities in [0, 1]", batch.y, network.n_out, outputs, 0, 1, batch.weight, every_step);
+  }
+  return batch;
+}
+
+// Calls f with a number of the type of the parameters.
+template <class F> auto with_dtype(const py::array& parameters, const F& f) {
+  return py::isinstance<py::array_t<float>>(parameters) ? f(float()) : f(double());
+}
+
+// The place of a name in the order of its enumeration.
+template <class Enum> Enum named(const std::string& name, std::initializer_list<const char*> names) {
+  int value = 0;
+  for (const char* const one : names) {
+    if (name == one) return Enum(value);
+    ++value;
+  }
+  throw py::value_error("unknown option " + name);
+}
+
+Network network_of(Index n_in, const std::vector<Index>& n_hidden, Index n_out, const std::string& input, const std::string& output,
+                   const std::string& readout, const std::string& recurrence, const std::string& activation, bool bidirectional) {
+  Network network;
+  network.n_in = n_in;
+  network.n_hidden = n_hidden;
+  network.n_out = n_out;
+  network.input = named<Input>(input, {"real", "token"});
+  network.output = named<Output>(output, {"softmax", "sigmoid", "linear"});
+  network.readout = named<ReadoutFrom>(readout, {"all", "last"});
+  network.recurrence = named<Recurrence>(recurrence, {"h", "y_hat", "o"});
+  network.activation = named<Activation>(activation, {"tanh", "relu"});
+  network.bidirectional = bidirectional;
+  if (n_hidden.empty()) throw py::value_error("n_hidden: expected at least one layer");
+  if (network.recurrence != Recurrence::h && network.chains() != 1)
+    throw py::value_error("n_hidden: expected one layer in one direction where the recurrence runs from the output");
+  return network;
+}
+
+// (name in files, letter, layer or -1, reverse, shape) of each parameter, in the order of the flat vector.
+py::list py_layout(const Network& network) {
+  py::list places;
+  for (const ParameterPlace& place : layout(network)) {
+    const bool is_vector = place.letter == 'b' || place.letter == 'c';
+    py::tuple shape = py::make_tuple(place.rows, place.columns);
+    if (is_vector) shape = py::make_tuple(place.rows);
+    places.append(py::make_tuple(place.name, std::string(1, place.letter), place.layer, place.reverse, shape));
+  }
+  return places;
+}
+
+void py_forward(const Network& network, const py::array& parameters, const std::vector<Index>& lengths, const py::object& x,
+                const py::object& r0, const py::object& reset, const py::object& h, const py::object& o, const py::object& r_last) {
+  with_dtype(parameters, [&](auto number) {
+    using T = decltype(number);
+    const auto batch = batch_of<T>(network, lengths, x, r0, reset);
+    ForwardResults<T> results;
+    results.h = rows_of_each<T>(h, true);
+    results.o = rows<T>(o, network.readout == ReadoutFrom::all);
+    results.r_last = rows_of_each<T>(r_last, false);
+    const T* const p = all_memory<const T>(parameters);
+    const py::gil_scoped_release release;
+    forward<T>(network, p, batch, results);
+  });
+}
+
+double py_loss(const Network& network, const py::array& parameters, const std::vector<Index>& lengths, const py::object& x,
+               const py::object& y, const py::object& r0, const py::object& weight, const py::object& reset, double teacher_forcing,
+               std::uint64_t seed) {
+  return with_dtype(parameters, [&](auto number) {
+    using T = decltype(number);
+    const auto batch = batch_of<T>(network, lengths, x, r0, reset, y, weight);
+    const T* const p = all_memory<const T>(parameters);
+    const py::gil_scoped_release release;
+    return loss<T>(network, p, batch, {teacher_forcing, seed});
+  });
+}
+
+double py_loss_and_gradients(const Network& network, const py::array& parameters, const std::vector<Index>& lengths,
+                             const py::object& x, const py::object& y, const py::object& r0, const py::object& weight,
+                             const py::object& reset, double teacher_forcing, std::uint64_t seed, const py::array& flat,
+                             const py::object& dr0, const py::object& dx, const py::object& r_last, Index memory_limit) {
+  return with_dtype(parameters, [&](auto number) {
+    using T = decltype(number);
+    const auto batch = batch_of<T>(network, lengths, x, r0, reset, y, weight);
+    GradientResults<T> results;
+    results.flat = all_memory<T>(flat);
+    results.r0 = rows_of_each<T>(dr0, false);
+    results.x = rows<T>(dx, true);
+    results.r_last = rows_of_each<T>(r_last, false);
+    const T* const p = all_memory<const T>(parameters);
+    const py::gil_scoped_release release;
+    return loss_and_gradients<T>(network, p, batch, {teacher_forcing, seed}, results, memory_limit);
+  });
+}
+
+bool py_generate(const Network& network, const py::array& parameters, const py::object& x, const std::vector<py::array>& r,
+                 const py::array& o, double temperature, Index top_k, std::uint64_t seed, bool from_state, const py::array& y) {
+  if (network.bidirectional) throw py::value_error("generate: expected a network in one direction");
+  return with_dtype(parameters, [&](auto number) {
+    using T = decltype(number);
+    const bool classes = network.output == Output::softmax;
+    Drawn<T> results;
+    results.steps = y.shape(0);
+    results.batch = y.shape(1);
+    if (classes)
+      results.classes = all_memory<std::int64_t>(y);
+    else
+      results.numbers = all_memory<T>(y);
+    Drawing drawing;
+    drawing.temperature = temperature;
+    drawing.top_k = top_k;
+    drawing.seed = seed;
+    drawing.from_state = from_state;
+    const std::vector<Index> lengths(std::size_t(results.batch), results.steps);
+    const auto batch = x.is_none() ? Batch<T>() : batch_of<T>(network, lengths, x, py::none(), py::none());
+    const T* const p = all_memory<const T>(parameters);
+    std::vector<T*> state;
+    for (const py::array& layer : r) state.push_back(all_memory<T>(layer));
+    T* const outputs = all_memory<T>(o);
+    const py::gil_scoped_release release;
+    return generate<T>(network, p, batch, state, outputs, drawing, results);
+  });
+}
+
+void py_output_unit(const std::string& output, const py::array& o, const py::array& y_hat) {
+  const auto unit = named<Output>(output, {"softmax", "sigmoid", "linear"});
+  const Index n_out = o.shape(o.ndim() - 1);
+  with_dtype(o, [&](auto number) {
+    using T = decltype(number);
+    const T* const from = all_memory<const T>(o);
+    T* const to = all_memory<T>(y_hat);
+    const py::gil_scoped_release release;
+    output_unit<T>(unit, from, o.size() / n_out, n_out, to);
+  });
+}
+
+double py_update(const std::string& rule, const py::array& parameters, const py::array& gradient, const py::object& first,
+                 const py::object& second, double scale, double clip_norm, double clip_value, double rate, double decay,
+                 double keep, double beta1, double beta2, double root, double eps) {
+  const auto by = named<Rule>(rule, {"sgd", "momentum", "nesterov", "adagrad", "rmsprop", "rmsprop_momentum", "adam"});
+  return with_dtype(parameters, [&](auto number) {
+    using T = decltype(number);
+    const auto state = [](const py::object& array) {
+      return array.is_none() ? nullptr : all_memory<T>(py::reinterpret_borrow<py::array>(array));
+    };
+    T* const s = state(first);
+    T* const r = state(second);
+    T* const theta = all_memory<T>(parameters);
+    const T* const g = all_memory<const T>(gradient);
+    const py::gil_scoped_release release;
+    return update<T>(by, parameters.size(), theta, g, s, r, {scale, clip_norm, clip_value},
+                     {rate, decay, keep, beta1, beta2, root, eps});
+  });
+}
+
+void py_tanh(const py::array& x, const py::array& y) {
+  with_dtype(x, [&](auto number) {
+    using T = decltype(number);
+    kernels<T>().tanh(all_memory<const T>(x), x.size(), all_memory<T>(y));
+  });
+}
+
+}  // namespace
+}  // namespace bptt
+
+PYBIND11_MODULE(_core, m, py::mod_gil_not_used()) {
+  using namespace bptt;
+  using py::arg;
+  const py::kw_only by_name;
+  m.attr("__version__") = BPTT_VERSION;
+  py::class_<Network>(m, "Network")
+      .def(py::init(&network_of), by_name, arg("n_in"), arg("n_hidden"), arg("n_out"), arg("input"), arg("output"), arg("readout"),
+           arg("recurrence"), arg("activation"), arg("bidirectional"))
+      .def_property_readonly("size", [](const Network& network) { return size(network); })
+      .def_property_readonly("layout", &py_layout);
+  m.def("forward", &py_forward, by_name, arg("network"), arg("parameters"), arg("lengths"), arg("x"), arg("r0"), arg("reset"),
+        arg("h"), arg("o"), arg("r_last"));
+  m.def("loss", &py_loss, by_name, arg("network"), arg("parameters"), arg("lengths"), arg("x"), arg("y"), arg("r0"), arg("weight"),
+        arg("reset"), arg("teacher_forcing"), arg("seed"));
+  m.def("loss_and_gradients", &py_loss_and_gradients, by_name, arg("network"), arg("parameters"), arg("lengths"), arg("x"),
+        arg("y"), arg("r0"), arg("weight"), arg("reset"), arg("teacher_forcing"), arg("seed"), arg("flat"), arg("dr0"), arg("dx"),
+        arg("r_last"), arg("memory_limit"));
+  m.def("generate", &py_generate, by_name, arg("network"), arg("parameters"), arg("x"), arg("r"), arg("o"), arg("temperature"),
+        arg("top_k"), arg("seed"), arg("from_state"), arg("y"));
+  m.def("output_unit", &py_output_unit, by_name, arg("output"), arg("o"), arg("y_hat"));
+  m.def("update", &py_update, by_name, arg("rule"), arg("parameters"), arg("gradient"), arg("first"), arg("second"), arg("scale"),
+        arg("clip_norm"), arg("clip_value"), arg("rate"), arg("decay"), arg("keep"), arg("beta1"), arg("beta2"), arg("root"),
+        arg("eps"));
+  m.def("tanh", &py_tanh, arg("x"), arg("y"));
+  m.def("supported_isas", &supported_isas);
+  m.def("isa", &isa);
+  m.def("set_isa", &set_isa, arg("name"));
+  m.def("num_threads", &num_threads);
+  m.def("set_num_threads", &set_num_threads, arg("n"));
+}

@@ -1,0 +1,148 @@
+// Where the caller keeps its sequences, and the ways into and out of windows of them.
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+#include <vector>
+
+#include "base/matrix.hpp"
+#include "sequence/timeline.hpp"
+
+namespace bptt {
+
+/// One row per sequence and step, wherever the caller keeps it: row i of step t begins at base[i] + t * step[i] (t from 0).
+template <class T> struct Rows {
+  std::vector<T*> base;
+  std::vector<Index> step;
+
+  bool given() const { return !base.empty(); }
+  T* operator()(Index t, Index i) const { return base[std::size_t(i)] + t * step[std::size_t(i)]; }
+
+  /// The same rows with the columns from `first` on.
+  Rows from_column(Index first) const {
+    Rows shifted = *this;
+    for (T*& row : shifted.base) row += first;
+    return shifted;
+  }
+
+  /// The same rows from the last step of each sequence to its first: step t is the sequence's step length - 1 - t.
+  Rows reversed(const std::vector<Index>& lengths) const {
+    Rows other = *this;
+    for (std::size_t i = 0; i < base.size(); ++i) {
+      other.base[i] += (lengths[i] - 1) * step[i];
+      other.step[i] = -step[i];
+    }
+    return other;
+  }
+};
+
+/// The same rows in the order of work.
+template <class T> Rows<T> sort(const Rows<T>& rows, const Timeline& timeline) {
+  if (!rows.given() || timeline.uniform()) return rows;
+  Rows<T> sorted;
+  for (const Index i : timeline.order) {
+    sorted.base.push_back(rows.base[std::size_t(i)]);
+    sorted.step.push_back(rows.step[std::size_t(i)]);
+  }
+  return sorted;
+}
+
+/// True if all rows lie one after the other as in compact storage: then nothing needs to be copied.
+template <class T> bool is_dense(const Rows<T>& rows, const Timeline& timeline, Index width) {
+  if (!timeline.uniform()) return false;
+  for (Index i = 0; i < timeline.batch; ++i)
+    if (rows.base[std::size_t(i)] != rows.base[0] + i * width ||
+        (rows.step[std::size_t(i)] != timeline.batch * width && timeline.tau > 1))
+      return false;
+  return true;
+}
+
+/// Calls visit(f, t, i) for the rows f in [from, to) of a window, counted through its steps: row i of the window's step t.
+template <class Visit> void for_each_row(const Window& w, Index from, Index to, const Visit& visit) {
+  for (Index f = from, t = from / w.rows, i = from % w.rows; f < to; ++f) {
+    visit(f, t, i);
+    if (++i == w.rows) i = 0, ++t;
+  }
+}
+
+/// Rows [from, to) of the window into a matrix of the window's rows.
+template <class S, class T> void gather(const Rows<S>& rows, const Window& w, Index from, Index to, Matrix<T> window) {
+  for_each_row(w, from, to, [&](Index f, Index t, Index i) { std::copy_n(rows(w.begin + t, i), window.cols, window.row(f)); });
+}
+
+/// Rows [from, to) of a matrix of the window's rows to where the caller keeps them.
+template <class S, class T> void scatter(Matrix<S> window, const Window& w, Index from, Index to, const Rows<T>& rows) {
+  for_each_row(w, from, to, [&](Index f, Index t, Index i) { std::copy_n(window.row(f), window.cols, rows(w.begin + t, i)); });
+}
+
+/// The same, added to what is there.
+template <class S, class T> void scatter_add(Matrix<S> window, const Window& w, Index from, Index to, const Rows<T>& rows) {
+  for_each_row(w, from, to, [&](Index f, Index t, Index i) {
+    T* const row = rows(w.begin + t, i);
+    for (Index j = 0; j < window.cols; ++j) row[j] += window(f, j);
+  });
+}
+
+/// Tokens or targets. The caller's other threads may have changed them since they were checked: never beyond [low, high].
+inline void gather_indices(const Rows<const std::int64_t>& rows, const Window& w, std::int64_t low, std::int64_t high, Index from,
+                           Index to, std::int32_t* window) {
+  for_each_row(w, from, to,
+               [&](Index f, Index t, Index i) { window[f] = std::int32_t(std::clamp(*rows(w.begin + t, i), low, high)); });
+}
+
+/// Where a value of the caller's is not what it may be; sequence -1 for nowhere.
+struct Place {
+  Index sequence = -1, step = 0, column = 0;
+};
+
+/// The first value that is below `low` or above `high`. Steps of weight 0 are not read.
+template <class V, class T>
+Place first_outside(const Rows<const V>& rows, Index width, const std::vector<Index>& lengths, V low, V high,
+                    const Rows<const T>& weight) {
+  for (Index i = 0; i < Index(rows.base.size()); ++i)
+    for (Index t = 0; t < lengths[std::size_t(i)]; ++t) {
+      if (weight.given() && *weight(t, i) == T(0)) continue;
+      const V* const row = rows(t, i);
+      for (Index j = 0; j < width; ++j)
+        if (row[j] < low || row[j] > high) return {i, t, j};
+    }
+  return {};
+}
+
+/// The steps at which a new sequence begins in the middle of a stream: they see 0 in place of the state before, and no gradient
+/// crosses. Rows are in the order of work.
+class ResetFlags {
+ public:
+  ResetFlags() = default;
+  /// In the second direction the same boundary lies one step further on: what begins at t forwards has ended at t backwards.
+  ResetFlags(const Rows<const std::uint8_t>& flags, const std::vector<Index>& lengths, Index tau, bool reverse)
+      : flags_(reverse ? flags.reversed(lengths) : flags), shift_(reverse ? 1 : 0) {
+    if (!flags.given()) return;
+    any_.resize(std::size_t(tau));
+    for (Index i = 0; i < Index(lengths.size()); ++i)
+      for (Index t = 0; t < lengths[std::size_t(i)]; ++t) any_[std::size_t(t)] |= at(t, i);
+  }
+
+  bool given() const { return flags_.given(); }
+  bool at(Index t, Index i) const { return t >= shift_ && *flags_(t - shift_, i) != 0; }
+  bool any_at(const Window& w, Index t) const { return !any_.empty() && any_[std::size_t(w.begin + t)] != 0; }
+  bool any_in(const Window& w) const {
+    for (Index t = 0; t < w.steps; ++t)
+      if (any_at(w, t)) return true;
+    return false;
+  }
+
+  /// Of rows [from, from + rows.rows) of step t of the window, those in which a new sequence begins become 0.
+  template <class T> void mask(const Window& w, Index t, Index from, Matrix<T> rows) const {
+    if (!any_at(w, t)) return;
+    for (Index i = 0; i < rows.rows; ++i)
+      if (at(w.begin + t, from + i)) std::fill_n(rows.row(i), rows.cols, T(0));
+  }
+
+ private:
+  Rows<const std::uint8_t> flags_;
+  Index shift_ = 0;
+  std::vector<char> any_;  // of a step: whether a new sequence begins in any row
+};
+
+}  // namespace bptt

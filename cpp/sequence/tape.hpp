@@ -1,0 +1,112 @@
+// The hidden states of a batch, kept from the way forward for the way back, as many as memory allows.
+#pragma once
+
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+#include "base/matrix.hpp"
+#include "sequence/timeline.hpp"
+
+namespace bptt {
+
+/// A matrix for each layer, from bottom to top.
+template <class T> using PerLayer = std::vector<Matrix<T>>;
+
+/// Left to right all states are stored; to save memory, those before each segment of windows and those of the last segment alone.
+/// Right to left a segment's states are computed a second time before they are read. All layers go through a window together.
+template <class T> class Tape {
+ public:
+  /// `widths`: how many units each layer has. A negative `memory_limit` is none.
+  Tape(const Timeline& timeline, const std::vector<Index>& widths, Index memory_limit)
+      : timeline_(timeline), widths_(widths), segments_(segments_within(timeline, rows(memory_limit))) {
+    if (segments_.list.empty())
+      throw std::invalid_argument("memory_limit: expected at least " + std::to_string(segments_.smallest * bytes_per_row()) +
+                                  " bytes for these sequences, got " + std::to_string(memory_limit));
+    for (const Index n : widths) {
+      kept_.emplace_back(segments_.kept * n);
+      store_.emplace_back(segments_.longest * n);
+    }
+  }
+
+  /// forward(window, before, h) computes the states of a window from those before it.
+  template <class Forward> void record(const PerLayer<const T>& before_first, const Forward& forward) {
+    PerLayer<const T> before = before_first;
+    Index kept = 0;  // rows
+    for (const Segment& segment : segments_.list) {
+      for (std::size_t l = 0; l < widths_.size(); ++l)
+        std::copy_n(before[l].data, before[l].rows * widths_[l], kept_[l].data() + kept * widths_[l]);
+      kept_from_.push_back(kept);
+      kept += before[0].rows;
+      before = compute(segment, kept_from_.back(), forward);
+    }
+  }
+
+  /// backward(window, before, h) for every window, from the last to the first.
+  template <class Forward, class Backward> void rewind(const Forward& forward, const Backward& backward) {
+    PerLayer<const T> before(widths_.size()), h(widths_.size());
+    for (std::size_t s = segments_.list.size(); s-- > 0;) {
+      const Segment& segment = segments_.list[s];
+      if (s + 1 < segments_.list.size()) compute(segment, kept_from_[s], forward);
+      const Window* const w = timeline_.windows.data();
+      const Index first = w[segment.from].first;
+      for (Index i = segment.to; i-- > segment.from;) {
+        for (std::size_t l = 0; l < widths_.size(); ++l) {
+          const T* const row = i == segment.from ? kept_[l].data() + kept_from_[s] * widths_[l]
+                                                 : store_[l].data() + (w[i].before - first) * widths_[l];
+          before[l] = {row, w[i].rows, widths_[l]};
+          h[l] = states(w[i], first, l);
+        }
+        backward(w[i], before, h);
+      }
+    }
+  }
+
+  /// True if the states take more memory than so many bytes.
+  bool exceeds(double bytes) const { return double(segments_.longest) * double(bytes_per_row()) > bytes; }
+
+  /// True if the states of the window before this one lie just before its own.
+  bool holds_before(const Window& w, Matrix<const T> h, std::size_t layer) const {
+    return h.data - store_[layer].data() >= w.size() * widths_[layer];
+  }
+
+  /// All states of a layer, in compact storage without the states before the first step; where no limit was set.
+  Matrix<T> all(std::size_t layer) const {
+    assert(segments_.list.size() == 1);
+    return {store_[layer].data(), timeline_.stored - timeline_.batch, widths_[layer]};
+  }
+
+ private:
+  Index bytes_per_row() const {
+    Index n = 0;
+    for (const Index width : widths_) n += width;
+    return n * Index(sizeof(T));
+  }
+  Index rows(Index memory_limit) const { return memory_limit < 0 ? timeline_.stored : memory_limit / bytes_per_row(); }
+  Matrix<T> states(const Window& w, Index first, std::size_t l) const {
+    return {store_[l].data() + (w.first - first) * widths_[l], w.size(), widths_[l]};
+  }
+
+  // The states of a segment, from those kept before it. Returns those before the next one.
+  template <class Forward> PerLayer<const T> compute(const Segment& segment, Index kept_from, const Forward& forward) const {
+    const Window& first = timeline_.windows[std::size_t(segment.from)];
+    PerLayer<const T> before(widths_.size());
+    PerLayer<T> h(widths_.size());
+    for (std::size_t l = 0; l < widths_.size(); ++l) before[l] = {kept_[l].data() + kept_from * widths_[l], first.rows, widths_[l]};
+    for (Index i = segment.from; i < segment.to; ++i) {
+      const Window& w = timeline_.windows[std::size_t(i)];
+      for (std::size_t l = 0; l < widths_.size(); ++l) h[l] = states(w, first.first, l);
+      forward(w, before, h);
+      for (std::size_t l = 0; l < widths_.size(); ++l) before[l] = h[l].middle_rows(w.size() - w.rows, w.continuing);
+    }
+    return before;
+  }
+
+  const Timeline& timeline_;
+  const std::vector<Index> widths_;
+  const Segments segments_;
+  std::vector<Array<T>> kept_, store_;
+  std::vector<Index> kept_from_;
+};
+
+}  // namespace bptt

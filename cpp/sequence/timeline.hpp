@@ -1,0 +1,120 @@
+// The order of work: sequences sorted by length, time cut into windows, windows joined into segments that fit in memory.
+#pragma once
+
+#include <algorithm>
+#include <cassert>
+#include <numeric>
+#include <vector>
+
+#include "base/index.hpp"
+
+namespace bptt {
+
+/// Consecutive steps with the same sequences: [begin, begin + steps) x [0, rows), stored row after row from row `first` on. In
+/// compact storage the state before the first step has the first `batch` rows, and no padded row exists.
+struct Window {
+  Index index = 0;  // its place among the windows
+  Index begin = 0, steps = 0, rows = 0;
+  Index first = 0;       // its first row in compact storage
+  Index before = 0;      // the row of step begin - 1 in compact storage
+  Index continuing = 0;  // how many of its sequences go on in the next window
+
+  Index size() const { return steps * rows; }
+};
+
+/// The window that holds one row of every sequence.
+inline Window single_step(Index batch) {
+  Window w;
+  w.steps = 1;
+  w.rows = batch;
+  return w;
+}
+
+/// Sequences sorted by length, longest first, so that those alive at a step are always the first rows. Time is cut into windows of
+/// about `rows_per_window` rows. All of it follows from the lengths alone.
+struct Timeline {
+  Timeline(const std::vector<Index>& lengths_, Index rows_per_window) : batch(Index(lengths_.size())), order(lengths_.size()) {
+    std::iota(order.begin(), order.end(), Index(0));
+    std::stable_sort(order.begin(), order.end(),
+                     [&](Index i, Index j) { return lengths_[std::size_t(i)] > lengths_[std::size_t(j)]; });
+    for (const Index i : order) lengths.push_back(lengths_[std::size_t(i)]);
+    Window w;
+    w.first = w.rows = batch;
+    while (w.rows > 0) {
+      const Index end = lengths[std::size_t(w.rows - 1)];  // all of these sequences live up to here
+      const Index steps = end - w.begin;
+      const Index most = std::max<Index>(1, rows_per_window / w.rows);
+      const Index count = (steps + most - 1) / most;
+      for (Index i = 0; i < count; ++i) {
+        w.steps = steps / count + (i < steps % count);
+        w.continuing = w.rows;
+        windows.push_back(w);
+        ++w.index;
+        w.begin += w.steps;
+        w.first += w.size();
+        w.before = w.first - w.rows;
+        largest = std::max(largest, w.size());
+      }
+      while (w.rows > 0 && lengths[std::size_t(w.rows - 1)] == end) --w.rows;
+      if (!windows.empty()) windows.back().continuing = w.rows;
+    }
+    stored = w.first;
+    tau = w.begin;
+    assert(stored == batch + std::accumulate(lengths.begin(), lengths.end(), Index(0)));
+  }
+
+  bool uniform() const { return windows.back().rows == batch; }
+
+  /// Where each step's rows begin in compact storage, counted from the first step on.
+  std::vector<Index> row_of_step() const {
+    std::vector<Index> first;
+    for (const Window& w : windows)
+      for (Index t = 0; t < w.steps; ++t) first.push_back(w.first - batch + t * w.rows);
+    return first;
+  }
+
+  Index batch, tau = 0;
+  Index stored = 0;            // rows of compact storage: the states before the first step and after every step
+  Index largest = 0;           // rows of the largest window
+  std::vector<Index> order;    // the caller's place of each sequence
+  std::vector<Index> lengths;  // in the order of work
+  std::vector<Window> windows;
+};
+
+/// Consecutive windows [from, to) whose states are in memory at the same time. The states before the first are kept from the first
+/// pass.
+struct Segment {
+  Index from = 0, to = 0;
+};
+
+struct Segments {
+  std::vector<Segment> list;  // empty where there is no way
+  Index kept = 0;             // rows of h before the segments, together
+  Index longest = 0;          // rows of h of the longest segment
+  Index smallest = 0;         // the fewest rows of h, kept and longest together. It grows with the square root of tau
+};
+
+/// The longest segments that hold at most `most_rows` rows of h. A single one of all windows computes nothing twice.
+inline Segments segments_within(const Timeline& timeline, Index most_rows) {
+  const std::vector<Window>& w = timeline.windows;
+  Segments result;
+  result.smallest = timeline.stored;
+  for (Index length = Index(w.size()); length > 0; --length) {
+    result.kept = result.longest = 0;
+    result.list.clear();
+    for (Index to = Index(w.size()); to > 0; to -= length) {  // the last is whole: it is not computed twice
+      const Index from = std::max<Index>(0, to - length);
+      const Window &first = w[std::size_t(from)], &last = w[std::size_t(to - 1)];
+      result.list.push_back({from, to});
+      result.kept += first.rows;
+      result.longest = std::max(result.longest, last.first + last.size() - first.first);
+    }
+    std::reverse(result.list.begin(), result.list.end());
+    if (result.kept + result.longest <= most_rows) return result;
+    result.smallest = std::min(result.smallest, result.kept + result.longest);
+  }
+  result.list.clear();
+  return result;
+}
+
+}  // namespace bptt

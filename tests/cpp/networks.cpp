@@ -1,0 +1,209 @@
+// Whole networks through the core's own face: gradients beside central differences, and the same bits for every number of threads
+// and every memory limit. It needs no Python, so it also runs under sanitizers and on an emulated processor. Exit code 1 if
+// anything is off.
+#include <cmath>
+#include <cstdio>
+#include <cstring>
+#include <random>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+#include "base/threads.hpp"
+#include "network/bptt.hpp"
+
+using namespace bptt;
+
+namespace {
+
+int failures = 0;
+long compared = 0;
+
+struct Case {
+  const char* name;
+  std::vector<Index> n_hidden;
+  Input input;
+  Output output;
+  ReadoutFrom readout;
+  Recurrence recurrence;
+  Activation activation;
+  bool bidirectional;
+  double forcing;
+  std::vector<Index> lengths;
+};
+
+// A case's numbers, and the calls of the core on them.
+class Problem {
+ public:
+  explicit Problem(const Case& c) : forcing_{c.forcing, 1} {
+    network.n_in = 3;
+    network.n_hidden = c.n_hidden;
+    network.n_out = 4;
+    network.input = c.input;
+    network.output = c.output;
+    network.readout = c.readout;
+    network.recurrence = c.recurrence;
+    network.activation = c.activation;
+    network.bidirectional = c.bidirectional;
+    batch_.lengths = c.lengths;
+    tau_ = *std::max_element(c.lengths.begin(), c.lengths.end());
+    count_ = Index(c.lengths.size());
+    parameters = numbers(size(network));
+    for (double& p : parameters) p *= 0.5;
+    x_ = numbers(tau_ * count_ * network.n_in);
+    y_ = numbers(tau_ * count_ * network.n_out);
+    for (double& y : y_) y = std::abs(y);
+    weight_ = numbers(tau_ * count_);
+    for (Index i = 0; i < tau_ * count_; ++i) {
+      tokens_.push_back(i % network.n_in);
+      targets_.push_back(i % (network.n_out + 1) - 1);
+      reset_.push_back(i % 7 == 3);
+    }
+    for (Index chain = 0; chain < network.chains(); ++chain)
+      r0_.push_back(numbers(count_ * network.n_recurrent(chain / network.directions())));
+    const bool every_step = c.readout == ReadoutFrom::all;
+    if (c.input == Input::real)
+      batch_.x = rows<const double>(x_, network.n_in, true);
+    else
+      batch_.tokens = rows<const std::int64_t>(tokens_, 1, true);
+    if (c.output == Output::softmax)
+      batch_.targets = rows<const std::int64_t>(targets_, 1, every_step);
+    else
+      batch_.y = rows<const double>(y_, network.n_out, every_step);
+    batch_.weight = rows<const double>(weight_, 1, every_step);
+    batch_.reset = rows<const std::uint8_t>(reset_, 1, true);
+    for (Index chain = 0; chain < network.chains(); ++chain)
+      batch_.r0.push_back(rows<const double>(r0_[std::size_t(chain)], network.n_recurrent(chain / network.directions()), false));
+  }
+
+  double loss() const { return bptt::loss<double>(network, parameters.data(), batch_, forcing_); }
+
+  // The loss, and all gradients in one vector: of the parameters, of every r(0), of x.
+  double gradients(Index memory_limit, std::vector<double>& all) {
+    all.assign(parameters.size(), 0);
+    std::vector<std::vector<double>> dr0 = r0_, r_last = r0_;
+    std::vector<double> dx(x_.size(), 0);
+    GradientResults<double> results;
+    results.flat = all.data();
+    for (Index chain = 0; chain < network.chains(); ++chain) {
+      const Index n = network.n_recurrent(chain / network.directions());
+      results.r0.push_back(rows<double>(dr0[std::size_t(chain)], n, false));
+      results.r_last.push_back(rows<double>(r_last[std::size_t(chain)], n, false));
+    }
+    if (network.input == Input::real) results.x = rows<double>(dx, network.n_in, true);
+    const double loss = loss_and_gradients<double>(network, parameters.data(), batch_, forcing_, results, memory_limit);
+    for (const auto& part : dr0) all.insert(all.end(), part.begin(), part.end());
+    if (network.input == Input::real) all.insert(all.end(), dx.begin(), dx.end());
+    return loss;
+  }
+
+  // What the gradients belong to, in the same order.
+  std::vector<double*> variables() {
+    std::vector<double*> all;
+    for (double& p : parameters) all.push_back(&p);
+    for (auto& part : r0_)
+      for (double& r : part) all.push_back(&r);
+    if (network.input == Input::real)
+      for (double& x : x_) all.push_back(&x);
+    return all;
+  }
+
+  Network network;
+  std::vector<double> parameters;
+
+ private:
+  std::vector<double> numbers(Index count) {
+    std::uniform_real_distribution<double> uniform(-1, 1);
+    std::vector<double> v(static_cast<std::size_t>(count));
+    for (double& x : v) x = uniform(random_);
+    return v;
+  }
+
+  template <class V, class S> Rows<V> rows(std::vector<S>& memory, Index width, bool time) const {
+    Rows<V> all;
+    for (Index i = 0; i < count_; ++i) {
+      all.base.push_back(memory.data() + i * width);
+      all.step.push_back(time ? count_ * width : 0);
+    }
+    return all;
+  }
+
+  std::mt19937 random_{0};
+  TeacherForcing forcing_;
+  Index tau_ = 0, count_ = 0;
+  std::vector<double> x_, y_, weight_;
+  std::vector<std::int64_t> tokens_, targets_;
+  std::vector<std::uint8_t> reset_;
+  std::vector<std::vector<double>> r0_;
+  Batch<double> batch_;
+};
+
+void expect(bool holds, const char* name, const char* what, double got, double wanted) {
+  ++compared;
+  if (holds) return;
+  ++failures;
+  std::printf("%s: %s is %.17g, expected %.17g\n", name, what, got, wanted);
+}
+
+void check(const Case& c) {
+  Problem problem(c);
+  std::vector<double> exact, again;
+  const double loss = problem.gradients(-1, exact);
+  expect(loss == problem.loss(), c.name, "the loss alone", problem.loss(), loss);
+
+  // Central differences: their error is of the order step^2, and rounding / step.
+  constexpr double step = 1e-5;
+  const std::vector<double*> variables = problem.variables();
+  for (std::size_t i = 0; i < variables.size(); i += 1 + variables.size() / 200) {
+    const double value = *variables[i];
+    *variables[i] = value + step;
+    const double above = problem.loss();
+    *variables[i] = value - step;
+    const double below = problem.loss();
+    *variables[i] = value;
+    const double difference = (above - below) / (2 * step);
+    expect(std::abs(exact[i] - difference) <= 1e-6 * (1 + std::abs(difference)), c.name, "a gradient", exact[i], difference);
+  }
+
+  Index least = 0;  // what the error of a limit that is too small tells
+  try {
+    problem.gradients(0, again);
+  } catch (const std::invalid_argument& error) {
+    least = std::stol(std::string(error.what()).substr(std::strlen("memory_limit: expected at least ")));
+  }
+  for (const int threads : {1, 2, 3})
+    for (const Index limit : {Index(-1), least}) {
+      set_num_threads(threads);
+      const double other = problem.gradients(limit, again);
+      set_num_threads(1);
+      expect(other == loss && std::memcmp(again.data(), exact.data(), exact.size() * sizeof(double)) == 0, c.name,
+             "the loss by other threads and memory", other, loss);
+    }
+}
+
+}  // namespace
+
+int main() {
+  const auto real = Input::real, token = Input::token;
+  const auto softmax = Output::softmax, sigmoid = Output::sigmoid, linear = Output::linear;
+  const auto all = ReadoutFrom::all, last = ReadoutFrom::last;
+  const auto h = Recurrence::h, y_hat = Recurrence::y_hat, o = Recurrence::o;
+  const auto tanh = Activation::tanh, relu = Activation::relu;
+  const std::vector<Index> ragged = {5, 9, 1, 7}, windows = {450, 300}, many(30, 40);
+  for (const Case& c :
+       std::vector<Case>{{"one layer", {7}, real, softmax, all, h, tanh, false, 0, ragged},
+                         {"one layer, tokens, last", {7}, token, softmax, last, h, tanh, false, 0, ragged},
+                         {"one layer, several windows", {5}, real, linear, all, h, tanh, false, 0, windows},
+                         {"columns shared", {170}, real, sigmoid, all, h, tanh, false, 0, {40, 40}},
+                         {"two layers, relu", {9, 17}, real, sigmoid, all, h, relu, false, 0, ragged},
+                         {"three layers, last", {5, 8, 3}, token, linear, last, h, tanh, false, 0, windows},
+                         {"two directions", {6}, real, softmax, all, h, tanh, true, 0, ragged},
+                         {"two layers, two directions, relu", {6, 9}, token, sigmoid, all, h, relu, true, 0, many},
+                         {"two layers, two directions, last", {6, 9}, real, softmax, last, h, tanh, true, 0, windows},
+                         {"output recurrence, forced", {7}, real, softmax, all, y_hat, tanh, false, 1, ragged},
+                         {"output recurrence, free", {7}, token, softmax, all, y_hat, tanh, false, 0, many},
+                         {"output recurrence, sampled", {7}, real, sigmoid, all, o, relu, false, 0.5, windows}})
+    check(c);
+  std::printf("%ld numbers compared, %d failures in all\n", compared, failures);
+  return failures == 0 ? 0 : 1;
+}

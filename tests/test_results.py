@@ -1,0 +1,156 @@
+"""The numbers of every network: against the reference, and against central differences."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+from typing import Any
+
+import numpy as np
+import pytest
+
+import bptt
+from answers import answer
+from cases import EVERY_STEP, FORCING, INPUTS, NETWORKS, OUTPUTS, SHAPES, cycled, make
+from core import DTYPES, ISAS
+from laws import check_central_differences
+from pairs import Row, assert_every_pair, pairwise
+from problems import LAYERED, Case, letters, problem
+from results import assert_close, by_sequence, everything, same_bits, tolerances
+
+# ---- The reference ----
+
+# Every shape with every kind of network and input, for which the ways through the core differ most; every shape, and
+# every such kind, with every value of all else; and those pairwise. `p` is the probability of teacher forcing.
+FACTORS: dict[str, list[Any]] = {
+    "shape": SHAPES,
+    "network": [
+        {"input": input, **kind}
+        for input, kind in itertools.product(
+            INPUTS, ({"readout": "all"}, {"readout": "last"}, {"feedback": "y_hat"}, {"feedback": "o"})
+        )
+    ],
+    "p": [None, *FORCING],
+    "output": [*OUTPUTS],
+    "extras": [True, False],
+    "reset": [False, True],
+    **(
+        {"upper": [(), (6,), (9, 5)], "activation": ["tanh", "relu"], "bidirectional": [False, True]} if LAYERED else {}
+    ),
+}
+
+
+def allowed(row: Row) -> bool:
+    if "network" in row and "p" in row and ("feedback" in row["network"]) != (row["p"] is not None):
+        return False
+    if "shape" in row and "network" in row and row["shape"][0] == 0 and row["network"]["input"] == "token":
+        return False
+    feeds_back = "feedback" in row.get("network", {}) or row.get("p") is not None
+    return not (feeds_back and (row.get("upper") or row.get("bidirectional")))  # it has one layer
+
+
+ROWS = pairwise(FACTORS, allowed)
+
+
+def case_of(row: Row) -> Case:
+    options = {name: value for name, value in row.items() if name not in ("shape", "network", "p")}
+    if row["p"] is not None:
+        options["teacher_forcing"] = row["p"]
+    return make(*row["shape"], **row["network"], **options)
+
+
+LARGE = [
+    # More tokens than steps, in several windows
+    Case(600, 5, 3, (450,), "token"),
+    Case(600, 5, 3, (450,), "token", readout="last"),
+    Case(600, 5, 3, (450,), "token", feedback="y_hat", teacher_forcing=0.4, reset=True),
+    # So much to do with so few rows that threads share the columns of a step
+    Case(3, 170, 5, (110,)),
+    Case(9, 170, 3, (60, 2, 70), "token", "linear"),
+    Case(3, 170, 40, (110,), feedback="y_hat", teacher_forcing=0.4),
+    Case(9, 170, 30, (60, 2, 70), "token", "linear", feedback="o", reset=True, teacher_forcing=0.4),
+    # Matrices that do not fit L2, whose products are cut into blocks of rows and columns
+    Case(400, 370, 400, (2, 1, 2)),
+    Case(400, 370, 400, (2, 1), feedback="y_hat", teacher_forcing=0.4),
+    Case(7, 40, 3500, (3, 2, 3), "token"),
+    Case(7, 40, 3500, (3, 2, 3), "real", "sigmoid", "last"),
+    Case(7, 40, 3500, (2, 1), "token", feedback="o", teacher_forcing=0.4),
+    Case(7, 40, 3500, (2, 1), "real", "sigmoid", feedback="y_hat"),
+    Case(3500, 40, 3, (2, *[1] * 8)),
+    Case(3500, 40, 3, (2,) * 2, feedback="y_hat", teacher_forcing=0.4),
+]
+if LAYERED:
+    LARGE += [
+        Case(3, (170, 150), 5, (60,), activation="relu"),
+        Case(3, (150, 170), 5, (40, 1, 30), "token", "linear", bidirectional=True),
+        Case(7, (300, 400), 5, (1, 2), "real", "sigmoid", "last", bidirectional=True),
+    ]
+
+
+def test_every_pair_occurs() -> None:
+    assert_every_pair(ROWS, FACTORS, allowed)
+    assert len(ROWS) < 9 * len(SHAPES), "and little more"
+
+
+@pytest.mark.parametrize("case", [*map(case_of, ROWS), *LARGE], ids=str)
+def test_results_are_those_of_the_reference(case: Case, dtype: str, isa: str) -> None:
+    p = problem(case)
+    results = by_sequence(everything(p.network(dtype), p.arguments()), case.form, case)
+    assert_close(results, answer(case).results, answer(case).scales, **tolerances(dtype))
+
+
+# ---- Central differences ----
+
+LENGTHS = (3, 6, 1, 6, 2)
+
+
+@cycled(options=NETWORKS, input=INPUTS, output=OUTPUTS, reset=[False, True], dtype=DTYPES, isa=ISAS)
+def test_gradients_are_central_differences(
+    options: dict[str, Any], input: str, output: str, reset: bool, dtype: str, isa: str
+) -> None:
+    p = problem(make(4, 11, 5, LENGTHS, input=input, output=output, reset=reset, **options))
+    rnn = p.network(dtype)
+    # A central difference with step 1e-5 is off by step^2 of the third derivative and by eps |L| / step: near 1e-10.
+    found = bptt.gradcheck(rnn, **p.arguments(), tolerance=1e-8)
+    assert list(found) == list(letters(rnn))
+    assert same_bits(rnn.parameters, p.network(dtype).parameters), "the network is left as it is"
+
+
+@cycled(options=NETWORKS, input=INPUTS, output=OUTPUTS, reset=[False, True], isa=ISAS)
+def test_gradients_of_states_and_inputs_are_central_differences(
+    options: dict[str, Any], input: str, output: str, reset: bool, isa: str
+) -> None:
+    p = problem(make(4, 11, 5, LENGTHS, input=input, output=output, reset=reset, **options))
+    check_central_differences(p, [p.case.initial, *(["x"] if input == "real" else [])])
+
+
+# ---- Tokens ----
+
+
+@pytest.mark.parametrize("n_in", [3, 40])  # fewer and more than the steps of all sequences
+@cycled(options=EVERY_STEP, lengths=[(4, 4, 4), (5, 1, 3), (9,)])
+def test_a_token_is_a_one_hot_vector(
+    n_in: int, options: dict[str, Any], lengths: tuple[int, ...], dtype: str, isa: str
+) -> None:
+    case = make(n_in, 19, 4, lengths, input="token", **options)
+    tokens = problem(case)
+    one_hot = dataclasses.replace(
+        tokens, case=dataclasses.replace(case, input="real"), x=[np.eye(n_in)[x] for x in tokens.x]
+    )
+    by_token = by_sequence(everything(tokens.network(dtype), tokens.arguments()), case.form, case)
+    by_vector = by_sequence(everything(one_hot.network(dtype), one_hot.arguments()), case.form, one_hot.case)
+    assert by_token.pop("x") is None
+    del by_vector["x"]
+    assert_close(by_token, by_vector, **tolerances(dtype))
+    unused = np.setdiff1d(np.arange(n_in), np.concatenate(tokens.x))
+    for name, values in by_token.items():
+        if name in ("U", "U_reverse", "U1", "U1_reverse"):
+            assert not values[:, unused].any()
+
+
+@pytest.mark.parametrize("dtype_of_tokens", ["int8", "uint8", "int32", "uint64", "bool", ">i4"])
+def test_tokens_and_classes_of_any_integer_dtype(dtype_of_tokens: str) -> None:
+    rnn = bptt.ElmanRNN(2, 3, 2, input="token", seed=0)
+    x = np.array([0, 1, 1, 0])
+    converted = x.astype(dtype_of_tokens)
+    assert same_bits(everything(rnn, {"x": converted, "y": converted}), everything(rnn, {"x": x, "y": x}))
