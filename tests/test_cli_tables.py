@@ -112,6 +112,17 @@ def test_info_of_other_models(tmp_path: Path) -> None:
     jordan.W[0, 0] = np.nan
     jordan.save(tmp_path / "jordan")
     assert "spectral radius of W V: none, as it is not finite" in run("info", "jordan", cwd=tmp_path).stdout
+    stack = bptt.ElmanRNN(2, (3, 4), 2, bidirectional=True, seed=0)
+    stack.save(tmp_path / "stack")
+    lines = run("info", "stack", cwd=tmp_path).stdout.splitlines()
+    assert lines[0] == repr(stack)
+    assert lines[1].startswith(f"parameters: {stack.parameters.size} (U1 3 x 2, W1 3 x 3, b1 3, U1_reverse 3 x 2, ")
+    assert stack.layers[1].reverse is not None
+    radius = np.abs(np.linalg.eigvals(stack.layers[1].reverse.W.astype(np.float64))).max()
+    assert [line.partition(":")[0] for line in lines[2:]] == [
+        f"spectral radius of {name}" for name in ("W1", "W1_reverse", "W2", "W2_reverse")
+    ]
+    assert lines[-1] == f"spectral radius of W2_reverse: {radius:.4f}"
     text = bptt.app.text_model.new_model(bptt.app.text_data.Vocabulary("abé"), Architecture("elman", (4,)))
     text.save(tmp_path / "text")
     assert "a model of text: 3 characters, 'ab\\xe9'" in run("info", "text", cwd=tmp_path).stdout
