@@ -17,32 +17,32 @@ template <class T> class Stage {
         reset_(sort(batch.reset, ctx.timeline), ctx.timeline.lengths, ctx.timeline.tau, reverse),
         first_chain_(layer * ctx.network.directions() + (reverse ? 1 : 0)) {
     layers_.reserve(inputs.size());
-    const Index sequences = ctx.timeline.batch;
     for (LayerInput<T>& input : inputs) {
-      const std::size_t chain = std::size_t(first_chain_) + layers_.size();
-      layers_.emplace_back(ctx, p.chain[chain], std::move(input), reset_);
-      const Index n = layers_.back().n;
-      h0_.push_back(zeros<T>(sequences * n));
-      h_last_.emplace_back(sequences * n);
-      const Matrix<T> h0 = h0_.back().matrix(sequences, n);
-      if (!batch.r0.empty()) gather(sort(batch.r0[chain], ctx.timeline), single_step(sequences), 0, sequences, h0);
+      layers_.emplace_back(ctx, p.chain[std::size_t(first_chain_) + layers_.size()], std::move(input), reset_);
+      widths_.push_back(layers_.back().n);
+    }
+    const Index sequences = ctx.timeline.batch;
+    h0_ = LayerRows<T>(widths_, sequences);
+    h_last_ = LayerRows<T>(widths_, sequences);
+    for (std::size_t l = 0; l < layers_.size(); ++l) {
+      const Matrix<T> h0 = h0_.rows(l, 0, sequences);
+      if (batch.r0.empty())
+        std::fill_n(h0.data, sequences * h0.cols, T(0));
+      else
+        gather(sort(batch.r0[std::size_t(first_chain_) + l], ctx.timeline), single_step(sequences), 0, sequences, h0);
       reset_.mask(ctx.timeline.windows[0], 0, 0, h0);
     }
   }
   Stage(const Stage&) = delete;
 
-  std::vector<Index> widths() const {
-    std::vector<Index> n;
-    for (const RecurrentLayer<T>& layer : layers_) n.push_back(layer.n);
-    return n;
-  }
+  const Widths& widths() const { return widths_; }
 
   // ---- Left to right ----
 
   /// h(0) of each layer.
   PerLayer<const T> initial() const {
     PerLayer<const T> h0;
-    for (std::size_t l = 0; l < layers_.size(); ++l) h0.push_back(h0_[l].matrix(ctx_.timeline.batch, layers_[l].n));
+    for (std::size_t l = 0; l < layers_.size(); ++l) h0.push_back(h0_.rows(l, 0, ctx_.timeline.batch));
     return h0;
   }
 
@@ -51,17 +51,16 @@ template <class T> class Stage {
     for (std::size_t l = 0; l < layers_.size(); ++l) {
       if (l > 0) layers_[l].input.look_at(h[l - 1]);
       layers_[l].forward(w, before[l], h[l]);
-      for (Index i = w.continuing; i < w.rows; ++i)
-        std::copy_n(h[l].row(w.size() - w.rows + i), layers_[l].n, h_last_[l].data() + i * layers_[l].n);
+      for (Index i = w.continuing; i < w.rows; ++i) std::copy_n(h[l].row(w.size() - w.rows + i), layers_[l].n, h_last_.row(l, i));
     }
   }
 
   /// The last state of each sequence, of the top layer.
-  Matrix<const T> last_of_top() const { return h_last_.back().matrix(ctx_.timeline.batch, layers_.back().n); }
+  Matrix<const T> last_of_top() const { return h_last_.rows(layers_.size() - 1, 0, ctx_.timeline.batch); }
 
   void give_last(const std::vector<Rows<T>>& to) const {
     for (std::size_t l = 0; l < layers_.size(); ++l)
-      give(h_last_[l].matrix(ctx_.timeline.batch, layers_[l].n), to[std::size_t(first_chain_) + l]);
+      give(h_last_.rows(l, 0, ctx_.timeline.batch), to[std::size_t(first_chain_) + l]);
   }
 
   // ---- Right to left ----
@@ -72,16 +71,17 @@ template <class T> class Stage {
   /// Before the first window of the way back. `own_da`: whether the top layer's da(t) has no place elsewhere.
   void prepare_back(bool own_da = true) {
     terms_.resize(layers_.size());
-    da_.resize(layers_.size());
+    Widths own = widths_;
+    if (!own_da) own.back() = 0;
+    da_ = LayerRows<T>(own, ctx_.timeline.largest);
     for (std::size_t l = 0; l < layers_.size(); ++l) {
       layers_[l].prepare_back();
       if (l > 0) layers_[l].input.pack_back();
-      if (own_da || l + 1 < layers_.size()) da_[l] = Array<T>(ctx_.timeline.largest * layers_[l].n);
     }
   }
 
   /// Room for the top layer's da(t) of a window.
-  Matrix<T> da_of_top(const Window& w) const { return da_.back().matrix(w.size(), layers_.back().n); }
+  Matrix<T> da_of_top(const Window& w) const { return da_.rows(layers_.size() - 1, 0, w.size()); }
 
   /// In blocks of rows, before `backward`: what the sums read, and what of dh(t) does not wait for the step after.
   void prepare_block(const Window& w, const Above<T>& above, Index from, Index to, Matrix<T> da) const {
@@ -98,7 +98,7 @@ template <class T> class Stage {
       if (l > 0) layer.input.look_at(h[l - 1]);
       if (l + 1 < layers_.size()) {
         above = {da, &layers_[l + 1].input.U_packed(), nullptr};
-        da = da_[l].matrix(w.size(), layer.n);
+        da = da_.rows(l, 0, w.size());
         if (layer.hoists(w, above)) ctx_.for_each_row_block(w, [&](Index from, Index to) { layer.hoist(w, above, from, to, da); });
       }
       layer.backward(w, above, h[l], da);
@@ -134,7 +134,8 @@ template <class T> class Stage {
   const ResetFlags reset_;
   const Index first_chain_;
   std::vector<RecurrentLayer<T>> layers_;
-  std::vector<Array<T>> h0_, h_last_, da_;
+  Widths widths_;
+  LayerRows<T> h0_, h_last_, da_;
   std::vector<ChainTerms<T>> terms_;
 };
 

@@ -143,25 +143,25 @@ class RecurrentNetwork(Letters):
     ) -> tuple[str, list[Any], bool, Any, list[int] | None, Any]:
         """What a `Run` is made of."""
         s = self._sequences(x, lengths)
-        every_step, dtype, states = self._every_step, self._dtype, self._states
-        h: list[Any] = [s.empty(n, dtype) if all_layers else None for n in self._h_widths[:-1]]
-        h.append(s.empty(self._h_widths[-1], dtype))
+        every_step, dtype, states, widths = self._every_step, self._dtype, self._states, self._h_widths
+        below: list[Any] = [s.empty(n, dtype) if all_layers else None for n in widths[:-1]] if len(widths) > 1 else []
+        top = s.empty(widths[-1], dtype)
         o = s.empty(self._n_out, dtype) if every_step else np.empty((s.batch, self._n_out), dtype)
-        r_last = states.empty(s.batch, dtype)
+        r_last = states.empty(len(s.lengths), dtype)
         _core.forward(
             network=self._core,
             parameters=self._flat,
             lengths=s.lengths,
             x=s.data,
-            r0=states.read(s, r0, dtype),
-            reset=s.flags("reset", reset),
-            h=h,
+            r0=None if r0 is None else states.read(s, r0, dtype),
+            reset=None if reset is None else s.flags("reset", reset),
+            h=[*below, top],
             o=o,
             r_last=r_last,
         )
         return (
             self._options.output,
-            [None if layer is None else s.give_back(layer) for layer in h],
+            [*(s.give_back(h) for h in below), s.give_back(top)] if all_layers else [s.give_back(top)],
             all_layers,
             s.give_back(o) if every_step else s.give_back_one(np.asarray(o)),
             s.lengths if s.padded and every_step and s.form == "batch" else None,
