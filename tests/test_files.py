@@ -16,8 +16,10 @@ from safetensors.numpy import load_file, save_file
 
 import bptt
 from bptt import ElmanRNN, JordanRNN
-from conftest import ISAS, run_python, same_bits
+from core import ISAS
+from interpreter import run_python
 from problems import LETTERS
+from results import same_bits
 
 
 def model(**options: Any) -> ElmanRNN:

@@ -19,8 +19,8 @@ from bptt import SGD, Adam, ElmanRNN, History, JordanRNN
 from bptt.networks.trainee import Trainee
 from bptt.training.batches import Batch
 from bptt.training.checkpoint import Checkpoint, ResumeError
-from conftest import same_bits
 from problems import Array
+from results import same_bits
 
 QUIET: dict[str, Any] = {"progress": False}
 

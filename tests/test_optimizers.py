@@ -14,8 +14,9 @@ import pytest
 
 import bptt
 from bptt import SGD, Adagrad, Adam, AdamW, ElmanRNN, JordanRNN, Optimizer, RMSProp, _core
-from conftest import DTYPES, ISAS, deviation, same_bits
+from core import DTYPES, ISAS
 from problems import Array
+from results import deviation, same_bits
 
 KINDS: dict[str, type[Optimizer]] = {kind.__name__: kind for kind in (SGD, RMSProp, Adam, AdamW, Adagrad)}
 OPTIMIZERS: list[tuple[str, dict[str, Any]]] = [

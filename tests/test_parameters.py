@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 from bptt import ElmanRNN, JordanRNN
-from conftest import same_bits
 from problems import Array
+from results import same_bits
 
 KINDS = [((5,), True), ((5, 4), False), ((5, 4, 6), True)]
 of_every_kind = pytest.mark.parametrize(("n_hidden", "bidirectional"), KINDS)

@@ -17,8 +17,10 @@ import pytest
 
 import bptt
 from bptt import _threads
-from conftest import DTYPES, everything, run_python, same_bits
+from core import DTYPES
+from interpreter import run_python
 from problems import Case, problem
+from results import everything, same_bits
 
 # Large enough for 8 threads: a window's products are millions of operations.
 LARGE = [
