@@ -61,12 +61,15 @@ def reference_parameters(rnn: Any, case: Case) -> reference.Stack:
 
     def layer(of: Any, reverse: reference.Layer | None = None) -> reference.Layer:
         return reference.Layer(
-            of.U.astype(np.float64).tolist(), of.W.astype(np.float64).tolist(), of.b.astype(np.float64).tolist(), reverse
+            of.U.astype(np.float64).tolist(),
+            of.W.astype(np.float64).tolist(),
+            of.b.astype(np.float64).tolist(),
+            reverse,
         )
 
     of_layers = [rnn] if case.simple else rnn.layers
     layers = [layer(one, layer(one.reverse) if case.bidirectional else None) for one in of_layers]
-    return reference.Stack(layers, rnn.V.astype(np.float64).tolist(), rnn.c.astype(np.float64).tolist())
+    return reference.Stack(layers, rnn.V.tolist(), rnn.c.tolist())
 
 
 def numbers(p: Problem, i: int) -> tuple[Any, ...]:

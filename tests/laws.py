@@ -1,4 +1,4 @@
-"""What holds of every network, whatever the case: each law is checked here once, and the test modules choose the cases."""
+"""What holds of every network: each law is checked here once, and the test modules choose the cases."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def draws(case: Case) -> bool:
 
 def check_forms(p: Problem, dtype: str) -> None:
     """A list, a padded batch, a batch, one sequence after another: equal bits, save where sums have another order."""
-    case, rnn, tolerance = p.case, p.network(dtype), tolerances(dtype)["gradients"]
+    case, rnn, tolerance = p.case, p.network(dtype), tolerances(dtype).gradients
     together = by_sequence(everything(rnn, p.arguments("list")), "list", case)
     forms: list[Form] = ["padded"] if len(set(case.lengths)) > 1 else ["padded", "batch"]
     for form in forms:
@@ -106,7 +106,7 @@ def split(p: Problem) -> dict[str, Any]:
 def check_apart(p: Problem, dtype: str) -> None:
     """The flagged sequences have the results of those that the flags make."""
     assert p.reset is not None
-    rnn, case, tolerance = p.network(dtype), p.case, tolerances(dtype)["gradients"]
+    rnn, case, tolerance = p.network(dtype), p.case, tolerances(dtype).gradients
     together = by_sequence(everything(rnn, p.arguments()), case.form, case)
     each = everything(rnn, split(p))
     slices, places = apart(p)

@@ -43,7 +43,7 @@ def pairwise(factors: Factors, allowed: Callable[[Row], bool] = anything) -> lis
     """
     order = {name: place for place, name in enumerate(factors)}
     left = dict.fromkeys(possible_pairs(factors, allowed))
-    used: Counter[tuple[str, int]] = Counter()
+    occurred: Counter[Pair] = Counter()
     rows = []
 
     def pairs_with(chosen: dict[str, int], name: str, i: int) -> Iterator[Pair]:
@@ -59,15 +59,16 @@ def pairwise(factors: Factors, allowed: Callable[[Row], bool] = anything) -> lis
             row = {other: factors[other][j] for other, j in chosen.items()}
             open_to_it = [i for i, value in enumerate(factors[name]) if allowed({**row, name: value})]
             assert open_to_it, f"{row} was allowed, but no {name} goes with it"
-            # The most pairs that are left; of equals what was used least, then the first.
-            best = max(
-                open_to_it,
-                key=lambda i: (sum(pair in left for pair in pairs_with(chosen, name, i)), -used[name, i], -i),  # noqa: B023
-            )
-            chosen[name] = best
-        for (a, i), (b, j) in itertools.combinations(sorted(chosen.items(), key=lambda c: order[c[0]]), 2):
-            left.pop(((a, i), (b, j)), None)
-        used.update(chosen.items())
+            # The most pairs that are left; of equals, whose pairs have occurred least.
+            merits = []
+            for i in open_to_it:
+                pairs = [*pairs_with(chosen, name, i)]
+                merits.append((sum(pair in left for pair in pairs), -sum(occurred[pair] for pair in pairs), -i))
+            chosen[name] = -max(merits)[2]
+        complete = sorted(chosen.items(), key=lambda place: order[place[0]])
+        for first, second in itertools.combinations(complete, 2):
+            occurred[first, second] += 1
+            left.pop((first, second), None)
         rows.append({name: factors[name][chosen[name]] for name in factors})
     return rows
 

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from bptt import JordanRNN
 from problems import Array, Case, Form, letters, split_state, state_names
 
 # How far a result may be from the exact one, in units of the dtype's eps, as a fraction of the array's largest
@@ -22,9 +21,14 @@ FORWARD = 32
 GRADIENTS = 96
 
 
-def tolerances(dtype: str, factor: float = 1.0) -> dict[str, float]:
-    eps = float(np.finfo(dtype).eps)
-    return {"forward": FORWARD * factor * eps, "gradients": GRADIENTS * factor * eps}
+class Tolerances(NamedTuple):
+    forward: float
+    gradients: float
+
+
+def tolerances(dtype: str, factor: float = 1.0) -> Tolerances:
+    eps = factor * float(np.finfo(dtype).eps)
+    return Tolerances(FORWARD * eps, GRADIENTS * eps)
 
 
 def kind_of(rnn: Any) -> Case:
@@ -34,7 +38,7 @@ def kind_of(rnn: Any) -> Case:
         rnn.n_hidden,
         rnn.n_out,
         (1,),
-        feedback=rnn.feedback if isinstance(rnn, JordanRNN) else None,
+        feedback=getattr(rnn, "feedback", None),
         bidirectional=getattr(rnn, "bidirectional", False),
     )
 
@@ -130,10 +134,8 @@ def deviation(actual: Any, expected: Any, scale: float | None = None) -> float:
 def assert_close(
     actual: dict[str, Any],
     expected: dict[str, Any],
+    allowed: Tolerances,
     scales: dict[str, float] | None = None,
-    *,
-    forward: float,
-    gradients: float,
 ) -> None:
     """Two results by sequence agree within these fractions of the scales, by default each array's largest magnitude."""
     assert list(actual) == list(expected)
@@ -141,7 +143,7 @@ def assert_close(
         if expected[name] is None:
             assert actual[name] is None
             continue
-        tolerance = gradients if is_gradient(name) else forward
+        tolerance = allowed.gradients if is_gradient(name) else allowed.forward
         found = deviation(actual[name], expected[name], None if scales is None else scales[name])
         assert found <= tolerance, f"{name}: off by {found:.3g} of the largest magnitude, more than {tolerance:.3g}"
 

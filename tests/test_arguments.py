@@ -25,7 +25,7 @@ LIST = [X[:, 0], X[:2, 0]]
 
 kinds = pytest.mark.parametrize("kind", [ElmanRNN, JordanRNN])
 # A network, and the arguments of a loss beside x and y: each way through the core has its own checks.
-calls = pytest.mark.parametrize(
+passes = pytest.mark.parametrize(
     ("kind", "more"),
     [(ElmanRNN, {}), *((JordanRNN, {"teacher_forcing": p, "seed": 1}) for p in (0.0, 0.5, 1.0))],
     ids=["elman", "free", "mixed", "forced"],
@@ -125,7 +125,7 @@ def test_bad_seeds(kind: Any, seed: Any, error: type[Exception]) -> None:
 
 def test_what_a_network_does_not_have_is_refused() -> None:
     elman, jordan = network(), network(JordanRNN)
-    for call in (
+    calls: list[Callable[[], object]] = [
         lambda: network(layers=2),
         lambda: network(feedback="o"),
         lambda: elman.forward(X, mask=None),
@@ -138,7 +138,8 @@ def test_what_a_network_does_not_have_is_refused() -> None:
         lambda: jordan.loss(X, CLASSES, h0=None),
         lambda: jordan.loss(X, CLASSES, wrt_x=True),
         lambda: jordan.loss_and_gradients(X, CLASSES, forced=None),
-    ):
+    ]
+    for call in calls:
         with pytest.raises(TypeError, match="unexpected keyword argument"):
             call()
     assert not hasattr(jordan, "readout")
@@ -187,7 +188,7 @@ def test_assigning_rows_of_different_lengths(kind: Any) -> None:
 # ---- The input ----
 
 
-@calls
+@passes
 @pytest.mark.parametrize(
     ("x", "error", "message"),
     [
@@ -236,7 +237,7 @@ def test_masked_arrays_are_refused(kind: Any) -> None:
         network(kind).forward(np.ma.masked_array(np.ones((4, 3)), True))
 
 
-@calls
+@passes
 @pytest.mark.parametrize(
     ("x", "error", "message"),
     [
@@ -261,11 +262,12 @@ def test_masked_arrays_are_refused(kind: Any) -> None:
 def test_tokens(kind: Any, more: Any, x: Any, error: type[Exception], message: str) -> None:
     rnn = network(kind, input="token")
     y = [np.zeros(np.shape(one), int) for one in x] if isinstance(x, list) else np.zeros(np.shape(x), int)
-    for call in (
+    calls: list[Callable[[], object]] = [
         lambda: rnn.forward(x),
         lambda: rnn.loss(x, y, **more),
         lambda: rnn.loss_and_gradients(x, y, **more),
-    ):
+    ]
+    for call in calls:
         with pytest.raises(error, match=f"^{re.escape(message)}"):
             call()
 
@@ -287,7 +289,7 @@ def test_tokens_out_of_range_are_found_in_every_layout(kind: Any) -> None:
 # ---- Lengths and initial states ----
 
 
-@calls
+@passes
 @pytest.mark.parametrize(
     ("lengths", "error", "message"),
     [
@@ -356,7 +358,7 @@ def test_initial_states(kind: Any, x: Any, state: Any, error: type[Exception], m
 # ---- Targets and weights ----
 
 
-@calls
+@passes
 @pytest.mark.parametrize(
     ("options", "x", "y", "error", "message"),
     [
@@ -402,7 +404,7 @@ def test_y_of_the_last_step(options: Any, x: Any, y: Any, error: type[Exception]
     refuses(lambda: rnn.loss_and_gradients(x, y), error, message)
 
 
-@calls
+@passes
 @pytest.mark.parametrize("bad", [-2, 2, 2**40, -(2**63)])
 def test_classes_out_of_range(kind: Any, more: Any, bad: int) -> None:
     rnn = network(kind)
@@ -410,9 +412,7 @@ def test_classes_out_of_range(kind: Any, more: Any, bad: int) -> None:
     y[3, 2] = bad
     expected = f"y: expected classes in [0, 2), or -1 for none, got {bad}"
     refuses(lambda: rnn.loss(X, y, **more), ValueError, f"{expected} at step 3 of sequence 2")
-    refuses(
-        lambda: rnn.loss_and_gradients(X[:, 2], y[:, 2], **more), ValueError, f"{expected} at step 3 of sequence 0"
-    )
+    refuses(lambda: rnn.loss_and_gradients(X[:, 2], y[:, 2], **more), ValueError, f"{expected} at step 3 of sequence 0")
     refuses(lambda: rnn.loss([*X.swapaxes(0, 1)], [*y.T], **more), ValueError, f"{expected} at step 3 of sequence 2")
     if kind is ElmanRNN:
         refuses(lambda: network(readout="last").loss(X, y[3]), ValueError, f"{expected} for sequence 2")
@@ -424,7 +424,7 @@ def test_classes_out_of_range(kind: Any, more: Any, bad: int) -> None:
     assert rnn.loss(X, y, lengths=lengths, **more) == rnn.loss(X, CLASSES, lengths=lengths, **more)
 
 
-@calls
+@passes
 @pytest.mark.parametrize("bad", [-0.5, 1.5])
 def test_probabilities_out_of_range(kind: Any, more: Any, bad: float) -> None:
     rnn = network(kind, output="sigmoid")
@@ -438,7 +438,7 @@ def test_probabilities_out_of_range(kind: Any, more: Any, bad: float) -> None:
         refuses(lambda: last.loss(X, y[3]), ValueError, f"{expected} for sequence 2")
 
 
-@calls
+@passes
 @pytest.mark.parametrize(
     ("x", "weight", "error", "message"),
     [
@@ -583,7 +583,7 @@ def test_seed(seed: Any, error: type[Exception], message: str, p: float) -> None
 # ---- What is left after an error, and what the error is not about ----
 
 
-@calls
+@passes
 def test_arguments_and_parameters_are_left_as_they_are(kind: Any, more: Any) -> None:
     rnn = network(kind)
     name, wide = ("h0", N_HIDDEN) if kind is ElmanRNN else ("r0", N_OUT)

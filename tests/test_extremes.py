@@ -126,4 +126,4 @@ def test_huge_outputs_have_the_losses_of_the_reference(output: Any, readout: Any
     p = dataclasses.replace(p, parameters=rnn.parameters.copy())
     results = by_sequence(everything(p.network(dtype), p.arguments()), p.case.form, p.case)
     # o is near 1e4, so that eps of it is 1e4 eps of a probability or of a difference of two outputs.
-    assert_close(results, solve(p).results, **tolerances(dtype, 1e4))
+    assert_close(results, solve(p).results, tolerances(dtype, 1e4))

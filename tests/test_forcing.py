@@ -49,7 +49,7 @@ def test_forced_steps_decouple(input: Any, output: Any, dtype: str, isa: str) ->
     whole = everything(rnn, arguments)
     steps = {"x": arguments["x"].reshape(1, 540, *arguments["x"].shape[2:]), "y": y.reshape(1, 540, *y.shape[2:])}
     apart = everything(rnn, {**steps, "r0": seen.reshape(540, 7), "teacher_forcing": 0.0})
-    tolerance = tolerances(dtype)["gradients"]
+    tolerance = tolerances(dtype).gradients
     for key in ("loss", *"UWbVc"):
         assert_near(whole[key], apart[key], tolerance, key)
     if input == "real":

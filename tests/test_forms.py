@@ -36,8 +36,9 @@ OF_LARGE: list[Options] = [
     {"feedback": "y_hat", "teacher_forcing": 1.0},
     {"feedback": "o", "teacher_forcing": 0.0},
     {"feedback": "y_hat", "teacher_forcing": 0.4},
-    *([{"upper": (150,), "activation": "relu"}, {"bidirectional": True}] if LAYERED else []),
 ]
+if LAYERED:
+    OF_LARGE += [{"upper": (150,), "activation": "relu"}, {"bidirectional": True}]
 
 
 @cycled(large=[*LARGE], options=OF_LARGE, isa=ISAS)

@@ -1,4 +1,4 @@
-"""Drawing sequences from a network: what is drawn, from which distribution, on what a draw depends, what is fed back."""
+"""Drawing sequences: from which distribution, on what a draw depends, and what the network reads again."""
 
 from __future__ import annotations
 
@@ -13,13 +13,15 @@ import bptt
 from bptt import ElmanRNN, JordanRNN, reference
 from cases import FEEDBACKS, OUTPUTS, cycled
 from core import DTYPES, ISAS
-from problems import LAYERED, Array, letters
+from problems import LAYERED, Array
 from results import same_bits
 
 VOCABULARY = 5
 # Networks that read what they draw: of tokens, or of real vectors with any output
 KINDS = ("token", *OUTPUTS)
-STACKS: list[dict[str, Any]] = [{}, *([{"n_hidden": (12, 9)}, {"activation": "relu"}] if LAYERED else [])]
+STACKS: list[dict[str, Any]] = [{}]
+if LAYERED:
+    STACKS += [{"n_hidden": (12, 9)}, {"activation": "relu"}]
 
 
 def reader(kind: str = "token", n_hidden: Any = 12, **options: Any) -> ElmanRNN:
@@ -78,7 +80,7 @@ def test_same_bits_for_any_number_of_threads(make: Any, output: str) -> None:
 @pytest.mark.parametrize("make", [ElmanRNN, JordanRNN])
 @cycled(output=OUTPUTS, batch=[None, 1, 3], dtype=DTYPES)
 def test_shapes_and_dtypes(make: Any, output: str, batch: int | None, dtype: Any) -> None:
-    rnn = reader(output, dtype=dtype) if make is ElmanRNN else feeder(5, output, dtype=dtype)
+    rnn: Any = reader(output, dtype=dtype) if make is ElmanRNN else feeder(5, output, dtype=dtype)
     given = np.zeros((4, VOCABULARY) if batch is None else (4, batch, VOCABULARY))
     y = rnn.generate(4, seed=0, **{"prompt" if make is ElmanRNN else "x": given})
     assert y.shape == (4,) + (() if batch is None else (batch,)) + (() if output == "softmax" else (VOCABULARY,))
@@ -201,7 +203,9 @@ def classes_by_hand(rnn: JordanRNN, x: Array, sequence: int, seed: int, temperat
 
 
 @cycled(n_in=[0, 3], feedback=FEEDBACKS, temperature=[0.7, 1.0], activation=["tanh", "relu"] if LAYERED else ["tanh"])
-def test_each_draw_is_what_the_next_step_sees(n_in: int, feedback: str, temperature: float, activation: str, isa: str) -> None:
+def test_each_draw_is_what_the_next_step_sees(
+    n_in: int, feedback: str, temperature: float, activation: str, isa: str
+) -> None:
     options = {"activation": activation} if activation != "tanh" else {}
     rnn = feeder(n_in, feedback=feedback, dtype="float64", **options)
     x = np.random.default_rng(0).standard_normal((40, 3, n_in))
@@ -412,4 +416,4 @@ def test_nothing_is_drawn_from_outputs_that_are_not_finite(make: Any, bad: float
 @pytest.mark.skipif(not LAYERED, reason="networks have one direction")
 def test_nothing_is_drawn_of_what_must_know_the_end() -> None:
     with pytest.raises(ValueError, match="bidirectional"):
-        ElmanRNN(5, 3, 5, bidirectional=True).generate(3)
+        reader(bidirectional=True).generate(3)

@@ -12,7 +12,9 @@ from bptt import ElmanRNN, JordanRNN
 from cases import make
 from problems import LAYERED, letters, problem
 
-WRONG = [({}, letter) for letter in "UWbVc"] + [({"feedback": "y_hat"}, letter) for letter in "UWbVc"]
+WRONG: list[tuple[dict[str, Any], str]] = [({}, letter) for letter in "UWbVc"] + [
+    ({"feedback": "y_hat"}, letter) for letter in "UWbVc"
+]
 if LAYERED:
     WRONG += [({"upper": (6,), "bidirectional": True}, name) for name in ("U1", "W1_reverse", "U2_reverse", "b2", "V")]
 

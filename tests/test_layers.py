@@ -72,6 +72,7 @@ def test_letters_are_views_in_the_flat_order(n_hidden: Any, bidirectional: bool,
 
 
 def test_the_only_layer_has_the_letters_of_the_network() -> None:
+    rnn: Any
     for rnn in (rnn_of(3, 5, 2, seed=0), JordanRNN(3, 5, 2, seed=0)):
         _, gradients = rnn.loss_and_gradients(np.ones((4, 3)), np.zeros(4, int))
         for of in (rnn, gradients):
@@ -207,11 +208,12 @@ STATES: list[tuple[dict[str, Any], Callable[[], Any]]] = [
 def test_states_that_are_none(options: Any, state: Callable[[], Any]) -> None:
     rnn = rnn_of(3, n_out=2, **options)
     x, y = np.zeros((4, 2, 3)), np.zeros((4, 2), int)
-    for call in (
+    calls: list[Callable[[], object]] = [
         lambda: rnn.forward(x, h0=state()),
         lambda: rnn.loss(x, y, h0=state()),
         lambda: rnn.loss_and_gradients(x, y, h0=state()),
-    ):
+    ]
+    for call in calls:
         with pytest.raises((ValueError, TypeError), match=r"^h0.*: expected "):
             call()
 
@@ -252,7 +254,7 @@ def test_identities_on_top_of_relu_are_the_lowest_layer(lengths: tuple[int, ...]
     for name in ("h", "o", "y_hat", "loss alone", "loss"):
         assert same_bits(found[name], expected[name]), name
     assert same_bits(found["h of layer 0"], expected["h"])
-    tolerance = tolerances(dtype)["gradients"]  # windows of several layers may end elsewhere
+    tolerance = tolerances(dtype).gradients  # windows of several layers may end elsewhere
     for name in ("U", "W", "b", "V", "c", "h0", "x"):
         same = {"h0": "h0[0]"}.get(name, f"{name}1" if name in "UWb" else name)
         assert_near(found[same], expected[name], tolerance, name)
@@ -280,7 +282,7 @@ def test_two_directions_are_two_networks(readout: str, activation: str, n_hidden
     assert p.initial is not None
     one = ahead.forward(p.x, h0=p.initial[0])
     other = back.forward([x[::-1] for x in p.x], h0=p.initial[1])
-    eps = tolerances(dtype)["forward"]
+    eps = tolerances(dtype).forward
     for i in range(3):
         assert same_bits(run.h[i], np.concatenate([one.h[i], other.h[i][::-1]], axis=1))
         o = other.o[i] if readout == "last" else other.o[i][::-1]
@@ -308,7 +310,9 @@ def test_a_layer_reads_the_states_of_the_one_below(activation: str, bidirectiona
     options = {"activation": activation, "bidirectional": bidirectional}
     p = problem(make(4, 9, 5, (8, 3, 8), upper=(6,), **options))
     rnn = p.network(dtype)
-    below, above = (rnn_of(n, m, 5, init=None, dtype=dtype, **options) for n, m in ((4, 9), (18 if bidirectional else 9, 6)))
+    below, above = (
+        rnn_of(n, m, 5, init=None, dtype=dtype, **options) for n, m in ((4, 9), (18 if bidirectional else 9, 6))
+    )
     for layer, one in zip(rnn.layers, (below, above), strict=True):
         for to, of in zip((one.layers[0], one.layers[0].reverse), (layer, layer.reverse), strict=True):
             for letter in "UWb" if of is not None else "":
@@ -320,7 +324,7 @@ def test_a_layer_reads_the_states_of_the_one_below(activation: str, bidirectiona
     lower = below.forward(given["x"], h0=states[0])
     upper = above.forward(lower.h, h0=states[1])
     assert same_bits(run.layers[0], lower.h)
-    tolerance = tolerances(dtype)["forward"]
+    tolerance = tolerances(dtype).forward
     for name in ("h", "o", "y_hat"):
         for found, expected in zip(getattr(run, name), getattr(upper, name), strict=True):
             assert_near(found, expected, tolerance, name)

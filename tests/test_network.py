@@ -358,7 +358,18 @@ print(*sorted(set(sys.modules) - before))
     # Of other packages none; of the standard library what NumPy has not loaded already, which takes some milliseconds.
     others = {name.partition(".")[0] for name in loaded} - {"bptt", "numpy"}
     assert others <= set(sys.stdlib_module_names), others
-    slow = {"argparse", "asyncio", "ctypes", "email", "http", "json", "logging", "multiprocessing", "unittest", "urllib"}
+    slow = {
+        "argparse",
+        "asyncio",
+        "ctypes",
+        "email",
+        "http",
+        "json",
+        "logging",
+        "multiprocessing",
+        "unittest",
+        "urllib",
+    }
     assert others.isdisjoint(slow), others & slow
 
 

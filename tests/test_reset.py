@@ -70,7 +70,7 @@ def test_a_flag_at_every_step_makes_sequences_of_one_step(
     for name in ("x", "y", "weight"):
         steps[name] = np.concatenate(arguments[name])[None]
     alone = everything(rnn, arguments | steps)
-    tolerance = tolerances(dtype)["gradients"]
+    tolerance = tolerances(dtype).gradients
     for name in together:
         if name in ("h", "o", "y_hat") or name.startswith("h of"):
             assert same_bits(np.concatenate(together[name]), alone[name][0]), name

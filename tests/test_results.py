@@ -34,10 +34,9 @@ FACTORS: dict[str, list[Any]] = {
     "output": [*OUTPUTS],
     "extras": [True, False],
     "reset": [False, True],
-    **(
-        {"upper": [(), (6,), (9, 5)], "activation": ["tanh", "relu"], "bidirectional": [False, True]} if LAYERED else {}
-    ),
 }
+if LAYERED:
+    FACTORS |= {"upper": [(), (6,), (9, 5)], "activation": ["tanh", "relu"], "bidirectional": [False, True]}
 
 
 def allowed(row: Row) -> bool:
@@ -56,7 +55,8 @@ def case_of(row: Row) -> Case:
     options = {name: value for name, value in row.items() if name not in ("shape", "network", "p")}
     if row["p"] is not None:
         options["teacher_forcing"] = row["p"]
-    return make(*row["shape"], **row["network"], **options)
+    n_in, n_hidden, n_out, lengths = row["shape"]
+    return make(n_in, n_hidden, n_out, lengths, **row["network"], **options)
 
 
 LARGE = [
@@ -96,7 +96,7 @@ def test_every_pair_occurs() -> None:
 def test_results_are_those_of_the_reference(case: Case, dtype: str, isa: str) -> None:
     p = problem(case)
     results = by_sequence(everything(p.network(dtype), p.arguments()), case.form, case)
-    assert_close(results, answer(case).results, answer(case).scales, **tolerances(dtype))
+    assert_close(results, answer(case).results, tolerances(dtype), answer(case).scales)
 
 
 # ---- Central differences ----
@@ -141,7 +141,7 @@ def test_a_token_is_a_one_hot_vector(
     by_vector = by_sequence(everything(one_hot.network(dtype), one_hot.arguments()), case.form, one_hot.case)
     assert by_token.pop("x") is None
     del by_vector["x"]
-    assert_close(by_token, by_vector, **tolerances(dtype))
+    assert_close(by_token, by_vector, tolerances(dtype))
     unused = np.setdiff1d(np.arange(n_in), np.concatenate(tokens.x))
     for name, values in by_token.items():
         if name in ("U", "U_reverse", "U1", "U1_reverse"):

@@ -67,7 +67,7 @@ def test_forced_windows_have_the_gradients_of_the_whole(output: Any, dtype: str,
     rnn, arguments = ours.network(dtype), ours.arguments("batch")
     x, y, weight, r0 = (arguments[key] for key in ("x", "y", "weight", "r0"))
     _, whole = rnn.loss_and_gradients(x, y, r0=r0, weight=weight, wrt_x=True)
-    tolerance = tolerances(dtype)["gradients"]
+    tolerance = tolerances(dtype).gradients
     total: Any = 0.0
     for window in (slice(0, 1), slice(1, 9), slice(9, 41)):
         _, part = rnn.loss_and_gradients(x[window], y[window], r0=r0, weight=weight[window], wrt_x=True)

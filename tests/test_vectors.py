@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 
 from bptt import ElmanRNN
-from problems import Array
+from problems import LAYERED, Array
 
 
-def network(dtype: Any, U: Any, W: Any, b: Any) -> ElmanRNN:
+def network(dtype: Any, U: Any, W: Any, b: Any, **options: Any) -> ElmanRNN:
     n_hidden, n_in = np.shape(U)
-    rnn = ElmanRNN(n_in, n_hidden, 1, dtype=dtype, init=None)
+    rnn = ElmanRNN(n_in, n_hidden, 1, dtype=dtype, init=None, **options)
     rnn.U, rnn.W, rnn.b = U, W, b
     return rnn
 
@@ -28,24 +28,53 @@ def check(rnn: ElmanRNN, x: Any, h0: Any, lengths: Any, h: Any, h_last: Any, tol
     as_list = rnn.forward([x[:length, i] for i, length in enumerate(lengths)], h0=h0)
     for i, length in enumerate(lengths):
         assert run.h[:length, i].tobytes() == as_list.h[i].tobytes()
+    assert h is not None or h_last is not None
     for found, expected in [(run.h, h), (run.h_last, h_last), (as_list.h_last, h_last)]:
         if expected is not None:
             assert np.shape(expected) == found.shape
             assert np.abs(found - np.asarray(expected)).max() <= tolerance
 
 
+# The expected values of ONNX Runtime are float32 results written with 8 or 9 digits, some steps of rounding off.
+ONNX_RUNTIME = 5e-7
+
+
 def test_onnx_runtime(data: Path, dtype: Any, isa: str) -> None:
     checked = 0
     for case in json.loads((data / "vectors" / "ort_rnn.json").read_text())["cases"]:
         for one in case["directions"]:
-            if one["activation"] != "tanh":
+            if one["activation"] != "tanh" and not LAYERED:
                 continue
-            rnn = network(dtype, one["U"], one["W"], one["b"])
+            options = {"activation": one["activation"]} if one["activation"] != "tanh" else {}
+            rnn = network(dtype, one["U"], one["W"], one["b"], **options)
             x, h = (one["x_fwd"], one["h_fwd"]) if one["direction"] == "reverse" else (case["x"], one["h"])
-            # The expected values are float32 results written with 8 or 9 digits, some steps of rounding off.
-            check(rnn, x, one["h0"], case["lengths"], h, one["h_last"], 5e-7)
+            check(rnn, x, one["h0"], case["lengths"], h, one["h_last"], ONNX_RUNTIME)
             checked += 1
-    assert checked == 13
+    assert checked == (14 if LAYERED else 13)
+
+
+@pytest.mark.skipif(not LAYERED, reason="networks have one direction")
+def test_two_directions_of_onnx_runtime(data: Path, dtype: Any, isa: str) -> None:
+    """Both directions in one network, each sequence reversed within its own length."""
+    checked = 0
+    for case in json.loads((data / "vectors" / "ort_rnn.json").read_text())["cases"]:
+        if len(case["directions"]) != 2 or len({one["activation"] for one in case["directions"]}) != 1:
+            continue
+        rnn: Any = ElmanRNN(case["n_in"], case["n_hidden"], 1, bidirectional=True, dtype=dtype, init=None)  # type: ignore[call-arg]
+        forward, reverse = case["directions"]
+        assert (forward["direction"], reverse["direction"]) == ("forward", "reverse")
+        for to, of in ((rnn.layers[0], forward), (rnn.layers[0].reverse, reverse)):
+            to.U, to.W, to.b = of["U"], of["W"], of["b"]
+        x, lengths = np.asarray(case["x"], dtype), case["lengths"]
+        h0 = [tuple(np.asarray(one["h0"], dtype) for one in (forward, reverse))]
+        run = rnn.forward(x, h0=h0, lengths=lengths)
+        expected = np.concatenate([forward["h"], reverse["h"]], axis=2)
+        assert run.h.shape == expected.shape
+        assert np.abs(run.h - expected).max() <= ONNX_RUNTIME
+        for found, one in zip(run.h_last[0], (forward, reverse), strict=True):
+            assert np.abs(found - np.asarray(one["h_last"])).max() <= ONNX_RUNTIME
+        checked += 1
+    assert checked == 4
 
 
 def test_keras(data: Path, dtype: Any, isa: str) -> None:
