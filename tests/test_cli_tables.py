@@ -60,7 +60,7 @@ def test_from_a_csv_file_to_a_forecast(folder: Path) -> None:
     assert validation["wave"] < 1.0
     assert validation["double"] < 2.0
     evaluation = run("evaluate", "model.safetensors", "wave.csv", cwd=folder).stdout
-    assert errors_of(evaluation)["wave"] < 2.0  # the first rows are guesses
+    assert errors_of(evaluation)["wave"] < 2.0  # the first rows have no past
     assert "over 599 rows" in evaluation
 
     line = run("predict", "model.safetensors", "wave.csv", "--steps", "24", "-o", "forecast.csv", cwd=folder).stdout
@@ -179,7 +179,7 @@ def test_numbers_that_wander(tmp_path: Path) -> None:
     walk = 100 + np.cumsum(np.random.default_rng(1).standard_normal(1500) + 1)  # far from where it was in training
     write(tmp_path / "t.csv", walk=walk)
     output = run("train", "t.csv", *QUICK, "--out", "levels", cwd=tmp_path).stdout
-    assert output.endswith(" nats a row)\nThe present value is the better guess of walk: try --differences.\n")
+    assert output.endswith(" nats a row)\nThe present value predicts walk better: try --differences.\n")
     assert errors_of(output)["walk"] > 3
     output = run("train", "t.csv", *QUICK, "--differences", cwd=tmp_path).stdout
     assert "predicts: walk, one row ahead, by differences\n" in output

@@ -237,8 +237,8 @@ def _add_evaluate(subparsers: _Subparsers) -> None:
         help="score a text or a table under a model",
         description="Write how well a model predicts. A text: the mean negative log-likelihood of a character given "
         "those before it, in nats and in bits. A table: the root of the mean squared error of each target, in its "
-        "units, beside that of two guesses. Less is better. A sequence begins without a past: give it the rows before "
-        "as well.",
+        "units, beside that of two baselines. Less is better. A sequence begins without a past: give it the rows "
+        "before as well.",
         epilog="examples:\n  bptt evaluate model.safetensors other.txt\n  bptt evaluate model.safetensors new.csv",
         formatter_class=_Defaults,
     )
