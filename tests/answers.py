@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from bptt import reference
-from problems import Case, Problem, joined_state, letters, problem
+from problems import Case, Problem, joined_state, letters, smooth_problem
 from results import is_of_steps, named_state
 
 
@@ -29,7 +29,7 @@ class Answer:
 @cache
 def answer(case: Case) -> Answer:
     """The reference's results for a case, computed once for all instruction sets and dtypes."""
-    return solve(problem(case))
+    return solve(smooth_problem(case))
 
 
 def solve(p: Problem) -> Answer:

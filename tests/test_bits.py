@@ -12,7 +12,7 @@ from bptt import ElmanRNN
 from cases import FEEDBACKS, INPUTS, NETWORKS, Options, cycled, each, make
 from core import DTYPES, ISAS
 from laws import all_states, check_memory_limit, check_threads, least_memory
-from problems import LAYERED, Case, problem
+from problems import Case, problem
 from results import same_bits
 
 # ---- Threads. Those of plain Elman networks are in test_threads.py ----
@@ -27,17 +27,14 @@ LARGE = {
     # Matrices larger than L2
     "large": ((400, 370, 400), (6,) * 9),
 }
-STACKS: list[Options] = [
-    {"upper": (90,), "activation": "relu"},
-    {"bidirectional": True},
-    {"upper": (110, 70), "bidirectional": True, "readout": "last"},
-]
 OF_THREADS: list[Options] = [
     {"readout": "last"},
     {"feedback": "y_hat", "teacher_forcing": 1.0},
     {"feedback": "o", "teacher_forcing": 0.0},
     {"feedback": "y_hat", "teacher_forcing": 0.4},
-    *(STACKS if LAYERED else []),
+    {"upper": (90,), "activation": "relu"},
+    {"bidirectional": True},
+    {"upper": (110, 70), "bidirectional": True, "readout": "last"},
 ]
 
 

@@ -13,7 +13,7 @@ from bptt import ElmanRNN, JordanRNN
 from cases import EVERY_STEP, INPUTS, NETWORKS, OUTPUTS, Options, cycled, each, make
 from core import DTYPES, ISAS, instruction_set
 from laws import check_forms
-from problems import LAYERED, joined_state, problem, split_state
+from problems import joined_state, problem, split_state
 from results import everything, named_state, same_bits
 
 LENGTHS = (3, 6, 1, 6, 2)
@@ -36,9 +36,9 @@ OF_LARGE: list[Options] = [
     {"feedback": "y_hat", "teacher_forcing": 1.0},
     {"feedback": "o", "teacher_forcing": 0.0},
     {"feedback": "y_hat", "teacher_forcing": 0.4},
+    {"upper": (150,), "activation": "relu"},
+    {"bidirectional": True},
 ]
-if LAYERED:
-    OF_LARGE += [{"upper": (150,), "activation": "relu"}, {"bidirectional": True}]
 
 
 @cycled(large=[*LARGE], options=OF_LARGE, isa=ISAS)

@@ -13,15 +13,13 @@ import bptt
 from bptt import ElmanRNN, JordanRNN, reference
 from cases import FEEDBACKS, OUTPUTS, cycled
 from core import DTYPES, ISAS
-from problems import LAYERED, Array
+from problems import Array
 from results import same_bits
 
 VOCABULARY = 5
 # Networks that read what they draw: of tokens, or of real vectors with any output
 KINDS = ("token", *OUTPUTS)
-STACKS: list[dict[str, Any]] = [{}]
-if LAYERED:
-    STACKS += [{"n_hidden": (12, 9)}, {"activation": "relu"}]
+STACKS: list[dict[str, Any]] = [{}, {"n_hidden": (12, 9)}, {"activation": "relu"}]
 
 
 def reader(kind: str = "token", n_hidden: Any = 12, **options: Any) -> ElmanRNN:
@@ -202,12 +200,11 @@ def classes_by_hand(rnn: JordanRNN, x: Array, sequence: int, seed: int, temperat
     return drawn
 
 
-@cycled(n_in=[0, 3], feedback=FEEDBACKS, temperature=[0.7, 1.0], activation=["tanh", "relu"] if LAYERED else ["tanh"])
+@cycled(n_in=[0, 3], feedback=FEEDBACKS, temperature=[0.7, 1.0], activation=["tanh", "relu"])
 def test_each_draw_is_what_the_next_step_sees(
     n_in: int, feedback: str, temperature: float, activation: str, isa: str
 ) -> None:
-    options = {"activation": activation} if activation != "tanh" else {}
-    rnn = feeder(n_in, feedback=feedback, dtype="float64", **options)
+    rnn = feeder(n_in, feedback=feedback, dtype="float64", activation=activation)
     x = np.random.default_rng(0).standard_normal((40, 3, n_in))
     drawn = rnn.generate(40, x=x, seed=7, temperature=temperature)
     for i in range(3):
@@ -346,8 +343,8 @@ def test_top_k_of_equal_classes() -> None:
             ValueError,
             "prompt: expected at least one time step, or None, got an empty array",
         ),
-        ({"h0": np.zeros(11)}, ValueError, "h0: expected [12], got (11,)"),
-        ({"h0": np.zeros((2, 11))}, ValueError, "h0: expected [2, 12], got (2, 11)"),
+        ({"h0": np.zeros(11)}, ValueError, "h0: expected [12] or [batch, 12], got (11,)"),
+        ({"h0": np.zeros((2, 11))}, ValueError, "h0: expected [12] or [batch, 12], got (2, 11)"),
         ({"h0": np.zeros((2, 12)), "prompt": np.array([1])}, ValueError, "h0: expected [12], got (2, 12)"),
         ({"h0": np.zeros((2, 2, 12))}, ValueError, ""),
         ({"h0": np.zeros((0, 12))}, ValueError, ""),
@@ -413,7 +410,6 @@ def test_nothing_is_drawn_from_outputs_that_are_not_finite(make: Any, bad: float
         rnn.generate(3, seed=0)
 
 
-@pytest.mark.skipif(not LAYERED, reason="networks have one direction")
 def test_nothing_is_drawn_of_what_must_know_the_end() -> None:
-    with pytest.raises(ValueError, match="bidirectional"):
+    with pytest.raises(ValueError, match=r"^generate: expected one direction, "):
         reader(bidirectional=True).generate(3)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from conftest import run_python
+from interpreter import run_python
 
 AT_ONCE = {
     "bptt",
