@@ -181,17 +181,18 @@ class Problem:
             given |= {"teacher_forcing": self.case.teacher_forcing, "seed": self.case.seed}
         return given
 
-    def part(self, i: int) -> Problem:
-        """Sequence i alone."""
-        last = self.case.readout == "last"
-
-        def one(values: Any) -> Any:
-            return None if values is None else (values[i : i + 1] if last else [values[i]])
-
-        case = replace(self.case, lengths=self.case.lengths[i : i + 1])
-        initial = None if self.initial is None else [state[i : i + 1] for state in self.initial]
-        reset = None if self.reset is None else [self.reset[i]]
-        return Problem(case, self.parameters, [self.x[i]], one(self.y), initial, one(self.weight), reset)
+    def part(self, begin: int, end: int) -> Problem:
+        """Some of the sequences."""
+        some = slice(begin, end)
+        return Problem(
+            replace(self.case, lengths=self.case.lengths[some]),
+            self.parameters,
+            self.x[some],
+            self.y[some],
+            None if self.initial is None else [state[some] for state in self.initial],
+            None if self.weight is None else self.weight[some],
+            None if self.reset is None else self.reset[some],
+        )
 
 
 def in_form(form: Form, sequences: list[Array], beyond: float) -> Any:
