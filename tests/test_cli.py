@@ -268,6 +268,33 @@ def test_choices(tmp_path: Path, network: str, optimizer: str, schedule: str) ->
     assert bptt.app.text_model.nats_per_character(rnn, vocabulary.encode("abcdefghij" * 20)) < 0.7
 
 
+@pytest.mark.parametrize("activation", ["tanh", "relu"])
+def test_layers(tmp_path: Path, activation: str) -> None:
+    out = tmp_path / "model"
+    (tmp_path / "text").write_text("abcdefghij" * 300)
+    training = ("train", str(tmp_path / "text"), "--updates", "300", "--out", str(out), "--activation", activation)
+    assert bptt.app.options.main((*training, "--hidden", "16,12")) == 0
+    rnn = bptt.load(out)
+    assert (rnn.n_hidden, rnn.activation) == ((16, 12), activation)
+    vocabulary = bptt.app.text_model.vocabulary_of(rnn)
+    assert vocabulary is not None
+    assert bptt.app.text_model.nats_per_character(rnn, vocabulary.encode("abcdefghij" * 20)) < 0.7
+    assert bptt.app.options.main(("sample", str(out), "--length", "30")) == 0
+
+
+def test_a_jordan_network_has_one_layer(tmp_path: Path) -> None:
+    (tmp_path / "text").write_text("abcdefghij" * 300)
+    line = error_line("train", "text", "--network", "jordan", "--hidden", "8,8", cwd=tmp_path)
+    assert line == "--hidden: expected one number with --network jordan, which has one layer"
+
+
+def test_what_must_know_the_end_is_no_model_that_writes(tmp_path: Path) -> None:
+    rnn = bptt.ElmanRNN(2, 3, 2, input="token", bidirectional=True, seed=0)
+    rnn.metadata["vocabulary"] = "ab"
+    rnn.save(tmp_path / "model")
+    assert "not a character model" in error_line("sample", "model", cwd=tmp_path)
+
+
 def test_updates_are_rounded_up_to_whole_validations() -> None:
     for updates in [*range(1, 200), 997, 7500]:
         validations, every = bptt.app.commands.train._validations(updates)
@@ -361,6 +388,8 @@ def test_bad_model(trained: Trained, command: str, tmp_path: Path) -> None:
     ("option", "value", "expected"),
     [
         ("--hidden", "0", "a whole number from 1 to 100000"),
+        ("--hidden", "8,", "whole numbers from 1 to 100000 with commas between them"),
+        ("--hidden", "8,0", "whole numbers from 1 to 100000 with commas between them"),
         ("--truncate", "-3", "a whole number from 1 to 1000000000"),
         ("--patience", "0", "a whole number from 1 to 1000000000"),
         ("--horizon", "-1", "a whole number from 0 to 1000000"),

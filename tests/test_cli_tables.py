@@ -60,7 +60,7 @@ def test_from_a_csv_file_to_a_forecast(folder: Path) -> None:
     assert validation["wave"] < 1.0
     assert validation["double"] < 2.0
     evaluation = run("evaluate", "model.safetensors", "wave.csv", cwd=folder).stdout
-    assert errors_of(evaluation)["wave"] < 2.0  # the first rows are guesses
+    assert errors_of(evaluation)["wave"] < 2.0  # the first rows have no past
     assert "over 599 rows" in evaluation
 
     line = run("predict", "model.safetensors", "wave.csv", "--steps", "24", "-o", "forecast.csv", cwd=folder).stdout
@@ -112,6 +112,17 @@ def test_info_of_other_models(tmp_path: Path) -> None:
     jordan.W[0, 0] = np.nan
     jordan.save(tmp_path / "jordan")
     assert "spectral radius of W V: none, as it is not finite" in run("info", "jordan", cwd=tmp_path).stdout
+    stack = bptt.ElmanRNN(2, (3, 4), 2, bidirectional=True, seed=0)
+    stack.save(tmp_path / "stack")
+    lines = run("info", "stack", cwd=tmp_path).stdout.splitlines()
+    assert lines[0] == repr(stack)
+    assert lines[1].startswith(f"parameters: {stack.parameters.size} (U1 3 x 2, W1 3 x 3, b1 3, U1_reverse 3 x 2, ")
+    assert stack.layers[1].reverse is not None
+    radius = np.abs(np.linalg.eigvals(stack.layers[1].reverse.W.astype(np.float64))).max()
+    assert [line.partition(":")[0] for line in lines[2:]] == [
+        f"spectral radius of {name}" for name in ("W1", "W1_reverse", "W2", "W2_reverse")
+    ]
+    assert lines[-1] == f"spectral radius of W2_reverse: {radius:.4f}"
     text = bptt.app.text_model.new_model(bptt.app.text_data.Vocabulary("abé"), Architecture("elman", (4,)))
     text.save(tmp_path / "text")
     assert "a model of text: 3 characters, 'ab\\xe9'" in run("info", "text", cwd=tmp_path).stdout
@@ -168,7 +179,7 @@ def test_numbers_that_wander(tmp_path: Path) -> None:
     walk = 100 + np.cumsum(np.random.default_rng(1).standard_normal(1500) + 1)  # far from where it was in training
     write(tmp_path / "t.csv", walk=walk)
     output = run("train", "t.csv", *QUICK, "--out", "levels", cwd=tmp_path).stdout
-    assert output.endswith(" nats a row)\nThe present value is the better guess of walk: try --differences.\n")
+    assert output.endswith(" nats a row)\nThe present value predicts walk better: try --differences.\n")
     assert errors_of(output)["walk"] > 3
     output = run("train", "t.csv", *QUICK, "--differences", cwd=tmp_path).stdout
     assert "predicts: walk, one row ahead, by differences\n" in output

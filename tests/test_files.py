@@ -81,6 +81,7 @@ def test_round_trip_of_an_output_recurrent_network(
         "input": input,
         "output": output,
         "feedback": feedback,
+        "activation": "tanh",
         "dtype": dtype,
         "metadata": rnn.metadata,
     }
@@ -92,6 +93,35 @@ def test_round_trip_of_sizes(sizes: tuple[int, int, int], kind: Any, tmp_path: P
     rnn = kind(*sizes, seed=0, init="uniform")
     rnn.save(tmp_path / "m")
     assert same_bits(bptt.load(tmp_path / "m").parameters, rnn.parameters)
+
+
+NAMES = {
+    (5, False): "U W b V c",
+    ((5,), True): "U W b U_reverse W_reverse b_reverse V c",
+    ((5, 4), False): "U1 W1 b1 U2 W2 b2 V c",
+    ((5, 4), True): "U1 W1 b1 U1_reverse W1_reverse b1_reverse U2 W2 b2 U2_reverse W2_reverse b2_reverse V c",
+}
+
+
+@pytest.mark.parametrize(("n_hidden", "bidirectional"), NAMES)
+@pytest.mark.parametrize("activation", ["tanh", "relu"])
+def test_round_trip_of_layers(n_hidden: Any, bidirectional: bool, activation: Any, dtype: Any, tmp_path: Path) -> None:
+    rnn = ElmanRNN(3, n_hidden, 2, activation=activation, bidirectional=bidirectional, dtype=dtype, seed=0)
+    path = tmp_path / "model"
+    rnn.save(path)
+    other = bptt.load(path)
+    assert repr(other) == repr(rnn)
+    assert same_bits(other.parameters, rnn.parameters)
+    tensors = load_file(path)
+    names = NAMES[n_hidden, bidirectional].split()
+    assert sorted(tensors) == sorted(names) == sorted(rnn.by_name())
+    assert same_bits(np.concatenate([tensors[name].ravel() for name in names]), rnn.parameters.copy())
+    if names[0] == "U1":
+        assert same_bits(tensors["U2"], np.ascontiguousarray(rnn.layers[1].U))
+    if bidirectional:
+        assert rnn.layers[0].reverse is not None
+        last = next(name for name in names if name.startswith("W") and name.endswith("_reverse"))
+        assert same_bits(tensors[last], np.ascontiguousarray(rnn.layers[0].reverse.W))
 
 
 def test_equal_models_are_equal_bytes(tmp_path: Path) -> None:
@@ -126,6 +156,8 @@ def test_others_can_read_the_file(dtype: Any, tmp_path: Path) -> None:
         "input": "real",
         "output": "softmax",
         "readout": "all",
+        "activation": "tanh",
+        "bidirectional": False,
         "dtype": dtype,
         "metadata": rnn.metadata,
     }
@@ -239,6 +271,20 @@ def write(path: Path, change: Callable[[dict[str, Any], dict[str, Any]], Any]) -
             r"bad configuration: output: expected one of .* got \['softmax'\]$",
         ),
         (lambda t, c: c.update(readout=None), "bad configuration: readout: expected one of .* got None$"),
+        (lambda t, c: c.update(activation="gelu"), "bad configuration: activation: expected one of .* got 'gelu'$"),
+        (lambda t, c: c.update(bidirectional=0), "bad configuration: bidirectional: expected True or False, got 0$"),
+        (
+            lambda t, c: c.update(bidirectional=True),
+            "expected the tensors U, W, b, U_reverse, W_reverse, b_reverse, V, c, ",
+        ),
+        (lambda t, c: c.update(n_hidden=[5, 4]), "expected the tensors U1, W1, b1, U2, W2, b2, V, c, got "),
+        (
+            lambda t, c: c.update(n_hidden=[5, 10**12]),
+            r"bad configuration: n_hidden\[1\]: expected at most 2147483647, ",
+        ),
+        (lambda t, c: c.update(n_hidden=[]), "bad configuration: n_hidden: expected at least one layer, got none$"),
+        (lambda t, c: c.update(n_hidden={"5": 1}), "bad configuration: n_hidden: expected an int, got dict$"),
+        (lambda t, c: c.update(n_hidden=[5] * 10**5), "expected the tensors U1, "),
         (lambda t, c: c.update(dtype="int32"), "bad configuration: dtype: expected one of .* got 'int32'$"),
         (lambda t, c: c.update(dtype={}), "bad configuration: "),
         (
@@ -251,7 +297,7 @@ def write(path: Path, change: Callable[[dict[str, Any], dict[str, Any]], Any]) -
             r"bad configuration: expected the keys \[.*\], got \[.*'readout'.*\]$",
         ),
         (
-            lambda t, c: (c.pop("readout"), c.update(network="jordan", feedback="o")),
+            lambda t, c: (c.pop("readout"), c.pop("bidirectional"), c.update(network="jordan", feedback="o")),
             r"W: expected the shape \[5, 2\], got",
         ),
         (lambda t, c: c.pop("network"), "bad configuration: expected the network 'elman' or 'jordan', got None$"),

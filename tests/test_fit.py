@@ -18,7 +18,7 @@ import pytest
 from bptt import SGD, Adam, ElmanRNN, History, JordanRNN
 from bptt.networks.trainee import Trainee
 from bptt.training.batches import Batch
-from bptt.training.checkpoint import Checkpoint
+from bptt.training.checkpoint import Checkpoint, ResumeError
 from problems import Array
 from results import same_bits
 
@@ -296,7 +296,7 @@ PROGRAM = """
 import sys, time
 import numpy as np, bptt, bptt.training.fit
 from bptt import Adam, ElmanRNN, JordanRNN
-from bptt.training.checkpoint import Checkpoint
+from bptt.training.checkpoint import Checkpoint, ResumeError
 
 random = np.random.default_rng(0)
 kind, path, threads = sys.argv[1], sys.argv[2], int(sys.argv[3])
@@ -571,4 +571,64 @@ def test_errors(options: dict[str, Any], error: type[Exception], message: str) -
     before = rnn.parameters.copy()
     with pytest.raises(error, match=re.escape(message)):
         rnn.fit(x, y, **{"optimizer": SGD(0.1), "epochs": 1, **QUIET, **options})
+    assert same_bits(rnn.parameters, before)
+
+
+# ---- Layers and directions ----
+
+
+def test_windows_carry_the_states_of_all_layers(tmp_path: Path) -> None:
+    """A stack in windows is trained as by hand, and goes on from a checkpoint in the middle of a pass."""
+    x, y = stream()
+    rnn, by_hand, resumed = (ElmanRNN(3, (6, 5), 2, activation="relu", seed=0) for _ in range(3))
+    options: dict[str, Any] = {"truncate": 20, "updates_per_epoch": 2, "seed": 0, **QUIET}
+    rnn.fit(x, y, optimizer=SGD(0.1), epochs=3, **options)
+    state = None
+    for i in range(6):
+        window = slice(20 * (i % 3), 20 * (i % 3) + 20)
+        _, gradients = by_hand.loss_and_gradients(x[window], y[window], h0=state if i % 3 else None)
+        SGD(0.1).step(by_hand, gradients, scale=float((y[window] >= 0).sum()))
+        state = gradients.h_last
+    assert same_bits(rnn.parameters, by_hand.parameters)
+
+    options["checkpoint"] = tmp_path / "c"
+    resumed.fit(x, y, optimizer=SGD(0.1), epochs=2, **options)
+    checkpoint = Checkpoint.read(tmp_path / "c")
+    assert checkpoint is not None
+    assert {name: checkpoint.arrays[name].shape for name in ("state.0", "state.1")} == {
+        "state.0": (4, 6),
+        "state.1": (4, 5),
+    }
+    again = ElmanRNN(3, (6, 5), 2, activation="relu", seed=1)
+    again.fit(x, y, optimizer=SGD(0.1), epochs=3, **options, resume=True)
+    assert same_bits(again.parameters, rnn.parameters)
+    for other, message in (
+        (ElmanRNN(3, (6, 5), 2), "network.activation as in the checkpoint, 'relu', got 'tanh'"),
+        (ElmanRNN(3, (6, 4), 2, activation="relu"), r"network.n_hidden as in the checkpoint, \[6, 5\], got \[6, 4\]"),
+    ):
+        with pytest.raises(ResumeError, match=f"^resume: expected {message}$"):
+            other.fit(x, y, optimizer=SGD(0.1), epochs=3, **options, resume=True)
+
+
+@pytest.mark.parametrize("n_hidden", [5, (5, 4)])
+def test_two_directions_are_trained_on_whole_sequences(n_hidden: Any) -> None:
+    x, y = sequences()
+    rnn, by_hand = (ElmanRNN(3, n_hidden, 2, bidirectional=True, seed=0) for _ in range(2))
+    rnn.fit(x, y, optimizer=SGD(0.1), epochs=2, batch_size=len(x), shuffle=False, **QUIET)
+    for _ in range(2):
+        _, gradients = by_hand.loss_and_gradients(x, y)
+        SGD(0.1).step(by_hand, gradients, scale=float(sum((part >= 0).sum() for part in y)))
+    assert same_bits(rnn.parameters, by_hand.parameters)
+    with pytest.raises(ValueError, match=r"^truncate: expected None with two directions, as one begins at the end of"):
+        rnn.fit(*stream(), optimizer=SGD(0.1), epochs=1, truncate=20, **QUIET)
+    assert same_bits(rnn.parameters, by_hand.parameters)
+
+
+def test_relu_that_overflows_is_an_error() -> None:
+    x, y = stream()
+    rnn = ElmanRNN(3, 8, 2, activation="relu", output="linear", seed=0)
+    rnn.W *= 100  # 60 steps: beyond 1e38
+    before = rnn.parameters.copy()
+    with pytest.raises(FloatingPointError, match=r"^update 0 \(epoch 0\): .*; the parameters are those before this"):
+        rnn.fit(x, np.zeros((*y.shape, 2)), optimizer=SGD(0.1), epochs=1, **QUIET)
     assert same_bits(rnn.parameters, before)

@@ -260,7 +260,7 @@ def test_streams_hold_every_pair_once_and_begin_each_sequence_anew(lengths: tupl
 
 
 def model(network: str, c: Columns) -> Any:
-    rnn = new_model(c, Architecture(network, (6,)))
+    rnn = new_model(c, Architecture("elman", (6, 5)) if network == "stack" else Architecture(network, (6,)))
     rnn.parameters = rnn.parameters * 1.5
     return rnn
 
@@ -295,12 +295,16 @@ def test_a_model_carries_its_columns(network: str, tmp_path: Any) -> None:
     other = ElmanRNN(2, 5, 1, output="sigmoid")
     other.metadata["series"] = good
     assert columns_of(other) is None
+    of_both_ends = ElmanRNN(2, 5, 1, output="linear", bidirectional=True)
+    of_both_ends.metadata["series"] = good
+    assert columns_of(of_both_ends) is None
 
 
 @pytest.mark.parametrize("length", [1, 7, 4096, 4097, 9000])
-def test_predictions_of_an_elman_network(length: int) -> None:
+@pytest.mark.parametrize("network", ["elman", "stack"])
+def test_predictions_of_an_elman_network(network: str, length: int) -> None:
     c = columns(3, targets=("c",), inputs=("a", "b"))
-    rnn, found = model("elman", c), some((length, 5), k=1)
+    rnn, found = model(network, c), some((length, 5), k=1)
     for one, rows in zip(found, predictions(rnn, c, found), strict=True):
         o = rnn.forward(((one.inputs - [1, 2]) / [2, 3]).astype(np.float32)).o
         assert rows == pytest.approx(o * 2 + 1, rel=1e-5, abs=1e-5)
@@ -339,7 +343,7 @@ def test_a_jordan_network_is_fed_what_is_known(horizon: int, differences: bool) 
 
 
 @pytest.mark.parametrize("differences", [False, True])
-@pytest.mark.parametrize("network", ["elman", "jordan"])
+@pytest.mark.parametrize("network", ["elman", "stack", "jordan"])
 def test_a_forecast_reads_what_it_has_predicted(network: str, differences: bool) -> None:
     c = columns(inputs=("b", "a"), targets=("a", "x", "b"), differences=differences)
     c = replace(c, input_mean=[5.0, -2.0], input_scale=[0.5, 4.0])

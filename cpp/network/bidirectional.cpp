@@ -186,8 +186,7 @@ template <class T> class Bidirectional {
     for (Index l = 0; l < ctx_.network.layers(); ++l) units += ctx_.network.width(l);
     const Index bytes = ctx_.timeline.stored * units * Index(sizeof(T));
     if (memory_limit < 0 || memory_limit >= bytes) return;
-    throw std::invalid_argument("memory_limit: expected at least " + std::to_string(bytes) +
-                                " bytes for these sequences, as two directions keep all states, got " +
+    throw std::invalid_argument("memory_limit: expected at least " + std::to_string(bytes) + " bytes for these sequences, got " +
                                 std::to_string(memory_limit));
   }
 

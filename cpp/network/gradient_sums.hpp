@@ -29,6 +29,9 @@ template <class T> class GradientSums {
   GradientSums(const Context<T>& ctx, T* flat, bool recurrent_classes = false)
       : ctx_(ctx), d_((std::fill_n(flat, size(ctx.network), T(0)), Parameters<T>(ctx.network, flat))), dV_(ctx.k, d_.V) {
     const Network& network = ctx.network;
+    chains_.reserve(std::size_t(network.chains()));
+    tasks_.reserve(16);
+    row_sums_.reserve(std::size_t(network.chains()) + 1);
     for (Index c = 0; c < network.chains(); ++c) {
       const auto& d = d_.chain[std::size_t(c)];
       const Matrix<T> no_U(d.U.data, 0, 0), no_W(d.W.data, 0, 0);

@@ -10,15 +10,15 @@ namespace bptt {
 /// directions of the layer below.
 template <class T> class LayerInput {
  public:
-  LayerInput(const Context<T>& ctx, Matrix<const T> U, const T* b, const Rows<const T>& x) : LayerInput(ctx, U, b) {
-    x_ = x;
-    dense_ = is_dense(x, ctx.timeline, U.cols);
+  LayerInput(const Context<T>& ctx, Matrix<const T> U, const T* b, Rows<const T> x) : LayerInput(ctx, U, b) {
+    x_ = std::move(x);
+    dense_ = is_dense(x_, ctx.timeline, U.cols);
     dense_with_slack_ = dense_ && U.cols % ctx.k.lanes == 0;  // kernels may read to the end of a row's last vector
     window_ = Array<T>(ctx.timeline.largest * U.cols);
   }
 
-  LayerInput(const Context<T>& ctx, Matrix<const T> U, const T* b, const Rows<const std::int64_t>& tokens)
-      : ctx_(&ctx), U_(U), b_(b), tokens_(tokens), token_window_(ctx.timeline.largest) {
+  LayerInput(const Context<T>& ctx, Matrix<const T> U, const T* b, Rows<const std::int64_t> tokens)
+      : ctx_(&ctx), U_(U), b_(b), tokens_(std::move(tokens)), token_window_(ctx.timeline.largest) {
     if (U.cols > ctx.timeline.stored) return;  // more tokens than steps do not repay a table
     table_ = Array<T>(U.cols * U.rows);
     for (Index j = 0; j < U.rows; ++j)

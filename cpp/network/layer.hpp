@@ -74,26 +74,17 @@ template <class T> class RecurrentLayer {
         if (hoisted && in_blocks) input.sum_into(w, from, to, h);
       });
     if (!in_blocks) input.sum_into(w, h);
-    for_each_slice(w, [&](const ThreadSlice& slice) {
-      const Index rows = slice.rows();
-      Steps steps = columns_of(slice);
-      steps.out = w.rows * n;
-      for (Index t = 0; t < w.steps; t += steps.count) {
-        const Index first = t * w.rows + slice.row_from;
-        steps.count = 1;  // steps whose h(t-1) is where the one before them has put it go together
-        if (slice.by_rows() && t > 0 && !reset_->any_at(w, t))
-          while (t + steps.count < w.steps && !reset_->any_at(w, t + steps.count)) ++steps.count;
-        steps.backwards = !slice.by_rows() && t % 2 != 0;
-        if (!hoisted && !columns)
-          for (Index i = 0; i < steps.count; ++i) input.fetch(w, first + i * w.rows, first + i * w.rows + rows);
-        const Matrix<T> h_t = h.middle_rows(first, rows);
-        const Matrix<const T> h_before = t == 0 ? before.middle_rows(slice.row_from, rows) : h.middle_rows(first - w.rows, rows);
-        Sum<T> a(ctx_->k);
-        hoisted ? void(a.from(h_t, w.rows * n)) : input.sum(w, first, rows, a);
-        step(a, masked(w, t, slice, h_before), h_t, steps);
-        if (t + 1 < w.steps) slice.barrier();
-      }
-    });
+    for_each_slice(w, [&](const ThreadSlice& slice) { advance(w, slice, 0, w.steps, before, h); });
+  }
+
+  /// The same of steps [first, last) on this thread alone, after the steps before them.
+  void forward_alone(const Window& w, Index first, Index last, Matrix<const T> before, Matrix<T> h) const {
+    assert(!shares_columns(w));
+    if (hoists_input(w)) {
+      input.fetch(w, first * w.rows, last * w.rows);
+      input.sum_into(w, first * w.rows, last * w.rows, h);
+    }
+    advance(w, all_rows(w), first, last, before, h);
   }
 
   // ---- Right to left ----
@@ -104,7 +95,8 @@ template <class T> class RecurrentLayer {
     da_next_ = Array<T>(ctx_->timeline.batch * n);
   }
 
-  /// True if dh(t) is made from what is above before the loop over time, into da: in blocks of rows by `hoist`, or by `backward`.
+  /// True if dh(t) is made from what is above before the loop over time, into da: by `hoist`, or by `hoist_large` where what is
+  /// above is too large for blocks of rows.
   bool hoists(const Window& w, const Above<T>& above) const { return above.weights != nullptr && hoists(w, *above.weights); }
 
   void hoist(const Window& w, const Above<T>& above, Index from, Index to, Matrix<T> da) const {
@@ -115,43 +107,26 @@ template <class T> class RecurrentLayer {
         .into(da.middle_rows(from, to - from));
   }
 
-  /// da(t) of the window, from its last step to its first; da of the step after it is known from the call before.
+  void hoist_large(const Window& w, const Above<T>& above, Matrix<T> da) const {
+    if (hoists(w, above) && ctx_->exceeds_half_L2(*above.weights)) ctx_->multiply(ctx_->zero.data(), above.d, *above.weights, da);
+  }
+
+  /// da(t) of the window, from its last step to its first; da of the step after it is known from the call before. What `hoist`
+  /// makes is there already.
   void backward(const Window& w, const Above<T>& above, Matrix<const T> h, Matrix<T> da) const {
     assert(h.rows == w.size() && da.rows == w.size());
-    const bool in_place = above.last == nullptr && (above.weights == nullptr || hoists(w, *above.weights));
-    if (in_place && above.weights != nullptr && ctx_->exceeds_half_L2(*above.weights))
-      ctx_->multiply(ctx_->zero.data(), above.d, *above.weights, da);
-    for_each_slice(w, [&](const ThreadSlice& slice) {
-      const Index from = slice.row_from, to = slice.row_to;
-      Steps steps = columns_of(slice);
-      steps.out = steps.h = -w.rows * n;
-      const auto back = [&](Index t, Index begin, Index end, Matrix<const T> da_after) {
-        const Index first = t * w.rows + begin, rows = end - begin;
-        if (rows == 0) return;
-        Sum<T> dh(ctx_->k);
-        if (in_place)
-          dh.from(da.middle_rows(first, rows), steps.out);
-        else if (above.last != nullptr && da_after.rows == 0)
-          dh.from(Matrix<const T>(above.last + begin * n, rows, n));
-        else
-          dh.from(ctx_->zero.data());
-        if (!in_place && above.last == nullptr) dh.plus(above.d.middle_rows(first, rows), *above.weights, -w.rows * above.d.cols);
-        step_back(dh, da_after, h.middle_rows(first, rows), da.middle_rows(first, rows), steps);
-      };
-      Index t = w.steps - 1;
-      const Index goes_on = std::clamp(w.continuing, from, to);  // beyond: sequences that end here
-      back(t, from, goes_on, {da_next_.data() + from * n, goes_on - from, n});
-      back(t, goes_on, to, {});
-      if (t > 0) slice.barrier();
-      for (--t; t >= 0; t -= steps.count) {
-        steps.count = 1;
-        if (slice.by_rows() && !reset_->any_at(w, t + 1))
-          while (t - steps.count >= 0 && !reset_->any_at(w, t + 1 - steps.count)) ++steps.count;
-        steps.backwards = !slice.by_rows() && (w.steps - 1 - t) % 2 != 0;
-        back(t, from, to, masked(w, t + 1, slice, da.middle_rows((t + 1) * w.rows + from, to - from)));
-        if (t > 0) slice.barrier();
-      }
-    });
+    hoist_large(w, above, da);
+    for_each_slice(w, [&](const ThreadSlice& slice) { retreat(w, slice, above, w.steps, 0, h, da); });
+    close_back(w, da);
+  }
+
+  /// The same of steps [last, first), from first - 1 down to last, on this thread alone, after the steps that follow them. After
+  /// the window's first step, `close_back`.
+  void backward_alone(const Window& w, const Above<T>& above, Index first, Index last, Matrix<const T> h, Matrix<T> da) const {
+    assert(!shares_columns(w));
+    retreat(w, all_rows(w), above, first, last, h, da);
+  }
+  void close_back(const Window& w, Matrix<const T> da) const {
     std::copy_n(da.data, w.rows * n, da_next_.data());
     reset_->mask(w, 0, 0, da_next_.matrix(w.rows, n));
   }
@@ -166,21 +141,89 @@ template <class T> class RecurrentLayer {
     return w.rows < ctx_->k.tile_rows || ctx_->exceeds_half_L2(W_transposed_) || ctx_->exceeds_half_L2(other);
   }
 
+  /// True if the threads share each step's columns, with a barrier after every step: where there are hardly more rows than threads,
+  /// or where W is so large that each should read only its part of it.
+  bool shares_columns(const Window& w) const {
+    const int threads = ctx_->call.threads();
+    return threads > 1 && double(n) * double(n) > worth_a_barrier && (w.rows < 2 * threads || ctx_->exceeds_half_L2(W_transposed_));
+  }
+
   LayerInput<T> input;
   const Index n;  // units
 
  private:
   static constexpr double worth_a_barrier = 2.5e4;  // elements of W: a step that takes some times what a barrier does
 
+  static ThreadSlice all_rows(const Window& w) {
+    ThreadSlice slice;
+    slice.row_to = w.rows;
+    return slice;
+  }
+
+  // h(t) of a slice's rows at steps [first_step, last_step).
+  void advance(const Window& w, const ThreadSlice& slice, Index first_step, Index last_step, Matrix<const T> before,
+               Matrix<T> h) const {
+    const bool hoisted = hoists_input(w), fetched = hoisted || shares_columns(w);
+    const Index rows = slice.rows();
+    Steps steps = columns_of(slice);
+    steps.out = w.rows * n;
+    for (Index t = first_step; t < last_step; t += steps.count) {
+      const Index first = t * w.rows + slice.row_from;
+      steps.count = 1;  // steps whose h(t-1) is where the one before them has put it go together
+      if (slice.by_rows() && t > 0 && !reset_->any_at(w, t))
+        while (t + steps.count < last_step && !reset_->any_at(w, t + steps.count)) ++steps.count;
+      steps.backwards = !slice.by_rows() && t % 2 != 0;
+      if (!fetched)
+        for (Index i = 0; i < steps.count; ++i) input.fetch(w, first + i * w.rows, first + i * w.rows + rows);
+      const Matrix<T> h_t = h.middle_rows(first, rows);
+      const Matrix<const T> h_before = t == 0 ? before.middle_rows(slice.row_from, rows) : h.middle_rows(first - w.rows, rows);
+      Sum<T> a(ctx_->k);
+      hoisted ? void(a.from(h_t, w.rows * n)) : input.sum(w, first, rows, a);
+      step(a, masked(w, t, slice, h_before), h_t, steps);
+      if (t + 1 < last_step) slice.barrier();
+    }
+  }
+
+  // da(t) of a slice's rows, from step first_step - 1 down to last_step.
+  void retreat(const Window& w, const ThreadSlice& slice, const Above<T>& above, Index first_step, Index last_step,
+               Matrix<const T> h, Matrix<T> da) const {
+    const bool in_place = above.last == nullptr && (above.weights == nullptr || hoists(w, *above.weights));
+    const Index from = slice.row_from, to = slice.row_to;
+    Steps steps = columns_of(slice);
+    steps.out = steps.h = -w.rows * n;
+    const auto back = [&](Index t, Index begin, Index end, Matrix<const T> da_after) {
+      const Index first = t * w.rows + begin, rows = end - begin;
+      if (rows == 0) return;
+      Sum<T> dh(ctx_->k);
+      if (in_place)
+        dh.from(da.middle_rows(first, rows), steps.out);
+      else if (above.last != nullptr && da_after.rows == 0)
+        dh.from(Matrix<const T>(above.last + begin * n, rows, n));
+      else
+        dh.from(ctx_->zero.data());
+      if (!in_place && above.last == nullptr) dh.plus(above.d.middle_rows(first, rows), *above.weights, -w.rows * above.d.cols);
+      step_back(dh, da_after, h.middle_rows(first, rows), da.middle_rows(first, rows), steps);
+    };
+    Index t = first_step - 1;
+    if (first_step == w.steps) {
+      const Index goes_on = std::clamp(w.continuing, from, to);  // beyond: sequences that end here
+      back(t, from, goes_on, {da_next_.data() + from * n, goes_on - from, n});
+      back(t, goes_on, to, {});
+      if (t > last_step) slice.barrier();
+      --t;
+    }
+    for (; t >= last_step; t -= steps.count) {
+      steps.count = 1;
+      if (slice.by_rows() && !reset_->any_at(w, t + 1))
+        while (t - steps.count >= last_step && !reset_->any_at(w, t + 1 - steps.count)) ++steps.count;
+      steps.backwards = !slice.by_rows() && (w.steps - 1 - t) % 2 != 0;
+      back(t, from, to, masked(w, t + 1, slice, da.middle_rows((t + 1) * w.rows + from, to - from)));
+      if (t > last_step) slice.barrier();
+    }
+  }
+
   // True if h holds b + U x(t) when its step is taken.
   bool hoists_input(const Window& w) const { return input.is_token() ? !input.has_token_table() : hoists(w, input.U_transposed()); }
-
-  // True if the threads share each step's columns, with a barrier after every step: where there are hardly more rows than threads,
-  // or where W is so large that each should read only its part of it.
-  bool shares_columns(const Window& w) const {
-    const int threads = ctx_->call.threads();
-    return threads > 1 && double(n) * double(n) > worth_a_barrier && (w.rows < 2 * threads || ctx_->exceeds_half_L2(W_transposed_));
-  }
 
   template <class Work> void for_each_slice(const Window& w, const Work& work) const {
     if (shares_columns(w)) return ctx_->for_each_member(w, ctx_->panels(n) / 2, work);

@@ -12,29 +12,24 @@ namespace {
 // The states of a window, layer by layer, in the memory of one window; what comes before the next one is kept.
 template <class T> class WindowStates {
  public:
-  WindowStates(const Timeline& timeline, const std::vector<Index>& widths, const PerLayer<const T>& initial)
-      : timeline_(timeline), widths_(widths), h(widths.size()), before(widths.size()) {
-    for (std::size_t l = 0; l < widths.size(); ++l) {
-      store_.emplace_back(timeline.largest * widths[l]);
-      kept_.emplace_back(timeline.batch * widths[l]);
-      std::copy_n(initial[l].data, timeline.batch * widths[l], kept_[l].data());
-    }
+  WindowStates(const Timeline& timeline, const Widths& widths, const PerLayer<const T>& initial)
+      : widths_(widths), store_(widths, timeline.largest), kept_(widths, timeline.batch), h(widths.size()), before(widths.size()) {
+    for (std::size_t l = 0; l < widths.size(); ++l) std::copy_n(initial[l].data, timeline.batch * widths[l], kept_.row(l, 0));
   }
   /// `places`: where the caller wants the states of a layer; null for anywhere.
-  void open(const Window& w, const std::vector<T*>& places) {
+  void open(const Window& w, const InlineVector<T*>& places) {
     for (std::size_t l = 0; l < widths_.size(); ++l) {
-      h[l] = {places.empty() || places[l] == nullptr ? store_[l].data() : places[l], w.size(), widths_[l]};
-      before[l] = kept_[l].matrix(w.rows, widths_[l]);
+      h[l] = {places.empty() || places[l] == nullptr ? store_.row(l, 0) : places[l], w.size(), widths_[l]};
+      before[l] = kept_.rows(l, 0, w.rows);
     }
   }
   void close(const Window& w) {
-    for (std::size_t l = 0; l < widths_.size(); ++l) std::copy_n(h[l].row(w.size() - w.rows), w.rows * widths_[l], kept_[l].data());
+    for (std::size_t l = 0; l < widths_.size(); ++l) std::copy_n(h[l].row(w.size() - w.rows), w.rows * widths_[l], kept_.row(l, 0));
   }
 
  private:
-  const Timeline& timeline_;
-  const std::vector<Index> widths_;
-  std::vector<Array<T>> store_, kept_;
+  const Widths widths_;
+  const LayerRows<T> store_, kept_;
 
  public:
   PerLayer<T> h;
@@ -68,12 +63,13 @@ template <class T> class Stack {
     const Rows<T> o = sort(results.o, timeline);
     const bool every_step = readout_.every_step(), o_in_place = every_step && is_dense(o, timeline, ctx_.network.n_out);
     std::vector<Rows<T>> h;
-    std::vector<bool> in_place;
+    h.reserve(results.h.size());
+    InlineVector<char> in_place;
     for (std::size_t l = 0; l < results.h.size(); ++l) {
       h.push_back(sort(results.h[l], timeline));
       in_place.push_back(h[l].given() && is_dense(h[l], timeline, ctx_.network.n(Index(l))));
     }
-    std::vector<T*> places(h.size());
+    InlineVector<T*> places(h.size());
     WindowStates<T> states(timeline, stage_.widths(), stage_.initial());
     for (const Window& w : timeline.windows) {
       for (std::size_t l = 0; l < h.size(); ++l) places[l] = in_place[l] ? h[l](w.begin, 0) : nullptr;

@@ -17,51 +17,52 @@ template <class T> class Stage {
         reset_(sort(batch.reset, ctx.timeline), ctx.timeline.lengths, ctx.timeline.tau, reverse),
         first_chain_(layer * ctx.network.directions() + (reverse ? 1 : 0)) {
     layers_.reserve(inputs.size());
-    const Index sequences = ctx.timeline.batch;
     for (LayerInput<T>& input : inputs) {
-      const std::size_t chain = std::size_t(first_chain_) + layers_.size();
-      layers_.emplace_back(ctx, p.chain[chain], std::move(input), reset_);
-      const Index n = layers_.back().n;
-      h0_.push_back(zeros<T>(sequences * n));
-      h_last_.emplace_back(sequences * n);
-      const Matrix<T> h0 = h0_.back().matrix(sequences, n);
-      if (!batch.r0.empty()) gather(sort(batch.r0[chain], ctx.timeline), single_step(sequences), 0, sequences, h0);
+      layers_.emplace_back(ctx, p.chain[std::size_t(first_chain_) + layers_.size()], std::move(input), reset_);
+      widths_.push_back(layers_.back().n);
+    }
+    const Index sequences = ctx.timeline.batch;
+    h0_ = LayerRows<T>(widths_, sequences);
+    h_last_ = LayerRows<T>(widths_, sequences);
+    for (std::size_t l = 0; l < layers_.size(); ++l) {
+      const Matrix<T> h0 = h0_.rows(l, 0, sequences);
+      if (batch.r0.empty())
+        std::fill_n(h0.data, sequences * h0.cols, T(0));
+      else
+        gather(sort(batch.r0[std::size_t(first_chain_) + l], ctx.timeline), single_step(sequences), 0, sequences, h0);
       reset_.mask(ctx.timeline.windows[0], 0, 0, h0);
     }
   }
   Stage(const Stage&) = delete;
 
-  std::vector<Index> widths() const {
-    std::vector<Index> n;
-    for (const RecurrentLayer<T>& layer : layers_) n.push_back(layer.n);
-    return n;
-  }
+  const Widths& widths() const { return widths_; }
 
   // ---- Left to right ----
 
   /// h(0) of each layer.
   PerLayer<const T> initial() const {
     PerLayer<const T> h0;
-    for (std::size_t l = 0; l < layers_.size(); ++l) h0.push_back(h0_[l].matrix(ctx_.timeline.batch, layers_[l].n));
+    for (std::size_t l = 0; l < layers_.size(); ++l) h0.push_back(h0_.rows(l, 0, ctx_.timeline.batch));
     return h0;
   }
 
   /// h(t) of the window, layer by layer; and the last states of the sequences that end with it.
   void forward(const Window& w, const PerLayer<const T>& before, const PerLayer<T>& h) {
-    for (std::size_t l = 0; l < layers_.size(); ++l) {
-      if (l > 0) layers_[l].input.look_at(h[l - 1]);
-      layers_[l].forward(w, before[l], h[l]);
-      for (Index i = w.continuing; i < w.rows; ++i)
-        std::copy_n(h[l].row(w.size() - w.rows + i), layers_[l].n, h_last_[l].data() + i * layers_[l].n);
-    }
+    for (std::size_t l = 1; l < layers_.size(); ++l) layers_[l].input.look_at(h[l - 1]);
+    if (pipelines(w))
+      for_each_chunk(w, [&](std::size_t l, Index first, Index last) { layers_[l].forward_alone(w, first, last, before[l], h[l]); });
+    else
+      for (std::size_t l = 0; l < layers_.size(); ++l) layers_[l].forward(w, before[l], h[l]);
+    for (std::size_t l = 0; l < layers_.size(); ++l)
+      for (Index i = w.continuing; i < w.rows; ++i) std::copy_n(h[l].row(w.size() - w.rows + i), layers_[l].n, h_last_.row(l, i));
   }
 
   /// The last state of each sequence, of the top layer.
-  Matrix<const T> last_of_top() const { return h_last_.back().matrix(ctx_.timeline.batch, layers_.back().n); }
+  Matrix<const T> last_of_top() const { return h_last_.rows(layers_.size() - 1, 0, ctx_.timeline.batch); }
 
   void give_last(const std::vector<Rows<T>>& to) const {
     for (std::size_t l = 0; l < layers_.size(); ++l)
-      give(h_last_[l].matrix(ctx_.timeline.batch, layers_[l].n), to[std::size_t(first_chain_) + l]);
+      give(h_last_.rows(l, 0, ctx_.timeline.batch), to[std::size_t(first_chain_) + l]);
   }
 
   // ---- Right to left ----
@@ -72,16 +73,17 @@ template <class T> class Stage {
   /// Before the first window of the way back. `own_da`: whether the top layer's da(t) has no place elsewhere.
   void prepare_back(bool own_da = true) {
     terms_.resize(layers_.size());
-    da_.resize(layers_.size());
+    Widths own = widths_;
+    if (!own_da) own.back() = 0;
+    da_ = LayerRows<T>(own, ctx_.timeline.largest);
     for (std::size_t l = 0; l < layers_.size(); ++l) {
       layers_[l].prepare_back();
       if (l > 0) layers_[l].input.pack_back();
-      if (own_da || l + 1 < layers_.size()) da_[l] = Array<T>(ctx_.timeline.largest * layers_[l].n);
     }
   }
 
   /// Room for the top layer's da(t) of a window.
-  Matrix<T> da_of_top(const Window& w) const { return da_.back().matrix(w.size(), layers_.back().n); }
+  Matrix<T> da_of_top(const Window& w) const { return da_.rows(layers_.size() - 1, 0, w.size()); }
 
   /// In blocks of rows, before `backward`: what the sums read, and what of dh(t) does not wait for the step after.
   void prepare_block(const Window& w, const Above<T>& above, Index from, Index to, Matrix<T> da) const {
@@ -91,28 +93,43 @@ template <class T> class Stage {
 
   /// da(t) of the window, layer by layer from the top; what enters the layers below; and the window's part of the gradients.
   /// `above` and `da` are the top layer's. d_o and h_top are what the readout adds; no rows where it adds nothing.
-  void backward(const Window& w, Above<T> above, Matrix<T> da, const PerLayer<const T>& before, const PerLayer<const T>& h,
+  void backward(const Window& w, const Above<T>& above, Matrix<T> da, const PerLayer<const T>& before, const PerLayer<const T>& h,
                 Matrix<const T> d_o, GradientSums<T>& sums) {
-    for (std::size_t l = layers_.size(); l-- > 0;) {
-      RecurrentLayer<T>& layer = layers_[l];
-      if (l > 0) layer.input.look_at(h[l - 1]);
-      if (l + 1 < layers_.size()) {
-        above = {da, &layers_[l + 1].input.U_packed(), nullptr};
-        da = da_[l].matrix(w.size(), layer.n);
-        if (layer.hoists(w, above)) ctx_.for_each_row_block(w, [&](Index from, Index to) { layer.hoist(w, above, from, to, da); });
+    const std::size_t top = layers_.size() - 1;
+    for (std::size_t l = 0; l <= top; ++l) {
+      if (l > 0) layers_[l].input.look_at(h[l - 1]);
+      terms_[l].da = l == top ? da : da_.rows(l, 0, w.size());
+    }
+    const auto above_of = [&](std::size_t l) {
+      return l == top ? above : Above<T>{terms_[l + 1].da, &layers_[l + 1].input.U_packed(), nullptr};
+    };
+    if (pipelines(w)) {
+      layers_[top].hoist_large(w, above, da);
+      for_each_chunk(w, [&](std::size_t i, Index first, Index last) {  // from the top, and from the last step
+        const std::size_t l = top - i;
+        if (l < top) layers_[l].hoist(w, above_of(l), (w.steps - last) * w.rows, (w.steps - first) * w.rows, terms_[l].da);
+        layers_[l].backward_alone(w, above_of(l), w.steps - first, w.steps - last, h[l], terms_[l].da);
+      });
+      for (std::size_t l = 0; l <= top; ++l) layers_[l].close_back(w, terms_[l].da);
+    } else {
+      for (std::size_t l = top + 1; l-- > 0;) {
+        const RecurrentLayer<T>& layer = layers_[l];
+        if (l < top && layer.hoists(w, above_of(l)))
+          ctx_.for_each_row_block(w, [&](Index from, Index to) { layer.hoist(w, above_of(l), from, to, terms_[l].da); });
+        layer.backward(w, above_of(l), h[l], terms_[l].da);
       }
-      layer.backward(w, above, h[l], da);
+    }
+    for (std::size_t l = 0; l <= top; ++l) {
       terms_[l].chain = first_chain_ + Index(l);
-      terms_[l].da = da;
       terms_[l].before = before[l];
       terms_[l].h = h[l];
       terms_[l].reset = &reset_;
-      if (layer.input.is_token())
-        terms_[l].x_token = layer.input.tokens();
+      if (layers_[l].input.is_token())
+        terms_[l].x_token = layers_[l].input.tokens();
       else
-        terms_[l].x = layer.input.rows_for_sums(w);
+        terms_[l].x = layers_[l].input.rows_for_sums(w);
     }
-    layers_.front().input.backward(w, da);
+    layers_.front().input.backward(w, terms_[0].da);
     sums.collect(w, terms_, d_o, h.back());
   }
 
@@ -126,6 +143,35 @@ template <class T> class Stage {
   }
 
  private:
+  static constexpr Index steps_per_chunk = 8;
+  static constexpr double worth_a_barrier = 1e3;  // elements of W: a chunk of steps that takes some times what a barrier does
+
+  // True if the layers go side by side: with fewer rows than threads, layer l + 1 is at a chunk of steps while layer l is at the
+  // next.
+  bool pipelines(const Window& w) const {
+    if (layers_.size() == 1 || w.rows >= ctx_.call.threads() || w.steps < 2 * steps_per_chunk) return false;
+    for (const RecurrentLayer<T>& layer : layers_) {
+      const bool in_blocks =
+          &layer == &layers_.front() || layer.input.is_token() || !ctx_.exceeds_half_L2(layer.input.U_transposed());
+      if (layer.shares_columns(w) || !in_blocks || double(layer.n) * double(layer.n) < worth_a_barrier) return false;
+    }
+    return true;
+  }
+
+  // work(i, first, last) for the layers i and chunks of steps [first, last): after work(i, ...) of the chunk before, and after
+  // work(i - 1, ...) of the same chunk. In each round, layer i is i chunks behind layer 0.
+  template <class Work> void for_each_chunk(const Window& w, const Work& work) const {
+    const Index chunks = (w.steps + steps_per_chunk - 1) / steps_per_chunk, layers = Index(layers_.size());
+    ctx_.for_each_member(w, layers, [&](const ThreadSlice& slice) {
+      for (Index round = 0; round < chunks + layers - 1; ++round) {
+        for (Index i = slice.member->rank; i < layers; i += slice.member->size)
+          if (const Index chunk = round - i; chunk >= 0 && chunk < chunks)
+            work(std::size_t(i), chunk * steps_per_chunk, std::min(w.steps, (chunk + 1) * steps_per_chunk));
+        slice.barrier();
+      }
+    });
+  }
+
   void give(Matrix<const T> rows, const Rows<T>& to) const {
     scatter(rows, single_step(ctx_.timeline.batch), 0, ctx_.timeline.batch, sort(to, ctx_.timeline));
   }
@@ -134,7 +180,8 @@ template <class T> class Stage {
   const ResetFlags reset_;
   const Index first_chain_;
   std::vector<RecurrentLayer<T>> layers_;
-  std::vector<Array<T>> h0_, h_last_, da_;
+  Widths widths_;
+  LayerRows<T> h0_, h_last_, da_;
   std::vector<ChainTerms<T>> terms_;
 };
 

@@ -4,6 +4,7 @@
 #include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
 
+#include <array>
 #include <sstream>
 #include <string>
 
@@ -17,9 +18,15 @@ namespace py = pybind11;
 namespace bptt {
 namespace {
 
+// True if the array's numbers are of type T. NumPy has one object for each of its own types, which saves a comparison in parts.
+template <class T> bool holds(const py::array& array) {
+  static const py::handle native = py::dtype::of<T>().release();  // never given back: it lives as long as NumPy
+  return py::detail::array_proxy(array.ptr())->descr == native.ptr() || py::isinstance<py::array_t<T>>(array);
+}
+
 // The array's memory, after a check of its dtype and of gaps; that shapes fit is the face's to know.
 template <class T> T* memory(const py::array& array, Index axes_before_row) {
-  if (!py::isinstance<py::array_t<std::remove_const_t<T>>>(array)) throw py::type_error("unexpected dtype");
+  if (!holds<std::remove_const_t<T>>(array)) throw py::type_error("unexpected dtype");
   for (Index axis = axes_before_row; axis < array.ndim(); ++axis)
     if (array.shape(axis) > 1 && array.strides(axis) != array.itemsize()) throw py::value_error("rows must be contiguous");
   if constexpr (std::is_const_v<T>)
@@ -53,8 +60,9 @@ template <class T> Rows<T> rows(const py::object& object, bool time) {
   const auto array = py::reinterpret_borrow<py::array>(object);
   T* const data = memory<T>(array, time ? 2 : 1);
   const Index batch = array.shape(time), step = time ? stride<T>(array, 0) : 0, next = stride<T>(array, time);
-  result.step.assign(std::size_t(batch), step);
-  for (Index i = 0; i < batch; ++i) result.base.push_back(data + i * next);
+  result.step.resize(std::size_t(batch), step);
+  result.base.resize(std::size_t(batch));
+  for (Index i = 0; i < batch; ++i) result.base[std::size_t(i)] = data + i * next;
   return result;
 }
 
@@ -111,7 +119,7 @@ Batch<T> batch_of(const Network& network, const std::vector<Index>& lengths, con
 
 // Calls f with a number of the type of the parameters.
 template <class F> auto with_dtype(const py::array& parameters, const F& f) {
-  return py::isinstance<py::array_t<float>>(parameters) ? f(float()) : f(double());
+  return holds<float>(parameters) ? f(float()) : f(double());
 }
 
 // The place of a name in the order of its enumeration.
@@ -154,49 +162,147 @@ py::list py_layout(const Network& network) {
   return places;
 }
 
-void py_forward(const Network& network, const py::array& parameters, const std::vector<Index>& lengths, const py::object& x,
-                const py::object& r0, const py::object& reset, const py::object& h, const py::object& o, const py::object& r_last) {
-  with_dtype(parameters, [&](auto number) {
+// ---- The three calls that everything else is made of ----
+//
+// pybind11 makes a dict of the arguments by name and looks each name up in it. For fifteen of them that takes more than a
+// microsecond, and a whole call on a short sequence takes a few. So these three go through CPython's own vectorcall.
+
+// The names of a function's arguments, all of which a call must give by name.
+template <std::size_t n> struct Signature {
+  const char* function;
+  std::array<const char*, n> names;
+  std::array<PyObject*, n> interned = {};  // made when the module is
+};
+
+Signature<9> forward_signature{"forward", {"network", "parameters", "lengths", "x", "r0", "reset", "h", "o", "r_last"}};
+Signature<10> loss_signature{"loss",
+                             {"network", "parameters", "lengths", "x", "y", "r0", "weight", "reset", "teacher_forcing", "seed"}};
+Signature<15> gradients_signature{"loss_and_gradients",
+                                  {"network", "parameters", "lengths", "x", "y", "r0", "weight", "reset", "teacher_forcing", "seed",
+                                   "flat", "dr0", "dx", "r_last", "memory_limit"}};
+
+// The arguments in the order of the signature. The names of a call are interned, so that most comparisons are of pointers.
+template <std::size_t n>
+std::array<py::object, n> arguments(const Signature<n>& signature, PyObject* const* given, Py_ssize_t positional, PyObject* names) {
+  const auto refuse = [&](const std::string& what) { throw py::type_error(std::string(signature.function) + "(): " + what); };
+  const Py_ssize_t count = names == nullptr ? 0 : PyTuple_GET_SIZE(names);
+  if (positional > 0) refuse("expected every argument by name");
+  std::array<py::object, n> found;
+  for (Py_ssize_t i = 0; i < count; ++i) {
+    PyObject* const name = PyTuple_GET_ITEM(names, i);
+    std::size_t place = std::size_t(i);
+    if (place >= n || name != signature.interned[place]) {
+      for (place = 0; place < n && PyUnicode_CompareWithASCIIString(name, signature.names[place]) != 0;) ++place;
+      if (place == n) refuse("unexpected argument " + py::str(name).cast<std::string>());
+    }
+    found[place] = py::reinterpret_borrow<py::object>(given[i]);
+  }
+  for (std::size_t i = 0; i < n; ++i)
+    if (!found[i]) refuse(std::string("missing argument ") + signature.names[i]);
+  return found;
+}
+
+py::array array_of(const py::object& object) {
+  if (!py::isinstance<py::array>(object)) throw py::type_error("expected an array");
+  return py::reinterpret_borrow<py::array>(object);
+}
+
+PyObject* py_forward(PyObject* const* given, Py_ssize_t positional, PyObject* names) {
+  const auto [net, parameters, lengths, x, r0, reset, h, o, r_last] = arguments(forward_signature, given, positional, names);
+  const Network& network = net.template cast<const Network&>();
+  const py::array flat = array_of(parameters);
+  with_dtype(flat, [&, &lengths = lengths, &x = x, &r0 = r0, &reset = reset, &h = h, &o = o, &r_last = r_last](auto number) {
     using T = decltype(number);
-    const auto batch = batch_of<T>(network, lengths, x, r0, reset);
+    const auto batch = batch_of<T>(network, lengths.template cast<std::vector<Index>>(), x, r0, reset);
     ForwardResults<T> results;
     results.h = rows_of_each<T>(h, true);
     results.o = rows<T>(o, network.readout == ReadoutFrom::all);
     results.r_last = rows_of_each<T>(r_last, false);
-    const T* const p = all_memory<const T>(parameters);
+    const T* const p = all_memory<const T>(flat);
     const py::gil_scoped_release release;
     forward<T>(network, p, batch, results);
   });
+  return py::none().release().ptr();
 }
 
-double py_loss(const Network& network, const py::array& parameters, const std::vector<Index>& lengths, const py::object& x,
-               const py::object& y, const py::object& r0, const py::object& weight, const py::object& reset, double teacher_forcing,
-               std::uint64_t seed) {
-  return with_dtype(parameters, [&](auto number) {
-    using T = decltype(number);
-    const auto batch = batch_of<T>(network, lengths, x, r0, reset, y, weight);
-    const T* const p = all_memory<const T>(parameters);
-    const py::gil_scoped_release release;
-    return loss<T>(network, p, batch, {teacher_forcing, seed});
-  });
+PyObject* py_loss(PyObject* const* given, Py_ssize_t positional, PyObject* names) {
+  const auto [net, parameters, lengths, x, y, r0, weight, reset, p, seed] = arguments(loss_signature, given, positional, names);
+  const Network& network = net.template cast<const Network&>();
+  const py::array flat = array_of(parameters);
+  const TeacherForcing forcing{p.template cast<double>(), seed.template cast<std::uint64_t>()};
+  const double sum =
+      with_dtype(flat, [&, &lengths = lengths, &x = x, &y = y, &r0 = r0, &weight = weight, &reset = reset](auto number) {
+        using T = decltype(number);
+        const auto batch = batch_of<T>(network, lengths.template cast<std::vector<Index>>(), x, r0, reset, y, weight);
+        const T* const theta = all_memory<const T>(flat);
+        const py::gil_scoped_release release;
+        return loss<T>(network, theta, batch, forcing);
+      });
+  return PyFloat_FromDouble(sum);
 }
 
-double py_loss_and_gradients(const Network& network, const py::array& parameters, const std::vector<Index>& lengths,
-                             const py::object& x, const py::object& y, const py::object& r0, const py::object& weight,
-                             const py::object& reset, double teacher_forcing, std::uint64_t seed, const py::array& flat,
-                             const py::object& dr0, const py::object& dx, const py::object& r_last, Index memory_limit) {
-  return with_dtype(parameters, [&](auto number) {
+PyObject* py_loss_and_gradients(PyObject* const* given, Py_ssize_t positional, PyObject* names) {
+  const auto [net, parameters, lengths, x, y, r0, weight, reset, p, seed, d_flat, dr0, dx, r_last, memory_limit] =
+      arguments(gradients_signature, given, positional, names);
+  const Network& network = net.template cast<const Network&>();
+  const py::array flat = array_of(parameters), gradient = array_of(d_flat);
+  const TeacherForcing forcing{p.template cast<double>(), seed.template cast<std::uint64_t>()};
+  const Index limit = memory_limit.template cast<Index>();
+  const double sum = with_dtype(flat, [&, &lengths = lengths, &x = x, &y = y, &r0 = r0, &weight = weight, &reset = reset,
+                                       &dr0 = dr0, &dx = dx, &r_last = r_last](auto number) {
     using T = decltype(number);
-    const auto batch = batch_of<T>(network, lengths, x, r0, reset, y, weight);
+    const auto batch = batch_of<T>(network, lengths.template cast<std::vector<Index>>(), x, r0, reset, y, weight);
     GradientResults<T> results;
-    results.flat = all_memory<T>(flat);
+    results.flat = all_memory<T>(gradient);
     results.r0 = rows_of_each<T>(dr0, false);
     results.x = rows<T>(dx, true);
     results.r_last = rows_of_each<T>(r_last, false);
-    const T* const p = all_memory<const T>(parameters);
+    const T* const theta = all_memory<const T>(flat);
     const py::gil_scoped_release release;
-    return loss_and_gradients<T>(network, p, batch, {teacher_forcing, seed}, results, memory_limit);
+    return loss_and_gradients<T>(network, theta, batch, forcing, results, limit);
   });
+  return PyFloat_FromDouble(sum);
+}
+
+// What CPython calls. An exception becomes Python's, as pybind11 has it.
+template <PyObject* (*function)(PyObject* const*, Py_ssize_t, PyObject*)>
+PyObject* entry(PyObject*, PyObject* const* given, Py_ssize_t positional, PyObject* names) {
+  try {
+    return function(given, positional, names);
+  } catch (py::error_already_set& error) {
+    error.restore();
+  } catch (const py::builtin_exception& error) {
+    error.set_error();
+  } catch (const std::bad_alloc& error) {
+    PyErr_SetString(PyExc_MemoryError, error.what());
+  } catch (const std::invalid_argument& error) {
+    PyErr_SetString(PyExc_ValueError, error.what());
+  } catch (const std::length_error& error) {
+    PyErr_SetString(PyExc_ValueError, error.what());
+  } catch (const std::exception& error) {
+    PyErr_SetString(PyExc_RuntimeError, error.what());
+  }
+  return nullptr;
+}
+
+template <std::size_t n> void intern(Signature<n>& signature) {
+  for (std::size_t i = 0; i < n; ++i) signature.interned[i] = PyUnicode_InternFromString(signature.names[i]);
+}
+
+template <PyObject* (*function)(PyObject* const*, Py_ssize_t, PyObject*)> PyMethodDef method(const char* name) {
+  const _PyCFunctionFastWithKeywords called = &entry<function>;
+  return {name, reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(called)), METH_FASTCALL | METH_KEYWORDS, nullptr};
+}
+
+void add_calls(py::module_& m) {
+  intern(forward_signature);
+  intern(loss_signature);
+  intern(gradients_signature);
+  static PyMethodDef calls[] = {method<py_forward>("forward"),
+                                method<py_loss>("loss"),
+                                method<py_loss_and_gradients>("loss_and_gradients"),
+                                {nullptr, nullptr, 0, nullptr}};
+  if (PyModule_AddFunctions(m.ptr(), calls) != 0) throw py::error_already_set();
 }
 
 bool py_generate(const Network& network, const py::array& parameters, const py::object& x, const std::vector<py::array>& r,
@@ -279,13 +385,7 @@ PYBIND11_MODULE(_core, m, py::mod_gil_not_used()) {
            arg("recurrence"), arg("activation"), arg("bidirectional"))
       .def_property_readonly("size", [](const Network& network) { return size(network); })
       .def_property_readonly("layout", &py_layout);
-  m.def("forward", &py_forward, by_name, arg("network"), arg("parameters"), arg("lengths"), arg("x"), arg("r0"), arg("reset"),
-        arg("h"), arg("o"), arg("r_last"));
-  m.def("loss", &py_loss, by_name, arg("network"), arg("parameters"), arg("lengths"), arg("x"), arg("y"), arg("r0"), arg("weight"),
-        arg("reset"), arg("teacher_forcing"), arg("seed"));
-  m.def("loss_and_gradients", &py_loss_and_gradients, by_name, arg("network"), arg("parameters"), arg("lengths"), arg("x"),
-        arg("y"), arg("r0"), arg("weight"), arg("reset"), arg("teacher_forcing"), arg("seed"), arg("flat"), arg("dr0"), arg("dx"),
-        arg("r_last"), arg("memory_limit"));
+  add_calls(m);
   m.def("generate", &py_generate, by_name, arg("network"), arg("parameters"), arg("x"), arg("r"), arg("o"), arg("temperature"),
         arg("top_k"), arg("seed"), arg("from_state"), arg("y"));
   m.def("output_unit", &py_output_unit, by_name, arg("output"), arg("o"), arg("y_hat"));

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "base/inline_vector.hpp"
 #include "base/matrix.hpp"
 #include "sequence/timeline.hpp"
 
@@ -12,8 +13,8 @@ namespace bptt {
 
 /// One row per sequence and step, wherever the caller keeps it: row i of step t begins at base[i] + t * step[i] (t from 0).
 template <class T> struct Rows {
-  std::vector<T*> base;
-  std::vector<Index> step;
+  InlineVector<T*> base;
+  InlineVector<Index> step;
 
   bool given() const { return !base.empty(); }
   T* operator()(Index t, Index i) const { return base[std::size_t(i)] + t * step[std::size_t(i)]; }

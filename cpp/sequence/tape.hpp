@@ -5,28 +5,58 @@
 #include <string>
 #include <vector>
 
+#include "base/inline_vector.hpp"
 #include "base/matrix.hpp"
 #include "sequence/timeline.hpp"
 
 namespace bptt {
 
 /// A matrix for each layer, from bottom to top.
-template <class T> using PerLayer = std::vector<Matrix<T>>;
+template <class T> using PerLayer = InlineVector<Matrix<T>>;
+
+/// How many units each layer has.
+using Widths = InlineVector<Index>;
+
+inline Index sum_of(const Widths& widths) {
+  Index sum = 0;
+  for (const Index n : widths) sum += n;
+  return sum;
+}
+
+/// The same number of rows of each layer, one layer after the other, each from a cache line on.
+template <class T> class LayerRows {
+ public:
+  LayerRows() = default;
+  LayerRows(const Widths& widths, Index rows) : widths_(widths), first_(widths.size()) {
+    Index size = 0;
+    for (std::size_t l = 0; l < widths.size(); ++l) {
+      first_[l] = size;
+      size += (rows * widths[l] + line - 1) / line * line;
+    }
+    data_ = Array<T>(size);
+  }
+
+  T* row(std::size_t layer, Index row) const { return data_.data() + first_[layer] + row * widths_[layer]; }
+  Matrix<T> rows(std::size_t layer, Index first, Index count) const { return {row(layer, first), count, widths_[layer]}; }
+
+ private:
+  static constexpr Index line = Index(alignment / sizeof(T));
+  Widths widths_, first_;
+  Array<T> data_;
+};
 
 /// Left to right all states are stored; to save memory, those before each segment of windows and those of the last segment alone.
 /// Right to left a segment's states are computed a second time before they are read. All layers go through a window together.
 template <class T> class Tape {
  public:
-  /// `widths`: how many units each layer has. A negative `memory_limit` is none.
-  Tape(const Timeline& timeline, const std::vector<Index>& widths, Index memory_limit)
+  /// A negative `memory_limit` is none.
+  Tape(const Timeline& timeline, const Widths& widths, Index memory_limit)
       : timeline_(timeline), widths_(widths), segments_(segments_within(timeline, rows(memory_limit))) {
     if (segments_.list.empty())
       throw std::invalid_argument("memory_limit: expected at least " + std::to_string(segments_.smallest * bytes_per_row()) +
                                   " bytes for these sequences, got " + std::to_string(memory_limit));
-    for (const Index n : widths) {
-      kept_.emplace_back(segments_.kept * n);
-      store_.emplace_back(segments_.longest * n);
-    }
+    kept_ = LayerRows<T>(widths, segments_.kept);
+    store_ = LayerRows<T>(widths, segments_.longest);
   }
 
   /// forward(window, before, h) computes the states of a window from those before it.
@@ -34,8 +64,7 @@ template <class T> class Tape {
     PerLayer<const T> before = before_first;
     Index kept = 0;  // rows
     for (const Segment& segment : segments_.list) {
-      for (std::size_t l = 0; l < widths_.size(); ++l)
-        std::copy_n(before[l].data, before[l].rows * widths_[l], kept_[l].data() + kept * widths_[l]);
+      for (std::size_t l = 0; l < widths_.size(); ++l) std::copy_n(before[l].data, before[l].rows * widths_[l], kept_.row(l, kept));
       kept_from_.push_back(kept);
       kept += before[0].rows;
       before = compute(segment, kept_from_.back(), forward);
@@ -52,9 +81,7 @@ template <class T> class Tape {
       const Index first = w[segment.from].first;
       for (Index i = segment.to; i-- > segment.from;) {
         for (std::size_t l = 0; l < widths_.size(); ++l) {
-          const T* const row = i == segment.from ? kept_[l].data() + kept_from_[s] * widths_[l]
-                                                 : store_[l].data() + (w[i].before - first) * widths_[l];
-          before[l] = {row, w[i].rows, widths_[l]};
+          before[l] = i == segment.from ? kept_.rows(l, kept_from_[s], w[i].rows) : store_.rows(l, w[i].before - first, w[i].rows);
           h[l] = states(w[i], first, l);
         }
         backward(w[i], before, h);
@@ -67,32 +94,26 @@ template <class T> class Tape {
 
   /// True if the states of the window before this one lie just before its own.
   bool holds_before(const Window& w, Matrix<const T> h, std::size_t layer) const {
-    return h.data - store_[layer].data() >= w.size() * widths_[layer];
+    return h.data - store_.row(layer, 0) >= w.size() * widths_[layer];
   }
 
   /// All states of a layer, in compact storage without the states before the first step; where no limit was set.
   Matrix<T> all(std::size_t layer) const {
     assert(segments_.list.size() == 1);
-    return {store_[layer].data(), timeline_.stored - timeline_.batch, widths_[layer]};
+    return store_.rows(layer, 0, timeline_.stored - timeline_.batch);
   }
 
  private:
-  Index bytes_per_row() const {
-    Index n = 0;
-    for (const Index width : widths_) n += width;
-    return n * Index(sizeof(T));
-  }
+  Index bytes_per_row() const { return sum_of(widths_) * Index(sizeof(T)); }
   Index rows(Index memory_limit) const { return memory_limit < 0 ? timeline_.stored : memory_limit / bytes_per_row(); }
-  Matrix<T> states(const Window& w, Index first, std::size_t l) const {
-    return {store_[l].data() + (w.first - first) * widths_[l], w.size(), widths_[l]};
-  }
+  Matrix<T> states(const Window& w, Index first, std::size_t l) const { return store_.rows(l, w.first - first, w.size()); }
 
   // The states of a segment, from those kept before it. Returns those before the next one.
   template <class Forward> PerLayer<const T> compute(const Segment& segment, Index kept_from, const Forward& forward) const {
     const Window& first = timeline_.windows[std::size_t(segment.from)];
     PerLayer<const T> before(widths_.size());
     PerLayer<T> h(widths_.size());
-    for (std::size_t l = 0; l < widths_.size(); ++l) before[l] = {kept_[l].data() + kept_from * widths_[l], first.rows, widths_[l]};
+    for (std::size_t l = 0; l < widths_.size(); ++l) before[l] = kept_.rows(l, kept_from, first.rows);
     for (Index i = segment.from; i < segment.to; ++i) {
       const Window& w = timeline_.windows[std::size_t(i)];
       for (std::size_t l = 0; l < widths_.size(); ++l) h[l] = states(w, first.first, l);
@@ -103,10 +124,10 @@ template <class T> class Tape {
   }
 
   const Timeline& timeline_;
-  const std::vector<Index> widths_;
+  const Widths widths_;
   const Segments segments_;
-  std::vector<Array<T>> kept_, store_;
-  std::vector<Index> kept_from_;
+  LayerRows<T> kept_, store_;
+  InlineVector<Index> kept_from_;  // of each segment: its first row in kept_
 };
 
 }  // namespace bptt

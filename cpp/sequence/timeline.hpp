@@ -35,8 +35,9 @@ inline Window single_step(Index batch) {
 struct Timeline {
   Timeline(const std::vector<Index>& lengths_, Index rows_per_window) : batch(Index(lengths_.size())), order(lengths_.size()) {
     std::iota(order.begin(), order.end(), Index(0));
-    std::stable_sort(order.begin(), order.end(),
-                     [&](Index i, Index j) { return lengths_[std::size_t(i)] > lengths_[std::size_t(j)]; });
+    const auto longer = [&](Index i, Index j) { return lengths_[std::size_t(i)] > lengths_[std::size_t(j)]; };
+    if (!std::is_sorted(order.begin(), order.end(), longer)) std::stable_sort(order.begin(), order.end(), longer);
+    lengths.reserve(order.size());
     for (const Index i : order) lengths.push_back(lengths_[std::size_t(i)]);
     Window w;
     w.first = w.rows = batch;

@@ -25,7 +25,7 @@ def aligned(count: int, dtype: DTypeLike) -> Array:
 
 def as_array(name: str, value: ArrayLike, dtype: np.dtype[Any]) -> Array:
     """`value` as an array of `dtype` (NumPy's same-kind rule); a view where nothing needs to change."""
-    if type(value) is np.ndarray and value.dtype == dtype:
+    if type(value) is np.ndarray and (value.dtype is dtype or value.dtype == dtype):
         return value
     if type(value).__name__ == "MaskedArray":
         raise TypeError(f"{name}: expected an array without a mask; for missing targets use -1 or weight=")
@@ -46,7 +46,7 @@ def as_array(name: str, value: ArrayLike, dtype: np.dtype[Any]) -> Array:
 def rows_in_place(array: Array, axes: int) -> Array:
     """The array itself, if its last axis beyond the first `axes` has no gaps, else a copy."""
     flags = array.flags
-    if flags.c_contiguous and flags.aligned:
+    if flags.carray or (flags.c_contiguous and flags.aligned):
         return array
     itemsize = array.itemsize
     contiguous = array.ndim == axes or array.shape[-1] <= 1 or array.strides[-1] == itemsize

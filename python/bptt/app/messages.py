@@ -19,17 +19,17 @@ def score_table(scores: Scores, columns: Columns) -> str:
     widths = [max(len(line[i]) for line in lines) for i in range(len(heads))]
     text = ["  ".join([line[0].ljust(widths[0]), *map(str.rjust, line[1:], widths[1:])]) for line in lines]
     text.append(
-        f"(roots of the mean squared error over {scores.rows:,} rows, the model's beside those of guesses; "
+        f"(roots of the mean squared error over {scores.rows:,} rows, the model's beside those of baselines; "
         f"loss {scores.nats:.4f} nats a row)"
     )
     if scores.rmse_of_present is not None and not columns.differences:
         worse = (scores.rmse > scores.rmse_of_present) & (scores.rmse_of_present > 0)
         if names := [name for name, is_worse in zip(columns.targets, worse, strict=True) if is_worse]:
-            text.append(f"The present value is the better guess of {', '.join(names)}: try --differences.")
+            text.append(f"The present value predicts {', '.join(names)} better: try --differences.")
     return "\n".join(text)
 
 
-def ahead(columns: Columns) -> str:
+def rows_ahead(columns: Columns) -> str:
     rows = {0: "in the same row", 1: "one row ahead"}.get(columns.horizon, f"{columns.horizon:,} rows ahead")
     return rows + (", by differences" if columns.differences else "")
 

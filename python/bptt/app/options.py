@@ -237,8 +237,8 @@ def _add_evaluate(subparsers: _Subparsers) -> None:
         help="score a text or a table under a model",
         description="Write how well a model predicts. A text: the mean negative log-likelihood of a character given "
         "those before it, in nats and in bits. A table: the root of the mean squared error of each target, in its "
-        "units, beside that of two guesses. Less is better. A sequence begins without a past: give it the rows before "
-        "as well.",
+        "units, beside that of two baselines. Less is better. A sequence begins without a past: give it the rows "
+        "before as well.",
         epilog="examples:\n  bptt evaluate model.safetensors other.txt\n  bptt evaluate model.safetensors new.csv",
         formatter_class=_Defaults,
     )
@@ -322,10 +322,15 @@ def _count(text: str) -> int:
 
 
 def _hidden_counts(text: str) -> tuple[int, ...]:
-    expected = (
-        "whole numbers from 1 to 100000 with commas between them" if "," in text else "a whole number from 1 to 100000"
-    )
-    return tuple(_whole(part, 1, expected, 100_000) for part in text.split(","))
+    """The sizes of layers, with commas between them."""
+    one = "a whole number from 1 to 100000"
+    if "," not in text:
+        return (_whole(text, 1, one, 100_000),)
+    try:
+        return tuple(_whole(part, 1, one, 100_000) for part in text.split(","))
+    except argparse.ArgumentTypeError:
+        several = "whole numbers from 1 to 100000 with commas between them"
+        raise argparse.ArgumentTypeError(f"expected {several}, got {text!r}") from None
 
 
 def _thread_count(text: str) -> int:

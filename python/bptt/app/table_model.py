@@ -233,7 +233,7 @@ def split(all_series: list[Series], columns: Columns, name: str) -> Split:
         cuts = [len(s.inputs) for s in series[:-n]] + [0] * n
         held_out = f"the last {n:,} of {len(series):,} sequences"
     else:
-        cuts = [_cut(len(s.inputs), columns.horizon) for s in series]
+        cuts = [_first_held_out(len(s.inputs), columns.horizon) for s in series]
         rows = [len(s.inputs) - cut for s, cut in zip(series, cuts, strict=True)]
         last = "the last row" if rows[0] == 1 else f"the last {rows[0]:,} rows"
         held_out = last if len(rows) == 1 else f"the last rows of each, {sum(rows):,} in all"
@@ -275,7 +275,7 @@ def _units(name: str, columns: list[str], rows: Array, levels: Array) -> tuple[l
     return means, scales
 
 
-def _cut(rows: int, horizon: int) -> int:
+def _first_held_out(rows: int, horizon: int) -> int:
     """How many rows of a sequence come before those held out: at least one target on either side."""
     held_out = max(1, min(round(_HELD_OUT_SHARE * rows), _HELD_OUT_MOST))
     return min(max(rows - held_out, horizon + 1), rows - 1)
@@ -321,12 +321,12 @@ def streams(part: Part, batch: int, tau: int, seed: int) -> dict[str, Array]:
     begins = np.zeros(total, np.bool_)
     begins[np.cumsum([0, *(len(part.x[i]) for i in order[:-1])])] = True
 
-    def cut(rows: Array) -> Array:
+    def as_streams(rows: Array) -> Array:
         filled = np.concatenate([rows, np.zeros((batch * steps - total, *rows.shape[1:]), rows.dtype)])
         return np.ascontiguousarray(filled.reshape(batch, steps, *rows.shape[1:]).swapaxes(0, 1))
 
     x, y, weight = (np.concatenate([rows[i] for i in order]) for rows in part)
-    return {"x": cut(x), "y": cut(y), "weight": cut(weight), "reset": cut(begins)}
+    return {"x": as_streams(x), "y": as_streams(y), "weight": as_streams(weight), "reset": as_streams(begins)}
 
 
 # ---- Models ----

@@ -143,25 +143,25 @@ class RecurrentNetwork(Letters):
     ) -> tuple[str, list[Any], bool, Any, list[int] | None, Any]:
         """What a `Run` is made of."""
         s = self._sequences(x, lengths)
-        every_step, dtype, states = self._every_step, self._dtype, self._states
-        widths, top = self._h_widths, len(self._h_widths) - 1
-        h = [s.empty(n, dtype) if k == top or all_layers else None for k, n in enumerate(widths)]
+        every_step, dtype, states, widths = self._every_step, self._dtype, self._states, self._h_widths
+        below: list[Any] = [s.empty(n, dtype) if all_layers else None for n in widths[:-1]] if len(widths) > 1 else []
+        top = s.empty(widths[-1], dtype)
         o = s.empty(self._n_out, dtype) if every_step else np.empty((s.batch, self._n_out), dtype)
-        r_last = states.empty(s.batch, dtype)
+        r_last = states.empty(len(s.lengths), dtype)
         _core.forward(
             network=self._core,
             parameters=self._flat,
             lengths=s.lengths,
             x=s.data,
-            r0=states.read(s, r0, dtype),
-            reset=s.flags("reset", reset),
-            h=h,
+            r0=None if r0 is None else states.read(s, r0, dtype),
+            reset=None if reset is None else s.flags("reset", reset),
+            h=[*below, top],
             o=o,
             r_last=r_last,
         )
         return (
             self._options.output,
-            [None if layer is None else s.give_back(layer) for layer in h],
+            [*(s.give_back(h) for h in below), s.give_back(top)] if all_layers else [s.give_back(top)],
             all_layers,
             s.give_back(o) if every_step else s.give_back_one(np.asarray(o)),
             s.lengths if s.padded and every_step and s.form == "batch" else None,
@@ -204,9 +204,9 @@ class RecurrentNetwork(Letters):
         limit = -1  # none
         if memory_limit is not None:
             limit = min(size("memory_limit", memory_limit, 0, sys.maxsize**2), sys.maxsize)
-        parameters, dtype, states = self._flat, self._dtype, self._states
-        flat = np.empty(parameters.shape, dtype)
-        dr0, r_last = states.empty(s.batch, dtype), states.empty(s.batch, dtype)
+        parameters, dtype, states, batch = self._flat, self._dtype, self._states, len(s.lengths)
+        flat = np.empty(self._layout.size, dtype)
+        dr0, r_last = states.empty(batch, dtype), states.empty(batch, dtype)
         dx = s.empty(self._n_in, dtype) if wrt_x else None
         loss = _core.loss_and_gradients(
             network=self._core,
@@ -214,9 +214,9 @@ class RecurrentNetwork(Letters):
             lengths=s.lengths,
             x=s.data,
             y=targets,
-            r0=states.read(s, r0, dtype),
+            r0=None if r0 is None else states.read(s, r0, dtype),
             weight=weights,
-            reset=s.flags("reset", reset),
+            reset=None if reset is None else s.flags("reset", reset),
             teacher_forcing=forced[0],
             seed=forced[1],
             flat=flat,
@@ -275,13 +275,9 @@ class RecurrentNetwork(Letters):
         }
         return {key: told[key] for key in self.KEYS}
 
-    def described(self) -> dict[str, Any]:
-        """Return the `configuration` without the options that format 1 of files does not know and this does not use."""
-        later = self.LATER_KEYS
-        return {key: told for key, told in self.configuration().items() if key not in later or told != later[key]}
-
     def __repr__(self) -> str:
-        told = self.described()
+        later = self.LATER_KEYS  # told where they are used
+        told = {key: told for key, told in self.configuration().items() if key not in later or told != later[key]}
         sizes = [repr(told.pop(key)) for key in ("n_in", "n_hidden", "n_out")]
         return f"{type(self).__name__}({', '.join([*sizes, *(f'{key}={value!r}' for key, value in told.items())])})"
 

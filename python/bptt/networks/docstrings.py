@@ -34,13 +34,14 @@ _PARAGRAPHS = {
         seed : int or numpy.random.Generator, optional
             Of the initial weights. Both dtypes get the same numbers, rounded.
     """,
-    "parameters, metadata": """
+    "parameters, metadata, forms": """
         parameters : ndarray
             All of them in one flat vector, in this order.
         metadata : dict
             Yours: anything that JSON can hold; saved and loaded with the model.
-    """,
-    "forms": """
+
+        Notes
+        -----
         In all methods, `x` is one sequence ``[tau, n_in]``, a batch ``[tau, batch, n_in]`` of sequences of equal length
         or, with `lengths`, padded ones, or a list of sequences ``[tau_i, n_in]``; tokens lack the last axis. Results
         come back in the same form. Nothing beyond a length is read. Outer axes may have any strides. Arrays of another

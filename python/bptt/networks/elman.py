@@ -64,11 +64,7 @@ class ElmanRNN(TrainableNetwork):
         so on are those of the second direction.
     V, c : ndarray
         ``[n_out, n_hidden]`` of the top layer (``[n_out, 2 n_hidden]`` with two directions), ``[n_out]``.
-    {parameters, metadata}
-
-    Notes
-    -----
-    {forms}
+    {parameters, metadata, forms}
 
     Examples
     --------
@@ -256,7 +252,7 @@ class ElmanRNN(TrainableNetwork):
         if self.n_in != self.n_out or (self.input == "token" and self.output != "softmax"):
             raise ValueError(f"generate: expected outputs that can be inputs, got {self!r}")
         if self.bidirectional:
-            raise ValueError("generate: expected one direction, as the reverse one begins where nothing is drawn yet")
+            raise ValueError("bidirectional: expected False to generate, as the reverse direction begins at the end")
         how = drawing(self.output, self.n_out, temperature, top_k, seed)
         if prompt is None:
             if h0 is None:

@@ -59,11 +59,7 @@ class JordanRNN(TrainableNetwork):
     U, W, b, V, c : ndarray
         ``[n_hidden, n_in]``, ``[n_hidden, n_out]``, ``[n_hidden]``, ``[n_out, n_hidden]``, ``[n_out]``: writable views
         of `parameters`. Assigning copies in.
-    {parameters, metadata}
-
-    Notes
-    -----
-    {forms}
+    {parameters, metadata, forms}
 
     Examples
     --------
@@ -146,11 +142,11 @@ class JordanRNN(TrainableNetwork):
         x: Any,
         y: Any,
         *,
+        teacher_forcing: float = 1.0,
+        seed: int | np.random.Generator | None = None,
         r0: ArrayLike | None = None,
         lengths: ArrayLike | None = None,
         weight: Any = None,
-        teacher_forcing: float = 1.0,
-        seed: int | np.random.Generator | None = None,
         reset: Any = None,
     ) -> float:
         """{loss}
@@ -185,9 +181,9 @@ class JordanRNN(TrainableNetwork):
         r0: ArrayLike | None = None,
         lengths: ArrayLike | None = None,
         weight: Any = None,
+        reset: Any = None,
         teacher_forcing: float = 1.0,
         seed: int | np.random.Generator | None = None,
-        reset: Any = None,
         wrt_x: bool = False,
         memory_limit: int | None = None,
     ) -> tuple[float, JordanGradients]:
@@ -216,6 +212,23 @@ class JordanRNN(TrainableNetwork):
         forced = self._forced(teacher_forcing, seed)
         loss, parts = self._loss_and_gradients(x, y, r0, lengths, weight, reset, wrt_x, memory_limit, forced)
         return loss, JordanGradients(*parts)
+
+    def _forced(self, teacher_forcing: float, seed: int | np.random.Generator | None) -> Forced:
+        if isinstance(teacher_forcing, bool) or not isinstance(teacher_forcing, float | int | np.floating | np.integer):
+            raise TypeError(f"teacher_forcing: expected a number from 0 to 1, got {type(teacher_forcing).__name__}")
+        if not 0 <= teacher_forcing <= 1:  # nor NaN
+            raise ValueError(f"teacher_forcing: expected a number from 0 to 1, got {teacher_forcing}")
+        p = float(teacher_forcing)
+        expected = "seed: expected an int in [0, 2**64), a numpy.random.Generator or None"
+        if seed is None:
+            return Forced(p, int.from_bytes(os.urandom(8), "little") if 0 < p < 1 else 0)
+        if isinstance(seed, np.random.Generator):
+            return Forced(p, int(seed.integers(2**64, dtype=np.uint64)) if 0 < p < 1 else 0)
+        if isinstance(seed, bool) or not isinstance(seed, int | np.integer):
+            raise TypeError(f"{expected}, got {type(seed).__name__}")
+        if not 0 <= seed < 2**64:
+            raise ValueError(f"{expected}, got {seed}")
+        return Forced(p, int(seed))
 
     @shared_paragraphs
     def generate(
@@ -294,20 +307,3 @@ class JordanRNN(TrainableNetwork):
         one_hot = np.zeros((*last.shape, self.n_out), self.dtype)
         np.put_along_axis(one_hot, np.asarray(last)[..., None], 1, -1)
         return one_hot
-
-    def _forced(self, teacher_forcing: float, seed: int | np.random.Generator | None) -> Forced:
-        if isinstance(teacher_forcing, bool) or not isinstance(teacher_forcing, float | int | np.floating | np.integer):
-            raise TypeError(f"teacher_forcing: expected a number from 0 to 1, got {type(teacher_forcing).__name__}")
-        if not 0 <= teacher_forcing <= 1:  # nor NaN
-            raise ValueError(f"teacher_forcing: expected a number from 0 to 1, got {teacher_forcing}")
-        p = float(teacher_forcing)
-        expected = "seed: expected an int in [0, 2**64), a numpy.random.Generator or None"
-        if seed is None:
-            return Forced(p, int.from_bytes(os.urandom(8), "little") if 0 < p < 1 else 0)
-        if isinstance(seed, np.random.Generator):
-            return Forced(p, int(seed.integers(2**64, dtype=np.uint64)) if 0 < p < 1 else 0)
-        if isinstance(seed, bool) or not isinstance(seed, int | np.integer):
-            raise TypeError(f"{expected}, got {type(seed).__name__}")
-        if not 0 <= seed < 2**64:
-            raise ValueError(f"{expected}, got {seed}")
-        return Forced(p, int(seed))

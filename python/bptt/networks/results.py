@@ -32,7 +32,7 @@ class Gradients(Letters):
     _INITIAL: ClassVar[str]  # what users call r(0)
 
     def __init__(self, flat: Array, layout: Layout, x: Any, initial: Any, last: Any) -> None:
-        super().__init__(flat, layout)
+        self._flat, self._layout, self._made = flat, layout, None  # as `Letters` begins, at half the cost
         self.x = x
         self._initial = initial  # dL/dr(0)
         self._last = last  # what a step after the last would see

@@ -11,6 +11,8 @@ from bptt._arrays import BOOL, INT64, Array, as_array, check_shape, rows_in_plac
 
 Form = Literal["single", "batch", "list"]
 
+_LISTS = (list, tuple)
+
 
 @dataclass(slots=True)
 class Sequences:
@@ -59,7 +61,7 @@ class Sequences:
             check_shape(name, array, (self.tau, *tail))
             array = array[:, None]
         else:
-            check_shape(name, array, (self.tau, self.batch, *tail))
+            check_shape(name, array, (self.tau, len(self.lengths), *tail))
         return rows_in_place(array, 2)
 
     def flags(self, name: str, value: Any) -> Array | list[Array] | None:
@@ -89,7 +91,7 @@ def _check_steps(name: str, length: int) -> None:
 def sequences(x: Any, lengths: Any, width: int | None, dtype: np.dtype[Any]) -> Sequences:
     """Read `x`: rows of `width` numbers, or tokens where it is None."""
     tail = () if width is None else (width,)
-    if isinstance(x, list | tuple):
+    if isinstance(x, _LISTS):
         if lengths is not None:
             raise ValueError("lengths: expected None, as each sequence of a list has its own length")
         if len(x) == 0:
@@ -110,7 +112,7 @@ def sequences(x: Any, lengths: Any, width: int | None, dtype: np.dtype[Any]) -> 
     array = as_array("x", x, dtype)
     shape = array.shape
     axes = len(shape) - len(tail)  # time, and the batch where there is one
-    if not 1 <= axes <= 2 or shape[axes:] != tail:
+    if not 1 <= axes <= 2 or (tail and shape[-1] != width):
         either = f"{shape_text(('tau', 'batch', *tail))} or {shape_text(('tau', *tail))}"
         raise ValueError(f"x: expected {either}, got {shape}")
     tau = shape[0]

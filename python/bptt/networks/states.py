@@ -2,19 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from bptt._arrays import Array, as_array, check_shape
 from bptt.networks.sequences import Sequences
-
-
-class Directions(NamedTuple):
-    """The states of a layer with two directions."""
-
-    forward: Array
-    reverse: Array
 
 
 class States:
@@ -44,6 +37,8 @@ class States:
 
     def empty(self, batch: int, dtype: np.dtype[Any]) -> list[Array]:
         """Memory for a result, as the core has it."""
+        if self.is_one_array:
+            return [np.empty((batch, self._widths[0]), dtype)]
         return [np.empty((batch, n), dtype) for n in self._widths]
 
     def read(self, s: Sequences, value: Any, dtype: np.dtype[Any]) -> list[Array] | None:
@@ -73,10 +68,9 @@ class States:
         if self.is_one_array:
             return [(name, value)]
         if not isinstance(value, list | tuple):
-            layers = f"{self._layers} layers" if self._layers > 1 else "one layer"
-            raise TypeError(f"{name}: expected a list with an entry for each of {layers}, got {type(value).__name__}")
+            raise TypeError(f"{name}: expected a list with an entry a layer, got {type(value).__name__}")
         if len(value) != self._layers:
-            raise ValueError(f"{name}: expected {self._layers} entries, one a layer, got {len(value)}")
+            raise ValueError(f"{name}: expected a list with an entry a layer, {self._layers}, got {len(value)}")
         if not self._bidirectional:
             return [(f"{name}[{k}]", entry) for k, entry in enumerate(value)]
         arrays = []
@@ -100,4 +94,4 @@ class States:
             return arrays[0]
         if not self._bidirectional:
             return arrays
-        return [Directions(*arrays[i : i + 2]) for i in range(0, len(arrays), 2)]
+        return list(zip(arrays[::2], arrays[1::2], strict=True))

@@ -43,7 +43,11 @@ class Trainee:
 
     def identity(self) -> dict[str, Any]:
         """What tells it from other networks, beside its parameters, as JSON has it."""
-        return {"kind": self._rnn.KIND, **self._rnn.described()}
+        return {"kind": self._rnn.KIND, **self._rnn.configuration()}
+
+    def not_told_before(self) -> dict[str, Any]:
+        """What checkpoints of earlier versions leave out of `identity`, as it was then."""
+        return self._rnn.LATER_KEYS
 
     def loss(self, batch: Batch, teacher_forcing: float | None) -> float:
         """The total loss of a batch; None stands for the network's own way."""

@@ -73,9 +73,20 @@ class Checkpoint:
         except (SafetensorError, ValueError, KeyError, TypeError) as error:
             raise ValueError(f"{os.fspath(path)}: expected a checkpoint: {error}") from None
 
-    def check(self, identity: dict[str, Any]) -> None:
-        """Raise ResumeError unless the run is the one that is to go on."""
-        mine, theirs = (dict(_flat(json.loads(json.dumps(tree)))) for tree in (identity, self.identity))
+    def check(self, identity: dict[str, Any], left_out: dict[str, Any]) -> None:
+        """Raise ResumeError unless the run is the one that is to go on.
+
+        Parameters
+        ----------
+        identity : dict
+            What the run must be equal in.
+        left_out : dict
+            What the checkpoint may leave out of it, with the values that this stands for.
+        """
+        mine, theirs, unsaid = (
+            dict(_flat(json.loads(json.dumps(tree)))) for tree in (identity, self.identity, left_out)
+        )
+        theirs = {**unsaid, **theirs}
         for name in {**mine, **theirs}:  # in the order of this run's
             got, expected = mine.get(name), theirs.get(name)
             if got == expected:

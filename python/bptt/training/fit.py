@@ -93,7 +93,7 @@ def fit(
                 if training.batch == len(parts):
                     training.end_pass()
                     parts = training.parts()
-                bar.add(batch.steps)
+                bar.advance(batch.steps)
                 if interrupted():
                     history.stopped = "interrupted"
                 elif not training.epoch_is_over and time.monotonic() - last_saved > _CHECKPOINT_SECONDS:

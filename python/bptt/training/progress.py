@@ -55,7 +55,7 @@ class Bar:
             self._logs = False
             self._bar.disable = True
 
-    def add(self, steps: int) -> None:
+    def advance(self, steps: int) -> None:
         """After an update."""
         self._steps += steps
         if self._logs and time.monotonic() - self._logged > _SECONDS:

@@ -45,6 +45,9 @@ class Network(HasParameters, Protocol):
     def identity(self) -> dict[str, Any]:
         """What tells it from other networks, beside its parameters, as JSON has it."""
 
+    def not_told_before(self) -> dict[str, Any]:
+        """What checkpoints of earlier versions leave out of `identity`, as it was then."""
+
     def loss(self, batch: Batch, teacher_forcing: float | None) -> float:
         """The total loss of a batch; None stands for the network's own way."""
 

@@ -258,7 +258,7 @@ class Training:
 
     def go_on_from(self, checkpoint: Checkpoint) -> None:
         """Be where the run was that has written the checkpoint; raise ResumeError if that was another run."""
-        checkpoint.check(self.identity)
+        checkpoint.check(self.identity, {"network": self.network.not_told_before()})
         arrays, position = checkpoint.arrays, checkpoint.position
         self.settings.optimizer.load_state(checkpoint.part("optimizer"))
         for kind, record in self._records().items():

@@ -8,7 +8,7 @@ import numpy as np
 
 from bptt._arrays import Array
 from bptt.app import table_model, text_model
-from bptt.app.messages import ahead, say
+from bptt.app.messages import rows_ahead, say
 from bptt.app.model_files import Network, load_model
 from bptt.networks.jordan import JordanRNN
 
@@ -27,7 +27,7 @@ def info(options: argparse.Namespace) -> int:
         say(f"a model of text: {len(vocabulary)} characters, {vocabulary.characters!a}")
     elif (columns := table_model.columns_of(rnn)) is not None:
         ids = "" if columns.id is None else f"; sequences are told apart by {columns.id}"
-        say(f"a model of tables: predicts {ahead(columns)}{ids}")
+        say(f"a model of tables: predicts {rows_ahead(columns)}{ids}")
         for kind, names, means, scales in (
             ("reads", columns.inputs, columns.input_mean, columns.input_scale),
             ("predicts", columns.targets, columns.target_mean, columns.target_scale),

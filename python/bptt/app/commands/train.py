@@ -12,7 +12,7 @@ from typing import Any
 from bptt.app import table_model, text_model
 from bptt.app.architecture import Architecture
 from bptt.app.errors import INTERRUPTED, UserError
-from bptt.app.messages import ahead, count_updates, in_nats_and_bits, say, score_table
+from bptt.app.messages import count_updates, in_nats_and_bits, rows_ahead, say, score_table
 from bptt.app.model_files import Network, about_file, check_writable, save_model
 from bptt.app.table_data import SUFFIXES, read_table
 from bptt.app.text_data import Vocabulary, default_text, read_text, text_name
@@ -113,7 +113,7 @@ def _train_on_table(options: argparse.Namespace) -> int:
     if not table.named:
         say(f"no names in the first row, which is numbers: the columns are called 1 to {len(table.names)}")
     say(f"reads: {', '.join(columns.inputs)}")
-    say(f"predicts: {', '.join(columns.targets)}, {ahead(columns)}")
+    say(f"predicts: {', '.join(columns.targets)}, {rows_ahead(columns)}")
     used = {*columns.inputs, *columns.targets, columns.id}
     if ignored := [name for name in table.names if name not in used]:
         reasons = {name: "" if table.is_numeric(name) else f" ({table.why_not_numeric(name)})" for name in ignored}
