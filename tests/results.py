@@ -12,11 +12,11 @@ from problems import Array, Case, Form, letters, split_state, state_names
 
 # How far a result may be from the exact one, in units of the dtype's eps, as a fraction of the array's largest
 # magnitude; of outputs and of sums over sequences, of that of the terms. Rounding errors are a random walk over the
-# steps, each of which forgets some of the past, so a forward pass stays near the error of one step; outputs that are fed
-# back carry their error on as states do. Gradients meet the errors twice, and what comes back over hundreds of steps is
-# small beside what was computed on the way. Largest seen over the cases of test_results.py and the sets baseline, v3
-# and v4: of forward results 20 with one layer, where 3500 outputs are fed back, and 54 with three, over 450 steps; of
-# gradients 59, over 450 steps. In float64 this is far inside the 1e-12 that is promised.
+# steps, each of which forgets some of the past, so a forward pass stays near the error of one step; outputs that are
+# fed back carry their error on as states do. Gradients meet the errors twice, and what comes back over hundreds of
+# steps is small beside what was computed on the way. Largest seen over the cases of test_results.py and the sets
+# baseline, v3 and v4: of forward results 20 with one layer, where 3500 outputs are fed back, and 54 with three, over
+# 450 steps; of gradients 59, over 450 steps. In float64 this is far inside the 1e-12 that is promised.
 FORWARD = 32
 GRADIENTS = 96
 

@@ -411,5 +411,5 @@ def test_nothing_is_drawn_from_outputs_that_are_not_finite(make: Any, bad: float
 
 
 def test_nothing_is_drawn_of_what_must_know_the_end() -> None:
-    with pytest.raises(ValueError, match=r"^generate: expected one direction, "):
+    with pytest.raises(ValueError, match=r"^bidirectional: expected False to generate, "):
         reader(bidirectional=True).generate(3)

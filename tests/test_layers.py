@@ -355,7 +355,7 @@ def test_small_states_of_relu_are_those_of_its_line() -> None:
 def test_what_must_know_the_end_is_refused() -> None:
     rnn = rnn_of(5, 4, 5, bidirectional=True)
     x, y = np.zeros((6, 2, 5), np.float32), np.zeros((6, 2), int)
-    with pytest.raises(ValueError, match=r"^generate: expected one direction, "):
+    with pytest.raises(ValueError, match=r"^bidirectional: expected False to generate, "):
         rnn.generate(3)
     before = rnn.parameters.copy()
     with pytest.raises(ValueError, match=r"^truncate: .*(bidirectional|two directions)"):

@@ -39,7 +39,7 @@ LARGE = {
 }
 
 
-@cycled(sizes=[*LARGE], options=EVERY_STEP, isa=ISAS)
+@cycled(sizes=[*LARGE], options=EVERY_STEP, dtype=DTYPES, isa=ISAS)
 def test_a_reset_begins_another_sequence_at_large_sizes(sizes: str, options: Options, dtype: str, isa: str) -> None:
     lengths, shape = LARGE[sizes]
     check_apart(problem(make(*shape, lengths, reset=True, **options)), dtype)
