@@ -143,7 +143,7 @@ template <class T> class Stage {
   }
 
  private:
-  static constexpr Index steps_per_chunk = 8;
+  static constexpr Index steps_per_chunk = 16;
   static constexpr double worth_a_barrier = 1e3;  // elements of W: a chunk of steps that takes some times what a barrier does
 
   // True if the layers go side by side: with fewer rows than threads, layer l + 1 is at a chunk of steps while layer l is at the

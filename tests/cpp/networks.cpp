@@ -196,6 +196,8 @@ int main() {
                          {"one layer, several windows", {5}, real, linear, all, h, tanh, false, 0, windows},
                          {"columns shared", {170}, real, sigmoid, all, h, tanh, false, 0, {40, 40}},
                          {"two layers, relu", {9, 17}, real, sigmoid, all, h, relu, false, 0, ragged},
+                         {"layers side by side", {40, 33, 36}, real, sigmoid, all, h, tanh, false, 0, {450}},
+                         {"layers side by side, two sequences", {40, 33}, token, linear, last, h, relu, false, 0, {700, 300}},
                          {"three layers, last", {5, 8, 3}, token, linear, last, h, tanh, false, 0, windows},
                          {"two directions", {6}, real, softmax, all, h, tanh, true, 0, ragged},
                          {"two layers, two directions, relu", {6, 9}, token, sigmoid, all, h, relu, true, 0, many},
