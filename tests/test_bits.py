@@ -24,6 +24,8 @@ LARGE = {
     # Threads share the columns of each step
     "one row": ((20, 170, 120), (150,)),
     "few rows": ((9, 200, 130), (50, 110, 40)),
+    # Layers side by side, where there are fewer rows than threads and many steps
+    "side by side": ((20, 60, 30), (100, 90)),
     # Matrices larger than L2
     "large": ((400, 370, 400), (6,) * 9),
 }
@@ -68,6 +70,15 @@ def test_a_memory_limit_changes_no_bit(
     middle = (least + everything_kept) // 2
     limits = [least, least + 40, middle, everything_kept - 1, everything_kept, 10**12]
     check_memory_limit(p, dtype, [max(limit, least) for limit in limits])
+
+
+@cycled(upper=[(35,), (40, 50)], input=INPUTS, reset=[False, True], dtype=DTYPES)
+def test_a_memory_limit_changes_no_bit_of_layers_side_by_side(
+    upper: tuple[int, ...], input: str, reset: bool, dtype: str
+) -> None:
+    p = problem(make(3, 33, 2, (900,), upper=upper, input=input, reset=reset))
+    least = least_memory(p.network(dtype), p.arguments())
+    check_memory_limit(p, dtype, [least, (least + all_states(p, dtype)) // 2])
 
 
 @pytest.mark.parametrize("feedback", FEEDBACKS)

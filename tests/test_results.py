@@ -87,6 +87,9 @@ LARGE = [
     Case(3, 170, 5, (9, 1, 5), "token", "linear", bidirectional=True),
     Case(3, 170, 40, (40,), feedback="y_hat", teacher_forcing=0.4),
     Case(9, 170, 40, (20, 2, 30), "token", "linear", feedback="o", reset=True, teacher_forcing=0.4),
+    # Layers side by side, where there are fewer rows than threads and many steps
+    Case(5, (40, 50), 3, (45,), reset=True),
+    Case(5, (40, 35, 50), 4, (70,), "token", "linear", "last", activation="relu"),
     # Matrices that do not fit L2, whose products are cut into blocks of rows and columns
     Case(400, 370, 400, (1, 2)),
     Case(7, (150, 200), 5, (1, 2), "real", "sigmoid", "last", bidirectional=True),
