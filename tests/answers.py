@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from bptt import reference
-from problems import Case, Problem, joined_state, letters, problem
+from problems import Array, Case, Problem, joined_state, letters, smooth_problem, state_names
 from results import is_of_steps, named_state
 
 
@@ -18,8 +18,8 @@ from results import is_of_steps, named_state
 class Answer:
     """Results, and what an error of each is measured by.
 
-    That is the largest magnitude of an array; where an array is a sum over sequences, that of the sum of its terms'
-    magnitudes, as what cancels in it was rounded before.
+    That is the largest magnitude of an array; of outputs, and where an array is a sum over sequences, that of the sum
+    of the terms' magnitudes, as what cancels in it was rounded before.
     """
 
     results: dict[str, Any]
@@ -29,7 +29,7 @@ class Answer:
 @cache
 def answer(case: Case) -> Answer:
     """The reference's results for a case, computed once for all instruction sets and dtypes."""
-    return solve(problem(case))
+    return solve(smooth_problem(case))
 
 
 def solve(p: Problem) -> Answer:
@@ -39,6 +39,7 @@ def solve(p: Problem) -> Answer:
     shapes = {name: values.shape for name, values in letters(rnn).items()}
     solver = solve_elman if p.case.feedback is None else solve_jordan
     each = [solver(p, i, parameters, shapes) for i in range(len(p.x))]
+    V, c = np.abs(parameters.V), np.abs(parameters.c)
     results: dict[str, Any] = {}
     scales: dict[str, float] = {}
     for name in each[0]:
@@ -53,7 +54,17 @@ def solve(p: Problem) -> Answer:
         else:
             results[name] = terms if is_of_steps(name, p.case) else np.array(terms)
             scales[name] = max(float(np.abs(term).max(initial=0.0)) for term in terms)
+        if name == "o" or (name == "y_hat" and p.case.output == "linear"):  # sums over the hidden units
+            scales[name] = max(float((c + np.abs(read_out(p.case, one)) @ V.T).max()) for one in each)
     return Answer(results, scales)
+
+
+def read_out(case: Case, results: dict[str, Any]) -> Array:
+    """The states of one sequence that outputs are made of."""
+    if case.readout == "all":
+        return np.asarray(results["h"])
+    directions = 2 if case.bidirectional else 1
+    return np.concatenate([results[name] for name in state_names(case, "last")[-directions:]])
 
 
 def reference_parameters(rnn: Any, case: Case) -> reference.Stack:

@@ -10,7 +10,7 @@ import pytest
 
 from bptt import reference
 from pairs import Row, anything, pairwise
-from problems import LAYERED, Case
+from problems import Case
 
 INPUTS: tuple[reference.Input, ...] = ("real", "token")
 OUTPUTS: tuple[reference.Output, ...] = ("softmax", "sigmoid", "linear")
@@ -78,7 +78,7 @@ LAYERS: list[Options] = [
     {"upper": (9, 5), "bidirectional": True, "readout": "last"},
     {"feedback": "y_hat", "teacher_forcing": 0.4, "activation": "relu"},
 ]
-NETWORKS: list[Options] = [*ELMAN, *JORDAN, *(LAYERS if LAYERED else [])]
+NETWORKS: list[Options] = [*ELMAN, *JORDAN, *LAYERS]
 # Those that have an output at every step
 EVERY_STEP: list[Options] = [options for options in NETWORKS if options.get("readout", "all") == "all"]
 # Those that know nothing of what is to come

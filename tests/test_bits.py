@@ -12,7 +12,7 @@ from bptt import ElmanRNN
 from cases import FEEDBACKS, INPUTS, NETWORKS, Options, cycled, each, make
 from core import DTYPES, ISAS
 from laws import all_states, check_memory_limit, check_threads, least_memory
-from problems import LAYERED, Case, problem
+from problems import Case, problem
 from results import same_bits
 
 # ---- Threads. Those of plain Elman networks are in test_threads.py ----
@@ -24,24 +24,23 @@ LARGE = {
     # Threads share the columns of each step
     "one row": ((20, 170, 120), (150,)),
     "few rows": ((9, 200, 130), (50, 110, 40)),
+    # Layers side by side, where there are fewer rows than threads and many steps
+    "side by side": ((20, 60, 30), (100, 90)),
     # Matrices larger than L2
     "large": ((400, 370, 400), (6,) * 9),
 }
-STACKS: list[Options] = [
-    {"upper": (90,), "activation": "relu"},
-    {"bidirectional": True},
-    {"upper": (110, 70), "bidirectional": True, "readout": "last"},
-]
 OF_THREADS: list[Options] = [
     {"readout": "last"},
     {"feedback": "y_hat", "teacher_forcing": 1.0},
     {"feedback": "o", "teacher_forcing": 0.0},
     {"feedback": "y_hat", "teacher_forcing": 0.4},
-    *(STACKS if LAYERED else []),
+    {"upper": (90,), "activation": "relu"},
+    {"bidirectional": True},
+    {"upper": (70, 50), "bidirectional": True, "readout": "last"},
 ]
 
 
-@cycled(sizes=[*LARGE], options=OF_THREADS, input=INPUTS, reset=[False, True], isa=ISAS)
+@cycled(sizes=[*LARGE], options=OF_THREADS, input=INPUTS, reset=[False, True], dtype=DTYPES, isa=ISAS)
 @pytest.mark.usefixtures("threads")
 def test_every_number_of_threads_gives_the_same_bits(
     sizes: str, options: Options, input: str, reset: bool, dtype: str, isa: str
@@ -71,6 +70,15 @@ def test_a_memory_limit_changes_no_bit(
     middle = (least + everything_kept) // 2
     limits = [least, least + 40, middle, everything_kept - 1, everything_kept, 10**12]
     check_memory_limit(p, dtype, [max(limit, least) for limit in limits])
+
+
+@cycled(upper=[(35,), (40, 50)], input=INPUTS, reset=[False, True], dtype=DTYPES)
+def test_a_memory_limit_changes_no_bit_of_layers_side_by_side(
+    upper: tuple[int, ...], input: str, reset: bool, dtype: str
+) -> None:
+    p = problem(make(3, 33, 2, (900,), upper=upper, input=input, reset=reset))
+    least = least_memory(p.network(dtype), p.arguments())
+    check_memory_limit(p, dtype, [least, (least + all_states(p, dtype)) // 2])
 
 
 @pytest.mark.parametrize("feedback", FEEDBACKS)

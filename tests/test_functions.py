@@ -11,7 +11,7 @@ import pytest
 
 from bptt import ElmanRNN
 from core import tanh
-from problems import LAYERED, Array
+from problems import Array
 from results import same_bits
 
 
@@ -77,14 +77,13 @@ def test_tanh_of_special_values(dtype: str, isa: str) -> None:
     assert tanh(np.empty(0, dtype)).size == 0
 
 
-@pytest.mark.skipif(not LAYERED, reason="networks have one activation")
 def test_relu(dtype: Any, isa: str) -> None:
     """In whole vectors and in the rest: exact, 0 for both zeros, and NaN stays NaN."""
     limits = np.finfo(dtype)
     special = [0.0, -0.0, math.inf, -math.inf, limits.max, -limits.max, limits.tiny, -limits.tiny, 1.5, -1.5, math.nan]
     for n in range(1, 40):
         a = np.resize(np.array(special, dtype), n)
-        rnn = ElmanRNN(0, n, 1, activation="relu", dtype=dtype, init=None)  # type: ignore[call-arg]
+        rnn = ElmanRNN(0, n, 1, activation="relu", dtype=dtype, init=None)
         rnn.b = a
         h = rnn.forward(np.empty((1, 0))).h[0]
         expected = np.where(np.isnan(a), a, np.maximum(a, 0))

@@ -13,15 +13,13 @@ import bptt
 from bptt import ElmanRNN, JordanRNN, reference
 from cases import FEEDBACKS, OUTPUTS, cycled
 from core import DTYPES, ISAS
-from problems import LAYERED, Array
+from problems import Array
 from results import same_bits
 
 VOCABULARY = 5
 # Networks that read what they draw: of tokens, or of real vectors with any output
 KINDS = ("token", *OUTPUTS)
-STACKS: list[dict[str, Any]] = [{}]
-if LAYERED:
-    STACKS += [{"n_hidden": (12, 9)}, {"activation": "relu"}]
+STACKS: list[dict[str, Any]] = [{}, {"n_hidden": (12, 9)}, {"activation": "relu"}]
 
 
 def reader(kind: str = "token", n_hidden: Any = 12, **options: Any) -> ElmanRNN:
@@ -202,12 +200,11 @@ def classes_by_hand(rnn: JordanRNN, x: Array, sequence: int, seed: int, temperat
     return drawn
 
 
-@cycled(n_in=[0, 3], feedback=FEEDBACKS, temperature=[0.7, 1.0], activation=["tanh", "relu"] if LAYERED else ["tanh"])
+@cycled(n_in=[0, 3], feedback=FEEDBACKS, temperature=[0.7, 1.0], activation=["tanh", "relu"])
 def test_each_draw_is_what_the_next_step_sees(
     n_in: int, feedback: str, temperature: float, activation: str, isa: str
 ) -> None:
-    options = {"activation": activation} if activation != "tanh" else {}
-    rnn = feeder(n_in, feedback=feedback, dtype="float64", **options)
+    rnn = feeder(n_in, feedback=feedback, dtype="float64", activation=activation)
     x = np.random.default_rng(0).standard_normal((40, 3, n_in))
     drawn = rnn.generate(40, x=x, seed=7, temperature=temperature)
     for i in range(3):
@@ -413,7 +410,6 @@ def test_nothing_is_drawn_from_outputs_that_are_not_finite(make: Any, bad: float
         rnn.generate(3, seed=0)
 
 
-@pytest.mark.skipif(not LAYERED, reason="networks have one direction")
 def test_nothing_is_drawn_of_what_must_know_the_end() -> None:
-    with pytest.raises(ValueError, match="bidirectional"):
+    with pytest.raises(ValueError, match=r"^bidirectional: expected False to generate, "):
         reader(bidirectional=True).generate(3)

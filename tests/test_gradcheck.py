@@ -10,13 +10,13 @@ import pytest
 import bptt
 from bptt import ElmanRNN, JordanRNN
 from cases import make
-from problems import LAYERED, letters, problem
+from problems import letters, problem
 
-WRONG: list[tuple[dict[str, Any], str]] = [({}, letter) for letter in "UWbVc"] + [
-    ({"feedback": "y_hat"}, letter) for letter in "UWbVc"
+WRONG: list[tuple[dict[str, Any], str]] = [
+    *(({}, letter) for letter in "UWbVc"),
+    *(({"feedback": "y_hat"}, letter) for letter in "UWbVc"),
+    *(({"upper": (6,), "bidirectional": True}, name) for name in ("U1", "W1_reverse", "U2_reverse", "b2", "V")),
 ]
-if LAYERED:
-    WRONG += [({"upper": (6,), "bidirectional": True}, name) for name in ("U1", "W1_reverse", "U2_reverse", "b2", "V")]
 
 
 @pytest.mark.parametrize(("options", "name"), WRONG)

@@ -6,7 +6,6 @@ import copy
 import math
 import pickle
 import re
-import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -18,7 +17,7 @@ from bptt import ElmanRNN, JordanRNN
 from cases import NETWORKS, Options, each, make
 from core import ISAS, instruction_set
 from interpreter import run_python
-from problems import LAYERED, LETTERS, letters
+from problems import LETTERS, letters
 from results import everything, same_bits
 
 # ---- Initial weights ----
@@ -257,8 +256,8 @@ READ_ONLY = ["n_in", "n_hidden", "n_out", "input", "output", "dtype"]
 @pytest.mark.parametrize(
     ("kind", "name"),
     [
-        *((ElmanRNN, name) for name in [*READ_ONLY, "readout", *(["activation", "bidirectional"] if LAYERED else [])]),
-        *((JordanRNN, name) for name in [*READ_ONLY, "feedback", *(["activation"] if LAYERED else [])]),
+        *((ElmanRNN, name) for name in [*READ_ONLY, "readout", "activation", "bidirectional"]),
+        *((JordanRNN, name) for name in [*READ_ONLY, "feedback", "activation"]),
     ],
 )
 def test_what_the_core_was_built_for_is_read_only(kind: Any, name: str) -> None:
@@ -335,42 +334,6 @@ def test_instruction_sets_agree_but_are_not_the_same() -> None:
 
 
 # ---- Importing ----
-
-
-def test_import_is_light() -> None:
-    """What takes time to import is imported when it is asked for, by what users see and by what they call."""
-    code = """
-import sys
-import numpy, numpy.random
-before = set(sys.modules)
-import bptt
-bptt.ElmanRNN(2, 3, 2).loss(numpy.zeros((4, 2)), [0, 1, 0, -1])
-print(*sorted(set(sys.modules) - before))
-"""
-    done = run_python(code)
-    assert done.returncode == 0, done
-    loaded = done.stdout.split()
-    ours = {name for name in loaded if name.partition(".")[0] == "bptt"}
-    assert "bptt._core" in ours
-    late = {"app", "reference", "gradcheck", "cli", "commands", "text", "table", "series"}
-    for name in ours:
-        assert late.isdisjoint(word.strip("_") for part in name.split(".") for word in (part, *part.split("_"))), name
-    # Of other packages none; of the standard library what NumPy has not loaded already, which takes some milliseconds.
-    others = {name.partition(".")[0] for name in loaded} - {"bptt", "numpy"}
-    assert others <= set(sys.stdlib_module_names), others
-    slow = {
-        "argparse",
-        "asyncio",
-        "ctypes",
-        "email",
-        "http",
-        "json",
-        "logging",
-        "multiprocessing",
-        "unittest",
-        "urllib",
-    }
-    assert others.isdisjoint(slow), others & slow
 
 
 def test_what_is_imported_late() -> None:

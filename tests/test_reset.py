@@ -15,7 +15,7 @@ from bptt import ElmanRNN
 from cases import EVERY_STEP, INPUTS, NETWORKS, OUTPUTS, Options, cycled, make
 from core import DTYPES, ISAS
 from laws import check_apart
-from problems import LAYERED, joined_state, letters, problem, split_state, state_names
+from problems import joined_state, letters, problem, split_state, state_names
 from results import assert_near, everything, is_gradient, is_state, same_bits, tolerances
 
 
@@ -39,7 +39,7 @@ LARGE = {
 }
 
 
-@cycled(sizes=[*LARGE], options=EVERY_STEP, isa=ISAS)
+@cycled(sizes=[*LARGE], options=EVERY_STEP, dtype=DTYPES, isa=ISAS)
 def test_a_reset_begins_another_sequence_at_large_sizes(sizes: str, options: Options, dtype: str, isa: str) -> None:
     lengths, shape = LARGE[sizes]
     check_apart(problem(make(*shape, lengths, reset=True, **options)), dtype)
@@ -127,7 +127,6 @@ def test_flags_are_of_steps_where_only_the_last_is_read_out() -> None:
     assert same_bits(rnn.forward(x, reset=flags).o, rnn.forward(x[3:]).o)
 
 
-@pytest.mark.skipif(not LAYERED, reason="networks have one direction")
 def test_the_reverse_direction_reads_out_its_own_last_state() -> None:
     """That of the first step, whatever flags lie after it; the forward direction's is of the last."""
     p = problem(make(3, 6, 2, (7,), bidirectional=True, readout="last", extras=False))

@@ -15,10 +15,11 @@ from problems import Case, problem
 from results import assert_near, same_bits, tolerances
 
 ENDS = (1, 2, 9, 41)
+STEPWISE = [options for options in CAUSAL if options.get("readout") != "last"]
 
 
 @pytest.mark.parametrize("lengths", [(41,), (41,) * 3, (41,) * 9], ids=["1", "3", "9"])
-@cycled(n_hidden=[5, 33, 70, 130], options=[o for o in CAUSAL if o.get("readout") != "last"], input=INPUTS, isa=ISAS)
+@cycled(n_hidden=[5, 33, 70, 130], options=[*STEPWISE, {"upper": (40,)}], input=INPUTS, isa=ISAS)
 def test_windows_are_one_pass(
     n_hidden: int, options: Options, input: str, lengths: tuple[int, ...], dtype: str, isa: str
 ) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from cases import make
 from core import ISAS, instruction_set
-from problems import LAYERED, Array, Case, Problem, joined_state, letters, problem
+from problems import Array, Case, Problem, joined_state, letters, problem
 from results import by_sequence, deviation, everything, named_state
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed")
@@ -24,7 +24,7 @@ def drawn_case(seed: int) -> Case:
     def one_of(*values: Any) -> Any:
         return values[int(random.integers(len(values)))]
 
-    n_layers = one_of(1, 2, 3) if LAYERED else 1
+    n_layers = one_of(1, 2, 3)
     n_in, n_out, *sizes = (int(n) for n in random.integers(1, 24, 2 + n_layers))
     batch, tau = int(random.integers(1, 9)), int(random.integers(1, 16))
     lengths = tuple(map(int, random.integers(1, tau + 1, batch))) if one_of(True, False) else (tau,) * batch
@@ -39,8 +39,8 @@ def drawn_case(seed: int) -> Case:
         output=one_of("softmax", "sigmoid", "linear"),
         readout=one_of("all", "last"),
         extras=one_of(True, True, False),
-        activation=one_of("tanh", "relu") if LAYERED else "tanh",
-        bidirectional=one_of(False, True) if LAYERED else False,
+        activation=one_of("tanh", "relu"),
+        bidirectional=one_of(False, True),
     )
 
 
@@ -140,7 +140,7 @@ def test_results_are_those_of_pytorch(seed: int) -> None:
 
 def test_the_networks_drawn_are_of_every_kind() -> None:
     cases = [drawn_case(seed) for seed in range(NETWORKS)]
-    for name in ("input", "output", "readout", "extras", *(["activation", "bidirectional"] if LAYERED else [])):
+    for name in ("input", "output", "readout", "extras", "activation", "bidirectional"):
         assert len({getattr(case, name) for case in cases}) > 1, name
-    assert {len(case.sizes) for case in cases} == ({1, 2, 3} if LAYERED else {1})
+    assert {len(case.sizes) for case in cases} == {1, 2, 3}
     assert any(len(set(case.lengths)) > 1 for case in cases)

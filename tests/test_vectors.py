@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from bptt import ElmanRNN
-from problems import LAYERED, Array
+from problems import Array
 
 
 def network(dtype: Any, U: Any, W: Any, b: Any, **options: Any) -> ElmanRNN:
@@ -32,10 +32,11 @@ def check(rnn: ElmanRNN, x: Any, h0: Any, lengths: Any, h: Any, h_last: Any, tol
     for found, expected in [(run.h, h), (run.h_last, h_last), (as_list.h_last, h_last)]:
         if expected is not None:
             assert np.shape(expected) == found.shape
-            assert np.abs(found - np.asarray(expected)).max() <= tolerance
+            assert np.abs(found - np.asarray(expected)).max() <= tolerance * max(1.0, np.abs(expected).max())
 
 
-# The expected values of ONNX Runtime are float32 results written with 8 or 9 digits, some steps of rounding off.
+# The expected values of ONNX Runtime are float32 results written with 8 or 9 digits, some steps of rounding off: of
+# numbers up to 1, and of the largest where relu makes larger ones.
 ONNX_RUNTIME = 5e-7
 
 
@@ -43,24 +44,20 @@ def test_onnx_runtime(data: Path, dtype: Any, isa: str) -> None:
     checked = 0
     for case in json.loads((data / "vectors" / "ort_rnn.json").read_text())["cases"]:
         for one in case["directions"]:
-            if one["activation"] != "tanh" and not LAYERED:
-                continue
-            options = {"activation": one["activation"]} if one["activation"] != "tanh" else {}
-            rnn = network(dtype, one["U"], one["W"], one["b"], **options)
+            rnn = network(dtype, one["U"], one["W"], one["b"], activation=one["activation"])
             x, h = (one["x_fwd"], one["h_fwd"]) if one["direction"] == "reverse" else (case["x"], one["h"])
             check(rnn, x, one["h0"], case["lengths"], h, one["h_last"], ONNX_RUNTIME)
             checked += 1
-    assert checked == (14 if LAYERED else 13)
+    assert checked == 14
 
 
-@pytest.mark.skipif(not LAYERED, reason="networks have one direction")
 def test_two_directions_of_onnx_runtime(data: Path, dtype: Any, isa: str) -> None:
     """Both directions in one network, each sequence reversed within its own length."""
     checked = 0
     for case in json.loads((data / "vectors" / "ort_rnn.json").read_text())["cases"]:
         if len(case["directions"]) != 2 or len({one["activation"] for one in case["directions"]}) != 1:
             continue
-        rnn: Any = ElmanRNN(case["n_in"], case["n_hidden"], 1, bidirectional=True, dtype=dtype, init=None)  # type: ignore[call-arg]
+        rnn: Any = ElmanRNN(case["n_in"], case["n_hidden"], 1, bidirectional=True, dtype=dtype, init=None)
         forward, reverse = case["directions"]
         assert (forward["direction"], reverse["direction"]) == ("forward", "reverse")
         for to, of in ((rnn.layers[0], forward), (rnn.layers[0].reverse, reverse)):
