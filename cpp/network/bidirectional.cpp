@@ -39,14 +39,18 @@ template <class T> class Bidirectional {
         });
     }
     const Rows<T> h = sort(results.h.back(), timeline), o = sort(results.o, timeline);
+    const Index n_top = ctx_.network.n_top(), n_out = ctx_.network.n_out;
+    const bool every_step = readout_.every_step();
+    const bool h_in_place = is_dense(h, timeline, n_top), o_in_place = every_step && is_dense(o, timeline, n_out);
     for (const Window& w : timeline.windows) {
-      const Matrix<T> o_w = readout_.window(w);
-      for_each_output(w, [&](Index from, Index to, Matrix<const T> h_w) {
-        scatter(h_w, w, from, to, h);
-        if (readout_.every_step()) scatter(o_w, w, from, to, o);
+      const Matrix<T> h_w = h_in_place ? Matrix<T>(h(w.begin, 0), w.size(), n_top) : h_window(w);
+      const Matrix<T> o_w = o_in_place ? Matrix<T>(o(w.begin, 0), w.size(), n_out) : readout_.window(w);
+      for_each_output(w, h_w, o_w, [&](Index from, Index to) {
+        if (!h_in_place) scatter(h_w, w, from, to, h);
+        if (every_step && !o_in_place) scatter(o_w, w, from, to, o);
       });
     }
-    if (readout_.every_step()) return;
+    if (every_step) return;
     readout_.last_outputs(last_states());
     scatter(readout_.last(), single_step(timeline.batch), 0, timeline.batch, o);
   }
@@ -59,7 +63,8 @@ template <class T> class Bidirectional {
     if (!readout_.every_step()) return readout_.last_loss(last_states(), false);
     double total = 0;
     for (const Window& w : ctx_.timeline.windows) {
-      for_each_output(w, [&](Index from, Index to, Matrix<const T>) { readout_.losses(w, from, to, readout_.window(w), false); });
+      const Matrix<T> o = readout_.window(w);
+      for_each_output(w, h_window(w), o, [&](Index from, Index to) { readout_.losses(w, from, to, o, false); });
       total += readout_.total(w.size());
     }
     return total;
@@ -152,10 +157,11 @@ template <class T> class Bidirectional {
     }
   }
 
-  // work(from, to, h) on the window's rows, whose h(t) of both directions and o(t), if every step has one, are there.
-  template <class Work> void for_each_output(const Window& w, const Work& work) {
+  Matrix<T> h_window(const Window& w) const { return h_window_.matrix(w.size(), ctx_.network.n_top()); }
+
+  // work(from, to) on the window's rows, whose states of both directions, in h, and outputs, in o if every step has one, are there.
+  template <class Work> void for_each_output(const Window& w, Matrix<T> h, Matrix<T> o, const Work& work) {
     const BothDirections<const T> top = states(ctx_.network.layers() - 1);
-    const Matrix<T> h = h_window_.matrix(w.size(), top.width()), o = readout_.window(w);
     const bool large = readout_.every_step() && ctx_.exceeds_half_L2(readout_.V_transposed());
     if (large) {
       ctx_.for_each_row_block(w, [&](Index from, Index to) { gather(top, w, false, from, to, h); });
@@ -164,7 +170,7 @@ template <class T> class Bidirectional {
     ctx_.for_each_row_block(w, [&](Index from, Index to) {
       if (!large) gather(top, w, false, from, to, h);
       if (readout_.every_step()) readout_.outputs_in_block(h, o, from, to);
-      work(from, to, h);
+      work(from, to);
     });
   }
 
@@ -197,7 +203,7 @@ template <class T> class Bidirectional {
     for (const Window& w : ctx_.timeline.windows) {
       const Matrix<T> d_o = readout_.window(w), dh = dh_window.matrix(w.size(), d_h.both.width());
       const bool large = ctx_.exceeds_half_L2(readout_.V_packed());
-      for_each_output(w, [&](Index from, Index to, Matrix<const T>) {
+      for_each_output(w, h_window(w), d_o, [&](Index from, Index to) {
         readout_.losses(w, from, to, d_o, true);
         if (large) return;
         readout_.backward_in_block(d_o, dh, from, to);
@@ -208,7 +214,7 @@ template <class T> class Bidirectional {
         ctx_.for_each_row_block(w, [&](Index from, Index to) { scatter(dh, w, false, from, to, d_h.both); });
       }
       total += readout_.total(w.size());
-      sums.collect(w, {}, d_o, h_window_.matrix(w.size(), d_h.both.width()));
+      sums.collect(w, {}, d_o, h_window(w));
     }
     return total;
   }
