@@ -78,13 +78,23 @@ template <class T> class Bidirectional {
     }
     readout_.prepare_back();
     GradientSums<T> sums(ctx_, results.flat);
-    Index l = ctx_.network.layers() - 1;
+    const Index top = ctx_.network.layers() - 1;
     const bool every_step = readout_.every_step();
-    Gradient d_h = every_step ? Gradient(*this, l) : Gradient(), d_below;
-    const double total = every_step ? backward_outputs(d_h, sums) : backward_last_output(sums);
-    for (; l >= 0; --l) {
-      if (l > 0) d_below = Gradient(*this, l - 1);
-      for (Index d = 0; d < 2; ++d) backward(l, d, d_h, d_below, results, sums);
+    double total = every_step ? 0 : backward_last_output(sums);
+    Gradient d_h, d_below;
+    if (every_step) d_h = Gradient(*this, top, 1);
+    for (Index l = top; l >= 0; --l) {
+      if (l > 0) d_below = Gradient(*this, l - 1, 0);
+      for (Index d = 0; d < 2; ++d) {
+        const Chain& chain = layer(l)[std::size_t(d)];
+        if (l > 0) chain.stage->send_back_to(d_below.both, d == 1);  // both directions add to it
+        if (l == 0 && results.x.given()) chain.stage->send_back_to(in_direction(results.x, d == 1), d == 1);
+        if (every_step && l == top && d == 0)
+          total = backward_with_outputs(chain, d_h, sums);
+        else
+          backward(chain, d, d_h, sums);
+        chain.stage->give_initial_gradients(results.r0);
+      }
       d_h = std::move(d_below);
       layer(l).clear();
     }
@@ -100,14 +110,14 @@ template <class T> class Bidirectional {
   };
   using Layer = std::vector<Chain>;
 
-  // dL/dh of a layer's two chains, whole; then da in its place.
+  // dL/dh of a layer's chains from `first` on, whole; then da in its place.
   struct Gradient {
     Gradient() = default;
-    Gradient(const Bidirectional& of, Index l) {
+    Gradient(const Bidirectional& of, Index l, Index first) {
       const Index rows = of.ctx_.timeline.stored - of.ctx_.timeline.batch, n = of.ctx_.network.n(l);
       both.timeline = &of.ctx_.timeline;
       both.row_of_step = of.row_of_step_.data();
-      for (int d = 0; d < 2; ++d) {
+      for (Index d = first; d < 2; ++d) {
         memory[d] = Array<T>(rows * n);
         both.chain[d] = memory[d].matrix(rows, n);
       }
@@ -196,27 +206,31 @@ template <class T> class Bidirectional {
                                 std::to_string(memory_limit));
   }
 
-  // The loss of all steps, dV and dc, and dh = do V of both directions.
-  double backward_outputs(const Gradient& d_h, GradientSums<T>& sums) {
-    double total = 0;
-    const Array<T> dh_window(ctx_.timeline.largest * d_h.both.width());
-    for (const Window& w : ctx_.timeline.windows) {
-      const Matrix<T> d_o = readout_.window(w), dh = dh_window.matrix(w.size(), d_h.both.width());
-      const bool large = ctx_.exceeds_half_L2(readout_.V_packed());
+  // The forward chain of the top layer goes back together with the outputs, window by window: the loss, dV and dc, and dh = do V.
+  // What enters the reverse chain is kept for its own way back.
+  double backward_with_outputs(const Chain& chain, const Gradient& d_h, GradientSums<T>& sums) {
+    const Index n = ctx_.network.n(ctx_.network.layers() - 1), n_out = ctx_.network.n_out;
+    const Packed<T> V_forward = pack<T>(ctx_.k, {p_.V.data, n_out, n, 2 * n}, ctx_.call.threads());
+    const Packed<T> V_reverse = pack<T>(ctx_.k, {p_.V.data + n, n_out, n, 2 * n}, ctx_.call.threads());
+    const Array<T> dh_window(ctx_.timeline.largest * n);
+    std::vector<double> losses(ctx_.timeline.windows.size());  // added up from first to last, as loss() does
+    chain.stage->prepare_back();
+    chain.tape->rewind(no_forward, [&](const Window& w, const PerLayer<const T>& before, const PerLayer<const T>& h) {
+      const Matrix<T> d_o = readout_.window(w), da = chain.stage->da_of_top(w), dh = dh_window.matrix(w.size(), n);
+      const Above<T> above{d_o, &V_forward, nullptr};
       for_each_output(w, h_window(w), d_o, [&](Index from, Index to) {
         readout_.losses(w, from, to, d_o, true);
-        if (large) return;
-        readout_.backward_in_block(d_o, dh, from, to);
-        scatter(dh, w, false, from, to, d_h.both);
+        chain.stage->prepare_block(w, above, from, to, da);
       });
-      if (large) {
-        readout_.backward(d_o, dh);
-        ctx_.for_each_row_block(w, [&](Index from, Index to) { scatter(dh, w, false, from, to, d_h.both); });
-      }
-      total += readout_.total(w.size());
+      ctx_.multiply(ctx_.zero.data(), d_o, V_reverse, dh);
+      ctx_.for_each_row_block(w, [&](Index from, Index to) {
+        for_each_row(w, from, to, [&](Index f, Index t, Index i) { std::copy_n(dh.row(f), n, d_h.both.at(1, w.begin + t, i)); });
+      });
+      losses[std::size_t(w.index)] = readout_.total(w.size());
       sums.collect(w, {}, d_o, h_window(w));
-    }
-    return total;
+      chain.stage->backward(w, above, da, before, h, {}, sums);
+    });
+    return std::accumulate(losses.begin(), losses.end(), 0.0);
   }
 
   // The loss of the last outputs, dV and dc, and dL/dh of each direction's last state.
@@ -234,24 +248,19 @@ template <class T> class Bidirectional {
     return loss;
   }
 
-  // A chain's way back, from dL/dh of its layer to dL/dh of the layer below, to which both directions add.
-  void backward(Index l, Index d, const Gradient& d_h, const Gradient& d_below, const GradientResults<T>& results,
-                GradientSums<T>& sums) {
-    const Chain& chain = layer(l)[std::size_t(d)];
-    const bool adds = d == 1;
-    if (l > 0) chain.stage->send_back_to(d_below.both, adds);
-    if (l == 0 && results.x.given()) chain.stage->send_back_to(in_direction(results.x, d == 1), adds);
+  // A chain's way back, from dL/dh of its layer.
+  void backward(const Chain& chain, Index d, const Gradient& d_h, GradientSums<T>& sums) {
     chain.stage->prepare_back(!d_h.whole());
     Above<T> above;
     if (!d_h.whole()) above.last = dh_last_[d].data();
-    const auto forward = [](const Window&, const PerLayer<const T>&, const PerLayer<T>&) {};  // all states are there
-    chain.tape->rewind(forward, [&](const Window& w, const PerLayer<const T>& before, const PerLayer<const T>& h) {
+    chain.tape->rewind(no_forward, [&](const Window& w, const PerLayer<const T>& before, const PerLayer<const T>& h) {
       const Matrix<T> da = d_h.whole() ? d_h.window(w, d, ctx_.timeline.batch) : chain.stage->da_of_top(w);
       ctx_.for_each_row_block(w, [&](Index from, Index to) { chain.stage->prepare_block(w, above, from, to, da); });
       chain.stage->backward(w, above, da, before, h, {}, sums);
     });
-    chain.stage->give_initial_gradients(results.r0);
   }
+
+  static void no_forward(const Window&, const PerLayer<const T>&, const PerLayer<T>&) {}  // all states are there
 
   const Context<T> ctx_;
   const Parameters<const T> p_;

@@ -42,10 +42,6 @@ template <class T> class Readout {
   void prepare_back() { V_packed_ = pack<T>(ctx_.k, V_, ctx_.call.threads()); }
   /// What enters the layer below: do(t) V.
   Above<T> above(Matrix<const T> d_o) const { return {d_o, &V_packed_, nullptr}; }
-  /// The same for rows [from, to) of a window.
-  void backward_in_block(Matrix<const T> d_o, Matrix<T> dh, Index from, Index to) const {
-    Sum<T>(ctx_.k).from(ctx_.zero.data()).plus(d_o.middle_rows(from, to - from), V_packed_).into(dh.middle_rows(from, to - from));
-  }
   /// dh = do V, for all rows at once.
   void backward(Matrix<const T> d_o, Matrix<T> dh) const { ctx_.multiply(ctx_.zero.data(), d_o, V_packed_, dh); }
 
