@@ -44,9 +44,6 @@ template <class T, std::size_t inline_size = 2> class InlineVector {
   T& back() { return (*this)[size_ - 1]; }
   const T& back() const { return (*this)[size_ - 1]; }
 
-  void reserve(std::size_t size) {
-    if (size > inline_size) more_.reserve(size);
-  }
   void resize(std::size_t size, T value = T()) {
     if (size > inline_size && size_ <= inline_size) more_.assign(first_, first_ + size_);
     if (size > inline_size)

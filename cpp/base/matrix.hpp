@@ -3,7 +3,9 @@
 
 #include <algorithm>
 #include <cassert>
+#include <cstdint>
 #include <memory>
+#include <new>
 
 #include "base/index.hpp"
 #include "base/memory.hpp"
@@ -32,12 +34,17 @@ template <class T> struct Matrix {
 template <class T> class Array {
  public:
   Array() = default;
-  explicit Array(Index size) : data_(static_cast<T*>(take_memory(std::size_t(size) * sizeof(T) + alignment))) {}
+  explicit Array(Index size) : data_(static_cast<T*>(take_memory(bytes(size)))) {}
   T* data() const { return data_.get(); }
   T& operator[](Index i) const { return data_.get()[i]; }
   Matrix<T> matrix(Index rows, Index cols) const { return {data_.get(), rows, cols}; }
 
  private:
+  static std::size_t bytes(Index size) {
+    constexpr Index most = PTRDIFF_MAX / Index(sizeof(T)) - Index(alignment);
+    if (size > most) throw std::bad_alloc();
+    return std::size_t(size) * sizeof(T) + alignment;
+  }
   struct GiveBack {
     void operator()(T* memory) const { give_back_memory(memory); }
   };

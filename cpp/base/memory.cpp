@@ -21,15 +21,13 @@ constexpr int classes = 13;
 constexpr std::size_t most_kept(int size_class) { return size_class <= 8 ? 24 : 4; }  // of each: some 11 MiB together at most
 
 struct Kept {
-  std::vector<void*> blocks[classes];
+  void* blocks[classes][24];  // a plain array: nothing is allocated where a thread begins
+  std::size_t count[classes] = {};
   bool open = true;
-  Kept() {
-    for (int size_class = 0; size_class < classes; ++size_class) blocks[size_class].reserve(most_kept(size_class));
-  }
   ~Kept() {
     open = false;
-    for (auto& list : blocks)
-      for (void* block : list) ::operator delete(block, std::align_val_t(alignment));
+    for (int size_class = 0; size_class < classes; ++size_class)
+      for (std::size_t i = 0; i < count[size_class]; ++i) ::operator delete(blocks[size_class][i], std::align_val_t(alignment));
   }
 };
 thread_local Kept kept;
@@ -41,16 +39,15 @@ int class_of(std::size_t bytes) {
 }
 
 void* take_small(int size_class) {
-  std::vector<void*>& list = kept.blocks[size_class];
-  if (list.empty()) return ::operator new(std::size_t(1) << (smallest_class + size_class), std::align_val_t(alignment));
-  void* const block = list.back();
-  list.pop_back();
-  return block;
+  std::size_t& count = kept.count[size_class];
+  if (count == 0) return ::operator new(std::size_t(1) << (smallest_class + size_class), std::align_val_t(alignment));
+  return kept.blocks[size_class][--count];
 }
 
 void give_back_small(void* block, int size_class) {
-  if (kept.open && kept.blocks[size_class].size() < most_kept(size_class))
-    kept.blocks[size_class].push_back(block);
+  std::size_t& count = kept.count[size_class];
+  if (kept.open && count < most_kept(size_class))
+    kept.blocks[size_class][count++] = block;
   else
     ::operator delete(block, std::align_val_t(alignment));
 }
@@ -66,7 +63,7 @@ struct alignas(alignment) Header {
 };
 
 struct KeptLarge {
-  std::mutex mutex;  // who does not get it at once does without what is kept: so no fork can leave it locked for good
+  std::mutex mutex;  // only tried: a thread that does not get it at once goes without. So no fork can leave it locked for good
   std::vector<Header*> blocks;
   std::size_t bytes = 0;
 
@@ -107,6 +104,7 @@ void give_back_large(Header* block) {
 }  // namespace
 
 void* take_memory(std::size_t bytes) {
+  if (bytes > std::size_t(PTRDIFF_MAX) - 2 * large_page) throw std::bad_alloc();
   bytes += sizeof(Header);
   const int size_class = class_of(bytes);
   return (size_class < classes ? new (take_small(size_class)) Header{bytes} : take_large(bytes)) + 1;

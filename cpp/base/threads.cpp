@@ -150,13 +150,13 @@ Pool& the_pool() {
   Pool* current = pool.load(std::memory_order_acquire);
   if (current != nullptr) return *current;
   static std::mutex creation;
-  static const bool forks_seen = [] {
+  static const bool handler_registered = [] {
 #if !defined(_WIN32)
     pthread_atfork(nullptr, nullptr, [] { pool.store(new Pool, std::memory_order_release); });
 #endif
     return true;
   }();
-  (void)forks_seen;
+  (void)handler_registered;
   const std::lock_guard<std::mutex> lock(creation);
   current = pool.load();
   if (current == nullptr) pool.store(current = new Pool, std::memory_order_release);
@@ -181,7 +181,7 @@ void execute_tasks(Index count, int threads, void (*task)(void*, Index), void* c
   for (Index i = 0; i < count; ++i) task(context, i);
 }
 
-// Waits until `done`: first at full speed, then politely, and soon giving way: whoever is waited for may have no processor.
+// Waits until `done`: at full speed at first, then with pauses. Soon it gives way, because the other thread may have no processor.
 template <class Done> static void wait_until(const Done& done) {
   for (int tries = 0; !done();) {
     if (tries >= pauses_at_barrier) {
@@ -211,7 +211,7 @@ int Team::size(int awaited) {
 
 void Team::barrier(int size) {
   const unsigned members = unsigned(size), arrived = arrived_.fetch_add(1, std::memory_order_acq_rel) + 1;
-  const unsigned all = (arrived + members - 1) / members * members;  // a member is never a whole round ahead of another
+  const unsigned all = (arrived + members - 1) / members * members;  // no member is a whole round before another
   wait_until([&] { return int(arrived_.load(std::memory_order_acquire) - all) >= 0; });
 }
 

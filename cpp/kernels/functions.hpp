@@ -53,7 +53,7 @@ template <> struct Constants<double> {
 // 2^k, from the low bits of round + k.
 template <class T> [[gnu::always_inline]] inline Vector<T> power_of_two(Vector<T> shifted) {
   using C = Constants<T>;
-  return (Vector<T>)((bits<T>(shifted) << C::mantissa) + (C::bias << C::mantissa));
+  return (Vector<T>)(((Unsigned<T>)shifted << C::mantissa) + (Unsigned<T>)(Bits<T>{} + (C::bias << C::mantissa)));
 }
 
 // For x <= 0 (softmax and sigmoid need no other); NaN stays NaN. exp(x) = 2^k exp(r), k = round(x / ln 2), r what is left.
@@ -87,7 +87,7 @@ template <class T> [[gnu::always_inline]] inline Vector<T> tanh(Vector<T> x) {
   const Vector<T> shifted = fma(minus, broadcast(2 * C::log2_e), broadcast(round));
   const Vector<T> s = fma(shifted - broadcast(round), broadcast(C::minus_half_ln2), minus);
   const Vector<T> square = s * s, fraction = fma(square, polynomial<T>(s, square, twice.q), s + s);
-  const Vector<T> scale = (Vector<T>)(bits<T>(shifted) << C::mantissa);
+  const Vector<T> scale = (Vector<T>)((Unsigned<T>)shifted << C::mantissa);
   const Vector<T> m = fma(scale, fraction, scale - broadcast(T(1)));
   return (Vector<T>)((bits<T>(m) & ~sign) | (bits<T>(x) & sign)) / (m + broadcast(T(2)));
 }

@@ -32,6 +32,7 @@ template <class T> struct Simd;
 template <> struct Simd<float> {
   typedef float Vector __attribute__((vector_size(vector_bytes)));
   typedef std::int32_t Bits __attribute__((vector_size(vector_bytes)));
+  typedef std::uint32_t Unsigned __attribute__((vector_size(vector_bytes)));
   typedef float Half __attribute__((vector_size(vector_bytes / 2)));
   typedef float Small __attribute__((vector_size(16)));
 };
@@ -39,11 +40,13 @@ template <> struct Simd<float> {
 template <> struct Simd<double> {
   typedef double Vector __attribute__((vector_size(vector_bytes)));
   typedef std::int64_t Bits __attribute__((vector_size(vector_bytes)));
+  typedef std::uint64_t Unsigned __attribute__((vector_size(vector_bytes)));
   typedef double Small __attribute__((vector_size(16)));
 };
 
 template <class T> using Vector = typename Simd<T>::Vector;
 template <class T> using Bits = typename Simd<T>::Bits;
+template <class T> using Unsigned = typename Simd<T>::Unsigned;  // its sums may wrap
 template <class T> constexpr std::ptrdiff_t lanes = vector_bytes / std::ptrdiff_t(sizeof(T));
 
 template <class T> [[gnu::always_inline]] inline Vector<T> load(const T* from) {

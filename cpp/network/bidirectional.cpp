@@ -6,6 +6,7 @@
 #include "network/networks.hpp"
 #include "network/readout.hpp"
 #include "network/stage.hpp"
+#include "sequence/tape.hpp"
 
 namespace bptt {
 namespace {
@@ -30,23 +31,24 @@ template <class T> class Bidirectional {
       if (l > 0) layer(l - 1).clear();  // nobody reads it any more
       if (l == top || !results.h[std::size_t(l)].given()) continue;
       const Rows<T> h = sort(results.h[std::size_t(l)], timeline);
-      const Array<T> both(timeline.largest * ctx_.network.width(l));
+      const Array<T> window(timeline.largest * ctx_.network.width(l));
+      const BothDirections<const T> both = states(l);
       for (const Window& w : timeline.windows)
         ctx_.for_each_row_block(w, [&](Index from, Index to) {
-          const Matrix<T> h_w = both.matrix(w.size(), ctx_.network.width(l));
-          gather(states(l), w, false, from, to, h_w);
+          const Matrix<T> h_w = window.matrix(w.size(), ctx_.network.width(l));
+          gather(both, w, false, from, to, h_w);
           scatter(h_w, w, from, to, h);
         });
     }
     const Rows<T> h = sort(results.h.back(), timeline), o = sort(results.o, timeline);
     const Index n_top = ctx_.network.n_top(), n_out = ctx_.network.n_out;
     const bool every_step = readout_.every_step();
-    const bool h_in_place = is_dense(h, timeline, n_top), o_in_place = every_step && is_dense(o, timeline, n_out);
+    const bool h_in_place = h.given() && is_dense(h, timeline, n_top), o_in_place = every_step && is_dense(o, timeline, n_out);
     for (const Window& w : timeline.windows) {
       const Matrix<T> h_w = h_in_place ? Matrix<T>(h(w.begin, 0), w.size(), n_top) : h_window(w);
       const Matrix<T> o_w = o_in_place ? Matrix<T>(o(w.begin, 0), w.size(), n_out) : readout_.window(w);
       for_each_output(w, h_w, o_w, [&](Index from, Index to) {
-        if (!h_in_place) scatter(h_w, w, from, to, h);
+        if (h.given() && !h_in_place) scatter(h_w, w, from, to, h);
         if (every_step && !o_in_place) scatter(o_w, w, from, to, o);
       });
     }
@@ -175,11 +177,11 @@ template <class T> class Bidirectional {
     const bool large = readout_.every_step() && ctx_.exceeds_half_L2(readout_.V_transposed());
     if (large) {
       ctx_.for_each_row_block(w, [&](Index from, Index to) { gather(top, w, false, from, to, h); });
-      readout_.outputs_of_large(h, o);
+      readout_.outputs_of_window(h, o);
     }
     ctx_.for_each_row_block(w, [&](Index from, Index to) {
       if (!large) gather(top, w, false, from, to, h);
-      if (readout_.every_step()) readout_.outputs_in_block(h, o, from, to);
+      if (readout_.every_step()) readout_.outputs_of_block(h, o, from, to);
       work(from, to);
     });
   }
@@ -217,7 +219,7 @@ template <class T> class Bidirectional {
     chain.stage->prepare_back();
     chain.tape->rewind(no_forward, [&](const Window& w, const PerLayer<const T>& before, const PerLayer<const T>& h) {
       const Matrix<T> d_o = readout_.window(w), da = chain.stage->da_of_top(w), dh = dh_window.matrix(w.size(), n);
-      const Above<T> above{d_o, &V_forward, nullptr};
+      const Above<T> above = Above<T>::product_of(d_o, V_forward);
       for_each_output(w, h_window(w), d_o, [&](Index from, Index to) {
         readout_.losses(w, from, to, d_o, true);
         chain.stage->prepare_block(w, above, from, to, da);
@@ -251,8 +253,7 @@ template <class T> class Bidirectional {
   // A chain's way back, from dL/dh of its layer.
   void backward(const Chain& chain, Index d, const Gradient& d_h, GradientSums<T>& sums) {
     chain.stage->prepare_back(!d_h.whole());
-    Above<T> above;
-    if (!d_h.whole()) above.last = dh_last_[d].data();
+    const Above<T> above = d_h.whole() ? Above<T>() : Above<T>::only_last(dh_last_[d].data());
     chain.tape->rewind(no_forward, [&](const Window& w, const PerLayer<const T>& before, const PerLayer<const T>& h) {
       const Matrix<T> da = d_h.whole() ? d_h.window(w, d, ctx_.timeline.batch) : chain.stage->da_of_top(w);
       ctx_.for_each_row_block(w, [&](Index from, Index to) { chain.stage->prepare_block(w, above, from, to, da); });

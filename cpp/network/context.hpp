@@ -21,6 +21,12 @@ struct ThreadSlice {
   Index row_from = 0, row_to = 0;
   const Team::Member* member = nullptr;  // of the team that shares the columns
 
+  static ThreadSlice all_rows(const Window& w) {
+    ThreadSlice slice;
+    slice.row_to = w.rows;
+    return slice;
+  }
+
   Index rows() const { return row_to - row_from; }
   bool by_rows() const { return member == nullptr; }
   bool is_first() const { return member == nullptr || member->rank == 0; }
@@ -65,9 +71,9 @@ template <class T> struct Context {
 
   /// work(slice) on the members of a team of at most `threads`, which share the columns of every step.
   template <class Work> void for_each_member(const Window& w, Index threads, const Work& work) const {
+    assert(threads >= 1);
     Team::assemble(int(std::min<Index>(call.threads(), threads)), [&](const Team::Member& member) {
-      ThreadSlice slice;
-      slice.row_to = w.rows;
+      ThreadSlice slice = ThreadSlice::all_rows(w);
       slice.member = &member;
       work(slice);
     });
@@ -121,7 +127,7 @@ template <class T> struct Context {
     return sum;
   }
 
-  // The same of what does not wait for the step before, on the way back at most.
+  // Multiply-adds of a row that no recurrence holds up.
   double block_operations_per_row() const {
     double sum = double(network.n_top() + network.n_in) * double(network.n_out);
     for (Index l = 0; l < network.layers(); ++l) sum += double(network.n_below(l)) * double(network.n(l));

@@ -2,16 +2,18 @@
 // it (teacher forcing, figure 10.6), no step waits for another. Else it runs step by step, and back-propagation through time goes
 // through its outputs.
 #include <numeric>
+#include <optional>
 
 #include "base/philox.hpp"
 #include "network/gradient_sums.hpp"
 #include "network/networks.hpp"
 #include "network/readout.hpp"
+#include "sequence/tape.hpp"
 
 namespace bptt {
 namespace {
 
-constexpr double worth_a_barrier = 6e3;  // elements of W: two products that take some times what two barriers do
+constexpr double least_W_for_columns = 6e3;  // elements: two products then take several times what two barriers do
 
 template <class T> LayerInput<T> input_of(const Context<T>& ctx, const Parameters<const T>& p, const Batch<T>& batch) {
   const auto& layer = p.chain[0];
@@ -57,13 +59,13 @@ template <class T> class Feedback {
   void forward(const ForwardResults<T>& results) {
     const Timeline& timeline = ctx_.timeline;
     const Rows<T> h = sort(results.h[0], timeline), o = sort(results.o, timeline);
-    const bool h_in_place = is_dense(h, timeline, n_), o_in_place = is_dense(o, timeline, m_);
+    const bool h_in_place = h.given() && is_dense(h, timeline, n_), o_in_place = is_dense(o, timeline, m_);
     for_each_window([&](const Window& w) { return h_in_place ? h(w.begin, 0) : nullptr; },
                     [&](const Window& w) { return o_in_place ? o(w.begin, 0) : nullptr; },
                     [&](const Window& w, Matrix<const T> h_w, Matrix<T> o_w) {
-                      if (h_in_place && o_in_place) return;
+                      if ((h_in_place || !h.given()) && o_in_place) return;
                       ctx_.for_each_row_block(w, [&](Index from, Index to) {
-                        if (!h_in_place) scatter(h_w, w, from, to, h);
+                        if (h.given() && !h_in_place) scatter(h_w, w, from, to, h);
                         if (!o_in_place) scatter(o_w, w, from, to, o);
                       });
                     });
@@ -82,6 +84,8 @@ template <class T> class Feedback {
 
   double loss_and_gradients(const GradientResults<T>& results, Index memory_limit) {
     const Timeline& timeline = ctx_.timeline;
+    std::optional<Tape<T>> tape;  // before anything is written: it may refuse the limit
+    if (runs_free_) tape.emplace(timeline, Widths{n_}, memory_limit);
     GradientSums<T> sums(ctx_, results.flat, softmax_ && forcing_.p > 0);
     std::vector<double> losses(timeline.windows.size(), 0.0);  // added up from first to last, as loss() does
     layer_.prepare_back();
@@ -120,13 +124,12 @@ template <class T> class Feedback {
       std::copy_n(barred_window_.data(), w.rows, barred_next_.data());
     };
     if (runs_free_) {
-      Tape<T> tape(timeline, {n_}, memory_limit);
-      const auto run = [&](const Window& w, const PerLayer<const T>& before, const PerLayer<T>& h) {
+      const auto forward = [&](const Window& w, const PerLayer<const T>& before, const PerLayer<T>& h) {
         states(w, before[0], h[0], readout_.window(w));
       };
-      tape.record({before_first()}, run);
-      tape.rewind(run,
-                  [&](const Window& w, const PerLayer<const T>& before, const PerLayer<const T>& h) { back(w, before[0], h[0]); });
+      tape->record({before_first()}, forward);
+      tape->rewind(forward,
+                   [&](const Window& w, const PerLayer<const T>& before, const PerLayer<const T>& h) { back(w, before[0], h[0]); });
     } else {  // nothing is kept: every window stands by itself
       const Array<T> h_window(timeline.largest * n_);
       for (std::size_t i = timeline.windows.size(); i-- > 0;) {
@@ -166,7 +169,8 @@ template <class T> class Feedback {
   // y(t) as r(t): one-hot for a class, 0 where there is none.
   void target_vector(Index t, Index i, T* r) const {
     std::fill_n(r, m_, T(0));
-    if (softmax_ && target_class(t, i) < m_) r[target_class(t, i)] = T(1);
+    const Index y = softmax_ ? target_class(t, i) : m_;  // read once: the caller's other threads may be changing it
+    if (y < m_) r[y] = T(1);
     if (!softmax_ && has_target(t, i)) std::copy_n(readout_.y()(t, i), m_, r);
   }
 
@@ -265,7 +269,8 @@ template <class T> class Feedback {
   // The window's steps in slices: blocks of rows, or the columns of h and of o, with a barrier after either.
   template <class Work> void for_each_slice(const Window& w, const Work& work) const {
     const int threads = ctx_.call.threads();
-    if (threads > 1 && w.rows<2 * threads&& double(n_) * double(m_)> worth_a_barrier)
+    const bool few_rows = w.rows < 2 * threads;
+    if (threads > 1 && few_rows && double(n_) * double(m_) > least_W_for_columns)
       return ctx_.for_each_member(w, std::max(ctx_.panels(n_), ctx_.panels(m_)), work);
     const double per_row = double(2 * m_ + ctx_.network.n_in) * double(n_);
     ctx_.for_each_thread_slice(w, double(w.size()) * per_row, work);
@@ -425,8 +430,7 @@ template <class T> class Feedback {
                           last ? barred_next_.data() + from : barred_window_.data() + next, dr_mine, do_here.middle_rows(0, rows));
       Sum<T> dh(ctx_.k);
       dh.from(ctx_.zero.data()).plus(do_here, readout_.V_packed());
-      Steps steps = h_columns;
-      layer_.step_back(dh, {}, h.middle_rows(first, all), da.middle_rows(first, all), steps);
+      layer_.step_back(dh, {}, h.middle_rows(first, all), da.middle_rows(first, all), h_columns);
       slice.barrier();
       if (!slice.by_rows() && slice.is_first()) std::copy_n(do_mine.data, all * m_, do_t.data);  // nobody reads it any more
     }

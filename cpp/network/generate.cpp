@@ -54,10 +54,12 @@ template <class T> struct Room {
       h.emplace_back(rows * network.n(l));
       a.emplace_back(rows * network.n(l));
     }
+    r.resize(std::size_t(network.layers()));
     y = Array<T>(rows * network.n_out);
     x = Array<T>(rows * network.n_in);
     drawn.resize(std::size_t(rows));
   }
+  PerLayer<T> r;
   std::vector<Array<T>> h, a;
   Array<T> y, x;
   std::vector<Index> drawn;
@@ -86,10 +88,10 @@ template <class T> class Generator {
   /// Sequences [from, to), each by itself. False if an output is not finite.
   bool draw(Index from, Index to, const std::vector<T*>& r_all, T* o_all, Room<T>& room, const Drawn<T>& results) const {
     const Index rows = to - from, m = net_.n_out;
-    PerLayer<T> r;
+    PerLayer<T>& r = room.r;
     for (Index l = 0; l < net_.layers(); ++l) {
       const Index width = net_.n_recurrent(l);
-      r.push_back({r_all[std::size_t(l)] + from * width, rows, width});
+      r[std::size_t(l)] = {r_all[std::size_t(l)] + from * width, rows, width};
     }
     const Matrix<T> o(o_all + from * m, rows, m), y = room.y.matrix(rows, m);
     if (hidden_recurrence() && drawing_.from_state) readout_.outputs(r.back(), o);

@@ -6,6 +6,7 @@
 
 #include "network/context.hpp"
 #include "network/token_gradient.hpp"
+#include "sequence/resets.hpp"
 
 namespace bptt {
 
@@ -27,7 +28,7 @@ template <class T> class GradientSums {
  public:
   /// `flat` is overwritten. With `recurrent_classes`, dW of a feedback of classes has a sum over classes.
   GradientSums(const Context<T>& ctx, T* flat, bool recurrent_classes = false)
-      : ctx_(ctx), d_((std::fill_n(flat, size(ctx.network), T(0)), Parameters<T>(ctx.network, flat))), dV_(ctx.k, d_.V) {
+      : ctx_(ctx), d_(zeroed(ctx.network, flat)), dV_(ctx.k, d_.V) {
     const Network& network = ctx.network;
     chains_.reserve(std::size_t(network.chains()));
     tasks_.reserve(16);
@@ -82,6 +83,11 @@ template <class T> class GradientSums {
   }
 
  private:
+  static Parameters<T> zeroed(const Network& network, T* flat) {
+    std::fill_n(flat, size(network), T(0));
+    return {network, flat};
+  }
+
   struct ChainSums {
     WeightGradient<T> dW, dU;
     TokenGradient<T> dU_of_tokens, dW_of_classes;
@@ -113,7 +119,7 @@ template <class T> class GradientSums {
       if (sums.da.row(0) == nullptr) sums.da = Blocks<T>(largest, t.da.cols, k.tile_rows);
       if (sums.x.row(0) == nullptr && &t == &terms[0] && t.x.rows > 0) sums.x = Blocks<T>(largest, t.x.cols, k.panel);
     }
-    if (do_blocks_.row(0) == nullptr) do_blocks_ = Blocks<T>(largest, ctx_.network.n_out, k.tile_rows);
+    if (d_o.rows > 0 && do_blocks_.row(0) == nullptr) do_blocks_ = Blocks<T>(largest, ctx_.network.n_out, k.tile_rows);
     ctx_.for_each_row_block(w, [&](Index from, Index to) {
       const Index rows = to - from;
       for (const ChainTerms<T>& t : terms) {

@@ -95,7 +95,7 @@ template <class T> class LayerInput {
   /// The same for all rows, where U is too large for blocks of rows.
   void sum_into(const Window& w, Matrix<T> h) const { ctx_->multiply(b_, rows(w), U_transposed_, h); }
 
-  // ---- dL/dx(t) ----
+  // ---- dL/dx(t) = U^T da(t) ----
 
   /// Where it goes; with `adds`, it is added to what is there.
   void send_back_to(const Rows<T>& dx, bool adds) {

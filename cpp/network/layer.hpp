@@ -1,8 +1,10 @@
-// A layer in one direction: the equations of a step, left to right through a window, and right to left.
+// A layer in one direction: the equations of a step, left to right through a window, and right to left. Its gradients dU, dW and db
+// (10.22-10.28) are sums over all steps: gradient_sums.hpp. dL/dx(t) is in input.hpp.
 #pragma once
 
 #include "network/input.hpp"
-#include "sequence/tape.hpp"
+#include "sequence/layer_rows.hpp"
+#include "sequence/resets.hpp"
 
 namespace bptt {
 
@@ -18,12 +20,20 @@ inline Unit unit_of(Activation activation) {
   return {};
 }
 
-/// What enters a layer from above on the way back, row by row of a window: dh(t) = d(t) weights, where d(t) is do(t) with V or
-/// da^(l+1)(t) with U^(l+1). Or dh(t) lies where da(t) will be. Or only each sequence's last step has one.
+/// What enters a layer from above on the way back, row by row of a window.
 template <class T> struct Above {
+  enum Kind {
+    in_place,  // dh(t) lies where da(t) will be
+    product,   // dh(t) = d(t) weights: do(t) V, or da^(l+1)(t) U^(l+1)
+    last_step  // only each sequence's last step has one: `last`
+  };
+  Kind kind = in_place;
   Matrix<const T> d;
   const Packed<T>* weights = nullptr;
   const T* last = nullptr;  // [batch, n]
+
+  static Above product_of(Matrix<const T> d, const Packed<T>& weights) { return {product, d, &weights, nullptr}; }
+  static Above only_last(const T* last) { return {last_step, {}, nullptr, last}; }
 };
 
 template <class T> class RecurrentLayer {
@@ -43,7 +53,7 @@ template <class T> class RecurrentLayer {
 
   /// a(t) = b + W r(t-1) + U x(t)     (10.8; `a` holds b + U x(t))
   /// h(t) = f(a(t))                   (10.9)
-  /// Without r, nothing came before. Over several steps r(t-1) moves as h(t) does.
+  /// Without r, `a` holds W r(t-1) too, or there is none. Over several steps r(t-1) moves as h(t) does.
   void step(Sum<T>& a, Matrix<const T> r, Matrix<T> h, const Steps& steps = {}) const {
     if (r.rows > 0) a.plus(r, W_transposed_, steps.out);
     a.into(h, unit_.f, steps);
@@ -51,6 +61,7 @@ template <class T> class RecurrentLayer {
 
   /// dh(t) = what comes from above + W^T da(t+1)     (10.19-10.21)
   /// da(t) = dh(t) f'(a(t))                          (the diag(1 - h(t)^2) dh(t) of 10.23-10.28)
+  /// f'(a(t)) follows from h = h(t): 1 - h(t)^2 for tanh; for relu 1 where h(t) > 0, else 0.
   void step_back(Sum<T>& dh, Matrix<const T> da_after, Matrix<const T> h, Matrix<T> da, const Steps& steps = {}) const {
     if (da_after.rows > 0) dh.plus(da_after, W_packed_, steps.out);
     dh.into(da, unit_.derivative, h, steps);
@@ -66,110 +77,38 @@ template <class T> class RecurrentLayer {
   /// h(t) of the window, from h(t-1) of the step before it.
   void forward(const Window& w, Matrix<const T> before, Matrix<T> h) const {
     assert(before.rows == w.rows && h.rows == w.size());
-    const bool hoisted = hoists_input(w), columns = shares_columns(w);
-    const bool in_blocks = !hoisted || input.is_token() || !ctx_->exceeds_half_L2(input.U_transposed());
-    if (hoisted || columns)
+    hoist_input(w, h);
+    for_each_slice(w, [&](const ThreadSlice& slice) { forward_steps(w, slice, 0, w.steps, before, h); });
+  }
+
+  /// What of a(t) does not wait for the step before, for all steps of the window.
+  void hoist_input(const Window& w, Matrix<T> h) const {
+    const bool hoisted = hoists_input(w), in_blocks = input.is_token() || !ctx_->exceeds_half_L2(input.U_transposed());
+    if (hoisted || shares_columns(w))
       ctx_->for_each_row_block(w, [&](Index from, Index to) {
         input.fetch(w, from, to);
         if (hoisted && in_blocks) input.sum_into(w, from, to, h);
       });
-    if (!in_blocks) input.sum_into(w, h);
-    for_each_slice(w, [&](const ThreadSlice& slice) { advance(w, slice, 0, w.steps, before, h); });
+    if (hoisted && !in_blocks) input.sum_into(w, h);
   }
 
-  /// The same of steps [first, last) on this thread alone, after the steps before them.
-  void forward_alone(const Window& w, Index first, Index last, Matrix<const T> before, Matrix<T> h) const {
-    assert(!shares_columns(w));
-    if (hoists_input(w)) {
-      input.fetch(w, first * w.rows, last * w.rows);
-      input.sum_into(w, first * w.rows, last * w.rows, h);
-    }
-    advance(w, all_rows(w), first, last, before, h);
+  /// The same for steps [first, last), on this thread alone.
+  void hoist_input(const Window& w, Index first, Index last, Matrix<T> h) const {
+    if (!hoists_input(w)) return;
+    input.fetch(w, first * w.rows, last * w.rows);
+    input.sum_into(w, first * w.rows, last * w.rows, h);
   }
 
-  // ---- Right to left ----
-
-  /// Before the first window of the way back.
-  void prepare_back() {
-    W_packed_ = pack<T>(ctx_->k, W_, ctx_->call.threads());
-    da_next_ = Array<T>(ctx_->timeline.batch * n);
-  }
-
-  /// True if dh(t) is made from what is above before the loop over time, into da: by `hoist`, or by `hoist_large` where what is
-  /// above is too large for blocks of rows.
-  bool hoists(const Window& w, const Above<T>& above) const { return above.weights != nullptr && hoists(w, *above.weights); }
-
-  void hoist(const Window& w, const Above<T>& above, Index from, Index to, Matrix<T> da) const {
-    if (!hoists(w, above) || ctx_->exceeds_half_L2(*above.weights)) return;
-    Sum<T>(ctx_->k)
-        .from(ctx_->zero.data())
-        .plus(above.d.middle_rows(from, to - from), *above.weights)
-        .into(da.middle_rows(from, to - from));
-  }
-
-  void hoist_large(const Window& w, const Above<T>& above, Matrix<T> da) const {
-    if (hoists(w, above) && ctx_->exceeds_half_L2(*above.weights)) ctx_->multiply(ctx_->zero.data(), above.d, *above.weights, da);
-  }
-
-  /// da(t) of the window, from its last step to its first; da of the step after it is known from the call before. What `hoist`
-  /// makes is there already.
-  void backward(const Window& w, const Above<T>& above, Matrix<const T> h, Matrix<T> da) const {
-    assert(h.rows == w.size() && da.rows == w.size());
-    hoist_large(w, above, da);
-    for_each_slice(w, [&](const ThreadSlice& slice) { retreat(w, slice, above, w.steps, 0, h, da); });
-    close_back(w, da);
-  }
-
-  /// The same of steps [last, first), from first - 1 down to last, on this thread alone, after the steps that follow them. After
-  /// the window's first step, `close_back`.
-  void backward_alone(const Window& w, const Above<T>& above, Index first, Index last, Matrix<const T> h, Matrix<T> da) const {
-    assert(!shares_columns(w));
-    retreat(w, all_rows(w), above, first, last, h, da);
-  }
-  void close_back(const Window& w, Matrix<const T> da) const {
-    std::copy_n(da.data, w.rows * n, da_next_.data());
-    reset_->mask(w, 0, 0, da_next_.matrix(w.rows, n));
-  }
-
-  const Packed<T>& W_transposed() const { return W_transposed_; }
-  const Packed<T>& W_packed() const { return W_packed_; }
-
-  /// With few rows a step is hardly more than a product of a matrix and a vector. Then what is not recurrent, a product with
-  /// `other`, is hoisted out of the loop over time: it becomes a product over many steps. With many rows one tile does the whole
-  /// step, where both matrices stay in L2.
-  bool hoists(const Window& w, const Packed<T>& other) const {
-    return w.rows < ctx_->k.tile_rows || ctx_->exceeds_half_L2(W_transposed_) || ctx_->exceeds_half_L2(other);
-  }
-
-  /// True if the threads share each step's columns, with a barrier after every step: where there are hardly more rows than threads,
-  /// or where W is so large that each should read only its part of it.
-  bool shares_columns(const Window& w) const {
-    const int threads = ctx_->call.threads();
-    return threads > 1 && double(n) * double(n) > worth_a_barrier && (w.rows < 2 * threads || ctx_->exceeds_half_L2(W_transposed_));
-  }
-
-  LayerInput<T> input;
-  const Index n;  // units
-
- private:
-  static constexpr double worth_a_barrier = 2.5e4;  // elements of W: a step that takes some times what a barrier does
-
-  static ThreadSlice all_rows(const Window& w) {
-    ThreadSlice slice;
-    slice.row_to = w.rows;
-    return slice;
-  }
-
-  // h(t) of a slice's rows at steps [first_step, last_step).
-  void advance(const Window& w, const ThreadSlice& slice, Index first_step, Index last_step, Matrix<const T> before,
-               Matrix<T> h) const {
+  /// h(t) of a slice's rows at steps [first_step, last_step), after the steps before them.
+  void forward_steps(const Window& w, const ThreadSlice& slice, Index first_step, Index last_step, Matrix<const T> before,
+                     Matrix<T> h) const {
     const bool hoisted = hoists_input(w), fetched = hoisted || shares_columns(w);
     const Index rows = slice.rows();
     Steps steps = columns_of(slice);
     steps.out = w.rows * n;
     for (Index t = first_step; t < last_step; t += steps.count) {
       const Index first = t * w.rows + slice.row_from;
-      steps.count = 1;  // steps whose h(t-1) is where the one before them has put it go together
+      steps.count = 1;  // steps whose h(t-1) is already in place are computed in one call
       if (slice.by_rows() && t > 0 && !reset_->any_at(w, t))
         while (t + steps.count < last_step && !reset_->any_at(w, t + steps.count)) ++steps.count;
       steps.backwards = !slice.by_rows() && t % 2 != 0;
@@ -184,10 +123,42 @@ template <class T> class RecurrentLayer {
     }
   }
 
-  // da(t) of a slice's rows, from step first_step - 1 down to last_step.
-  void retreat(const Window& w, const ThreadSlice& slice, const Above<T>& above, Index first_step, Index last_step,
-               Matrix<const T> h, Matrix<T> da) const {
-    const bool in_place = above.last == nullptr && (above.weights == nullptr || hoists(w, *above.weights));
+  // ---- Right to left ----
+
+  /// Before the first window of the way back.
+  void prepare_back() {
+    W_packed_ = pack<T>(ctx_->k, W_, ctx_->call.threads());
+    da_next_ = Array<T>(ctx_->timeline.batch * n);
+  }
+
+  /// True if dh(t) is made from what is above before the loop over time, into da: by `hoist_block`, or by `hoist_window` where what
+  /// is above is too large for blocks of rows.
+  bool hoists(const Window& w, const Above<T>& above) const { return above.kind == Above<T>::product && hoists(w, *above.weights); }
+
+  void hoist_block(const Window& w, const Above<T>& above, Index from, Index to, Matrix<T> da) const {
+    if (!hoists(w, above) || ctx_->exceeds_half_L2(*above.weights)) return;
+    Sum<T>(ctx_->k)
+        .from(ctx_->zero.data())
+        .plus(above.d.middle_rows(from, to - from), *above.weights)
+        .into(da.middle_rows(from, to - from));
+  }
+
+  void hoist_window(const Window& w, const Above<T>& above, Matrix<T> da) const {
+    if (hoists(w, above) && ctx_->exceeds_half_L2(*above.weights)) ctx_->multiply(ctx_->zero.data(), above.d, *above.weights, da);
+  }
+
+  /// da(t) of the window, from its last step to its first. da of the step after it is known from the call before. What
+  /// `hoist_block` makes is there already.
+  void backward(const Window& w, const Above<T>& above, Matrix<const T> h, Matrix<T> da) const {
+    assert(h.rows == w.size() && da.rows == w.size());
+    hoist_window(w, above, da);
+    for_each_slice(w, [&](const ThreadSlice& slice) { backward_steps(w, slice, above, w.steps, 0, h, da); });
+    keep_first(w, da);
+  }
+
+  /// da(t) of a slice's rows, from step first_step - 1 down to last_step, after the steps that follow them.
+  void backward_steps(const Window& w, const ThreadSlice& slice, const Above<T>& above, Index first_step, Index last_step,
+                      Matrix<const T> h, Matrix<T> da) const {
     const Index from = slice.row_from, to = slice.row_to;
     Steps steps = columns_of(slice);
     steps.out = steps.h = -w.rows * n;
@@ -195,13 +166,7 @@ template <class T> class RecurrentLayer {
       const Index first = t * w.rows + begin, rows = end - begin;
       if (rows == 0) return;
       Sum<T> dh(ctx_->k);
-      if (in_place)
-        dh.from(da.middle_rows(first, rows), steps.out);
-      else if (above.last != nullptr && da_after.rows == 0)
-        dh.from(Matrix<const T>(above.last + begin * n, rows, n));
-      else
-        dh.from(ctx_->zero.data());
-      if (!in_place && above.last == nullptr) dh.plus(above.d.middle_rows(first, rows), *above.weights, -w.rows * above.d.cols);
+      start(w, above, first, begin, da_after.rows == 0, da.middle_rows(first, rows), dh);
       step_back(dh, da_after, h.middle_rows(first, rows), da.middle_rows(first, rows), steps);
     };
     Index t = first_step - 1;
@@ -220,6 +185,48 @@ template <class T> class RecurrentLayer {
       back(t, from, to, masked(w, t + 1, slice, da.middle_rows((t + 1) * w.rows + from, to - from)));
       if (t > last_step) slice.barrier();
     }
+  }
+
+  /// Keeps da of the window's first step for the window before.
+  void keep_first(const Window& w, Matrix<const T> da) const {
+    std::copy_n(da.data, w.rows * n, da_next_.data());
+    reset_->mask(w, 0, 0, da_next_.matrix(w.rows, n));
+  }
+
+  const Packed<T>& W_packed() const { return W_packed_; }
+
+  /// With few rows a step is hardly more than a product of a matrix and a vector. Then what is not recurrent, a product with
+  /// `other`, is hoisted out of the loop over time: it becomes a product over many steps. With many rows one tile does the whole
+  /// step, where both matrices stay in L2.
+  bool hoists(const Window& w, const Packed<T>& other) const {
+    return w.rows < ctx_->k.tile_rows || ctx_->exceeds_half_L2(W_transposed_) || ctx_->exceeds_half_L2(other);
+  }
+
+  /// True if the threads share each step's columns, with a barrier after every step: where there are hardly more rows than threads,
+  /// or where W is so large that each should read only its part of it.
+  bool shares_columns(const Window& w) const {
+    const int threads = ctx_->call.threads();
+    return threads > 1 && double(n) * double(n) > least_W_for_columns &&
+           (w.rows < 2 * threads || ctx_->exceeds_half_L2(W_transposed_));
+  }
+
+  LayerInput<T> input;
+  const Index n;  // units
+
+ private:
+  static constexpr double least_W_for_columns = 2.5e4;  // elements: a step then takes several times what a barrier does
+
+  // What dh(t) of some rows begins with: what enters from above.
+  void start(const Window& w, const Above<T>& above, Index first, Index sequence, bool ends_here, Matrix<const T> da,
+             Sum<T>& dh) const {
+    if (above.kind == Above<T>::in_place || hoists(w, above))
+      dh.from(da, -w.rows * n);
+    else if (above.kind == Above<T>::product)
+      dh.from(ctx_->zero.data()).plus(above.d.middle_rows(first, da.rows), *above.weights, -w.rows * above.d.cols);
+    else if (ends_here)
+      dh.from(Matrix<const T>(above.last + sequence * n, da.rows, n));
+    else
+      dh.from(ctx_->zero.data());
   }
 
   // True if h holds b + U x(t) when its step is taken.

@@ -23,11 +23,11 @@ Readout<T>::Readout(const Context<T>& ctx, const Parameters<const T>& p, const B
   if (weight_.given()) weight_window_ = Array<T>(rows);
 }
 
-template <class T> void Readout<T>::outputs_of_large(Matrix<const T> h, Matrix<T> o) const {
+template <class T> void Readout<T>::outputs_of_window(Matrix<const T> h, Matrix<T> o) const {
   if (ctx_.exceeds_half_L2(V_transposed_)) ctx_.multiply(c_, h, V_transposed_, o);
 }
 
-template <class T> void Readout<T>::outputs_in_block(Matrix<const T> h, Matrix<T> o, Index from, Index to) const {
+template <class T> void Readout<T>::outputs_of_block(Matrix<const T> h, Matrix<T> o, Index from, Index to) const {
   if (!ctx_.exceeds_half_L2(V_transposed_)) outputs(h.middle_rows(from, to - from), o.middle_rows(from, to - from));
 }
 

@@ -17,9 +17,9 @@ template <class T> class Readout {
   // ---- o(t) ----
 
   /// Of all rows of the window, where V is too large for blocks of rows; before the blocks.
-  void outputs_of_large(Matrix<const T> h, Matrix<T> o) const;
+  void outputs_of_window(Matrix<const T> h, Matrix<T> o) const;
   /// Of rows [from, to), where it is not.
-  void outputs_in_block(Matrix<const T> h, Matrix<T> o, Index from, Index to) const;
+  void outputs_of_block(Matrix<const T> h, Matrix<T> o, Index from, Index to) const;
   /// Of any rows at once.
   void outputs(Matrix<const T> h, Matrix<T> o, const Steps& columns = {}) const;
 
@@ -41,7 +41,7 @@ template <class T> class Readout {
 
   void prepare_back() { V_packed_ = pack<T>(ctx_.k, V_, ctx_.call.threads()); }
   /// What enters the layer below: do(t) V.
-  Above<T> above(Matrix<const T> d_o) const { return {d_o, &V_packed_, nullptr}; }
+  Above<T> above(Matrix<const T> d_o) const { return Above<T>::product_of(d_o, V_packed_); }
   /// dh = do V, for all rows at once.
   void backward(Matrix<const T> d_o, Matrix<T> dh) const { ctx_.multiply(ctx_.zero.data(), d_o, V_packed_, dh); }
 

@@ -5,6 +5,7 @@
 #include "network/networks.hpp"
 #include "network/readout.hpp"
 #include "network/stage.hpp"
+#include "sequence/tape.hpp"
 
 namespace bptt {
 namespace {
@@ -13,7 +14,7 @@ namespace {
 template <class T> class WindowStates {
  public:
   WindowStates(const Timeline& timeline, const Widths& widths, const PerLayer<const T>& initial)
-      : widths_(widths), store_(widths, timeline.largest), kept_(widths, timeline.batch), h(widths.size()), before(widths.size()) {
+      : h(widths.size()), before(widths.size()), widths_(widths), store_(widths, timeline.largest), kept_(widths, timeline.batch) {
     for (std::size_t l = 0; l < widths.size(); ++l) std::copy_n(initial[l].data, timeline.batch * widths[l], kept_.row(l, 0));
   }
   /// `places`: where the caller wants the states of a layer; null for anywhere.
@@ -27,13 +28,12 @@ template <class T> class WindowStates {
     for (std::size_t l = 0; l < widths_.size(); ++l) std::copy_n(h[l].row(w.size() - w.rows), w.rows * widths_[l], kept_.row(l, 0));
   }
 
+  PerLayer<T> h;
+  PerLayer<const T> before;
+
  private:
   const Widths widths_;
   const LayerRows<T> store_, kept_;
-
- public:
-  PerLayer<T> h;
-  PerLayer<const T> before;
 };
 
 template <class T> std::vector<LayerInput<T>> inputs(const Context<T>& ctx, const Parameters<const T>& p, const Batch<T>& batch) {
@@ -77,12 +77,12 @@ template <class T> class Stack {
       stage_.forward(w, states.before, states.h);
       const Matrix<const T> top = states.h.back();
       const Matrix<T> o_w = o_in_place ? Matrix<T>(o(w.begin, 0), w.size(), ctx_.network.n_out) : readout_.window(w);
-      if (every_step) readout_.outputs_of_large(top, o_w);
+      if (every_step) readout_.outputs_of_window(top, o_w);
       ctx_.for_each_row_block(w, [&](Index from, Index to) {
         for (std::size_t l = 0; l < h.size(); ++l)
           if (h[l].given() && !in_place[l]) scatter(states.h[l], w, from, to, h[l]);
         if (!every_step) return;
-        readout_.outputs_in_block(top, o_w, from, to);
+        readout_.outputs_of_block(top, o_w, from, to);
         if (!o_in_place) scatter(o_w, w, from, to, o);
       });
       states.close(w);
@@ -129,17 +129,17 @@ template <class T> class Stack {
       losses[0] = readout_.last_loss(h, true);
       dh_last = Array<T>(h.rows * h.cols);
       readout_.backward(readout_.last(), dh_last.matrix(h.rows, h.cols));
-      last.last = dh_last.data();
+      last = Above<T>::only_last(dh_last.data());
       sums.collect(single_step(timeline.batch), {}, readout_.last(), h);
     }
     tape.rewind(forward, [&](const Window& w, const PerLayer<const T>& before, const PerLayer<const T>& h) {
       const Matrix<const T> top = h.back();
       const Matrix<T> d_o = readout_.window(w), da = stage_.da_of_top(w);
       const Above<T> above = every_step ? readout_.above(d_o) : last;
-      if (every_step) readout_.outputs_of_large(top, d_o);
+      if (every_step) readout_.outputs_of_window(top, d_o);
       ctx_.for_each_row_block(w, [&](Index from, Index to) {
         if (every_step) {
-          readout_.outputs_in_block(top, d_o, from, to);
+          readout_.outputs_of_block(top, d_o, from, to);
           readout_.losses(w, from, to, d_o, true);
         }
         for (std::size_t l = 0; prefetches && l < h.size(); ++l)
@@ -157,9 +157,9 @@ template <class T> class Stack {
  private:
   double loss_of(const Window& w, Matrix<const T> h) {
     const Matrix<T> o = readout_.window(w);
-    readout_.outputs_of_large(h, o);
+    readout_.outputs_of_window(h, o);
     ctx_.for_each_row_block(w, [&](Index from, Index to) {
-      readout_.outputs_in_block(h, o, from, to);
+      readout_.outputs_of_block(h, o, from, to);
       readout_.losses(w, from, to, o, false);
     });
     return readout_.total(w.size());

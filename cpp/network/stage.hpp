@@ -1,4 +1,4 @@
-// A run of layers in one direction: they go through a window together, from bottom to top, and back from top to bottom.
+// Consecutive layers in one direction: they go through a window together, from bottom to top, and back from top to bottom.
 #pragma once
 
 #include <vector>
@@ -49,10 +49,15 @@ template <class T> class Stage {
   /// h(t) of the window, layer by layer; and the last states of the sequences that end with it.
   void forward(const Window& w, const PerLayer<const T>& before, const PerLayer<T>& h) {
     for (std::size_t l = 1; l < layers_.size(); ++l) layers_[l].input.look_at(h[l - 1]);
-    if (pipelines(w))
-      for_each_chunk(w, [&](std::size_t l, Index first, Index last) { layers_[l].forward_alone(w, first, last, before[l], h[l]); });
-    else
+    if (pipelines(w)) {
+      layers_[0].hoist_input(w, h[0]);
+      for_each_chunk(w, [&](std::size_t l, Index first, Index last) {
+        if (l > 0) layers_[l].hoist_input(w, first, last, h[l]);
+        layers_[l].forward_steps(w, ThreadSlice::all_rows(w), first, last, before[l], h[l]);
+      });
+    } else {
       for (std::size_t l = 0; l < layers_.size(); ++l) layers_[l].forward(w, before[l], h[l]);
+    }
     for (std::size_t l = 0; l < layers_.size(); ++l)
       for (Index i = w.continuing; i < w.rows; ++i) std::copy_n(h[l].row(w.size() - w.rows + i), layers_[l].n, h_last_.row(l, i));
   }
@@ -88,11 +93,11 @@ template <class T> class Stage {
   /// In blocks of rows, before `backward`: what the sums read, and what of dh(t) does not wait for the step after.
   void prepare_block(const Window& w, const Above<T>& above, Index from, Index to, Matrix<T> da) const {
     layers_.front().input.fetch_for_sums(w, from, to);
-    if (above.weights != nullptr) layers_.back().hoist(w, above, from, to, da);
+    layers_.back().hoist_block(w, above, from, to, da);
   }
 
   /// da(t) of the window, layer by layer from the top; what enters the layers below; and the window's part of the gradients.
-  /// `above` and `da` are the top layer's. d_o and h_top are what the readout adds; no rows where it adds nothing.
+  /// `above` and `da` are the top layer's. d_o is what the readout adds to the gradients; no rows where it adds nothing.
   void backward(const Window& w, const Above<T>& above, Matrix<T> da, const PerLayer<const T>& before, const PerLayer<const T>& h,
                 Matrix<const T> d_o, GradientSums<T>& sums) {
     const std::size_t top = layers_.size() - 1;
@@ -101,21 +106,22 @@ template <class T> class Stage {
       terms_[l].da = l == top ? da : da_.rows(l, 0, w.size());
     }
     const auto above_of = [&](std::size_t l) {
-      return l == top ? above : Above<T>{terms_[l + 1].da, &layers_[l + 1].input.U_packed(), nullptr};
+      return l == top ? above : Above<T>::product_of(terms_[l + 1].da, layers_[l + 1].input.U_packed());
     };
     if (pipelines(w)) {
-      layers_[top].hoist_large(w, above, da);
+      layers_[top].hoist_window(w, above, da);
       for_each_chunk(w, [&](std::size_t i, Index first, Index last) {  // from the top, and from the last step
         const std::size_t l = top - i;
-        if (l < top) layers_[l].hoist(w, above_of(l), (w.steps - last) * w.rows, (w.steps - first) * w.rows, terms_[l].da);
-        layers_[l].backward_alone(w, above_of(l), w.steps - first, w.steps - last, h[l], terms_[l].da);
+        const Index from = w.steps - last, to = w.steps - first;
+        if (l < top) layers_[l].hoist_block(w, above_of(l), from * w.rows, to * w.rows, terms_[l].da);
+        layers_[l].backward_steps(w, ThreadSlice::all_rows(w), above_of(l), to, from, h[l], terms_[l].da);
       });
-      for (std::size_t l = 0; l <= top; ++l) layers_[l].close_back(w, terms_[l].da);
+      for (std::size_t l = 0; l <= top; ++l) layers_[l].keep_first(w, terms_[l].da);
     } else {
       for (std::size_t l = top + 1; l-- > 0;) {
         const RecurrentLayer<T>& layer = layers_[l];
         if (l < top && layer.hoists(w, above_of(l)))
-          ctx_.for_each_row_block(w, [&](Index from, Index to) { layer.hoist(w, above_of(l), from, to, terms_[l].da); });
+          ctx_.for_each_row_block(w, [&](Index from, Index to) { layer.hoist_block(w, above_of(l), from, to, terms_[l].da); });
         layer.backward(w, above_of(l), h[l], terms_[l].da);
       }
     }
@@ -144,16 +150,16 @@ template <class T> class Stage {
 
  private:
   static constexpr Index steps_per_chunk = 16;
-  static constexpr double worth_a_barrier = 1e3;  // elements of W: a chunk of steps that takes some times what a barrier does
+  static constexpr double least_W_for_chunks = 1e3;  // elements: a chunk of steps then takes several times what a barrier does
 
   // True if the layers go side by side: with fewer rows than threads, layer l + 1 is at a chunk of steps while layer l is at the
   // next.
   bool pipelines(const Window& w) const {
     if (layers_.size() == 1 || w.rows >= ctx_.call.threads() || w.steps < 2 * steps_per_chunk) return false;
-    for (const RecurrentLayer<T>& layer : layers_) {
-      const bool in_blocks =
-          &layer == &layers_.front() || layer.input.is_token() || !ctx_.exceeds_half_L2(layer.input.U_transposed());
-      if (layer.shares_columns(w) || !in_blocks || double(layer.n) * double(layer.n) < worth_a_barrier) return false;
+    for (std::size_t l = 0; l < layers_.size(); ++l) {
+      const RecurrentLayer<T>& layer = layers_[l];
+      if (layer.shares_columns(w) || double(layer.n) * double(layer.n) < least_W_for_chunks) return false;
+      if (l > 0 && ctx_.exceeds_half_L2(layer.input.U_transposed())) return false;
     }
     return true;
   }

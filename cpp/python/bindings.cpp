@@ -18,10 +18,16 @@ namespace py = pybind11;
 namespace bptt {
 namespace {
 
-// True if the array's numbers are of type T. NumPy has one object for each of its own types, which saves a comparison in parts.
+// NumPy's own object for a type of numbers, which saves a comparison of dtypes in parts. Set when the module is made.
+template <class T> PyObject* native = nullptr;
+
 template <class T> bool holds(const py::array& array) {
-  static const py::handle native = py::dtype::of<T>().release();  // never given back: it lives as long as NumPy
-  return py::detail::array_proxy(array.ptr())->descr == native.ptr() || py::isinstance<py::array_t<T>>(array);
+  return py::detail::array_proxy(array.ptr())->descr == native<T> || py::isinstance<py::array_t<T>>(array);
+}
+
+py::array array_of(const py::handle& object) {
+  if (!py::isinstance<py::array>(object)) throw py::type_error("expected an array");
+  return py::reinterpret_borrow<py::array>(object);
 }
 
 // The array's memory, after a check of its dtype and of gaps; that shapes fit is the face's to know.
@@ -51,13 +57,13 @@ template <class T> Rows<T> rows(const py::object& object, bool time) {
   if (object.is_none()) return result;
   if (py::isinstance<py::list>(object)) {
     for (const py::handle item : object) {
-      const auto array = py::reinterpret_borrow<py::array>(item);
+      const auto array = array_of(item);
       result.base.push_back(memory<T>(array, 1));
       result.step.push_back(stride<T>(array, 0));
     }
     return result;
   }
-  const auto array = py::reinterpret_borrow<py::array>(object);
+  const auto array = array_of(object);
   T* const data = memory<T>(array, time ? 2 : 1);
   const Index batch = array.shape(time), step = time ? stride<T>(array, 0) : 0, next = stride<T>(array, time);
   result.step.resize(std::size_t(batch), step);
@@ -93,6 +99,7 @@ Batch<T> batch_of(const Network& network, const std::vector<Index>& lengths, con
   Batch<T> batch;
   const bool every_step = network.readout == ReadoutFrom::all;
   const std::vector<Index> outputs = every_step ? lengths : std::vector<Index>(lengths.size(), 1);
+  if (lengths.empty()) throw py::value_error("lengths: expected at least one sequence");
   batch.lengths = lengths;
   batch.r0 = rows_of_each<const T>(r0, false);
   batch.reset = rows<const std::uint8_t>(reset, true);
@@ -202,11 +209,6 @@ std::array<py::object, n> arguments(const Signature<n>& signature, PyObject* con
   return found;
 }
 
-py::array array_of(const py::object& object) {
-  if (!py::isinstance<py::array>(object)) throw py::type_error("expected an array");
-  return py::reinterpret_borrow<py::array>(object);
-}
-
 PyObject* py_forward(PyObject* const* given, Py_ssize_t positional, PyObject* names) {
   const auto [net, parameters, lengths, x, r0, reset, h, o, r_last] = arguments(forward_signature, given, positional, names);
   const Network& network = net.template cast<const Network&>();
@@ -251,6 +253,7 @@ PyObject* py_loss_and_gradients(PyObject* const* given, Py_ssize_t positional, P
   const double sum = with_dtype(flat, [&, &lengths = lengths, &x = x, &y = y, &r0 = r0, &weight = weight, &reset = reset,
                                        &dr0 = dr0, &dx = dx, &r_last = r_last](auto number) {
     using T = decltype(number);
+    if (y.is_none()) throw py::type_error("y: expected targets, got None");
     const auto batch = batch_of<T>(network, lengths.template cast<std::vector<Index>>(), x, r0, reset, y, weight);
     GradientResults<T> results;
     results.flat = all_memory<T>(gradient);
@@ -271,6 +274,8 @@ PyObject* entry(PyObject*, PyObject* const* given, Py_ssize_t positional, PyObje
     return function(given, positional, names);
   } catch (py::error_already_set& error) {
     error.restore();
+  } catch (const py::cast_error&) {
+    PyErr_SetString(PyExc_TypeError, "an argument has the wrong type");
   } catch (const py::builtin_exception& error) {
     error.set_error();
   } catch (const std::bad_alloc& error) {
@@ -295,6 +300,10 @@ template <PyObject* (*function)(PyObject* const*, Py_ssize_t, PyObject*)> PyMeth
 }
 
 void add_calls(py::module_& m) {
+  native<float> = py::dtype::of<float>().release().ptr();  // never given back: they live as long as NumPy
+  native<double> = py::dtype::of<double>().release().ptr();
+  native<std::int64_t> = py::dtype::of<std::int64_t>().release().ptr();
+  native<std::uint8_t> = py::dtype::of<std::uint8_t>().release().ptr();
   intern(forward_signature);
   intern(loss_signature);
   intern(gradients_signature);

@@ -19,13 +19,6 @@ template <class T> struct Rows {
   bool given() const { return !base.empty(); }
   T* operator()(Index t, Index i) const { return base[std::size_t(i)] + t * step[std::size_t(i)]; }
 
-  /// The same rows with the columns from `first` on.
-  Rows from_column(Index first) const {
-    Rows shifted = *this;
-    for (T*& row : shifted.base) row += first;
-    return shifted;
-  }
-
   /// The same rows from the last step of each sequence to its first: step t is the sequence's step length - 1 - t.
   Rows reversed(const std::vector<Index>& lengths) const {
     Rows other = *this;
@@ -50,6 +43,7 @@ template <class T> Rows<T> sort(const Rows<T>& rows, const Timeline& timeline) {
 
 /// True if all rows lie one after the other as in compact storage: then nothing needs to be copied.
 template <class T> bool is_dense(const Rows<T>& rows, const Timeline& timeline, Index width) {
+  assert(rows.given());
   if (!timeline.uniform()) return false;
   for (Index i = 0; i < timeline.batch; ++i)
     if (rows.base[std::size_t(i)] != rows.base[0] + i * width ||
@@ -109,41 +103,5 @@ Place first_outside(const Rows<const V>& rows, Index width, const std::vector<In
     }
   return {};
 }
-
-/// The steps at which a new sequence begins in the middle of a stream: they see 0 in place of the state before, and no gradient
-/// crosses. Rows are in the order of work.
-class ResetFlags {
- public:
-  ResetFlags() = default;
-  /// In the second direction the same boundary lies one step further on: what begins at t forwards has ended at t backwards.
-  ResetFlags(const Rows<const std::uint8_t>& flags, const std::vector<Index>& lengths, Index tau, bool reverse)
-      : flags_(reverse ? flags.reversed(lengths) : flags), shift_(reverse ? 1 : 0) {
-    if (!flags.given()) return;
-    any_.resize(std::size_t(tau));
-    for (Index i = 0; i < Index(lengths.size()); ++i)
-      for (Index t = 0; t < lengths[std::size_t(i)]; ++t) any_[std::size_t(t)] |= at(t, i);
-  }
-
-  bool given() const { return flags_.given(); }
-  bool at(Index t, Index i) const { return t >= shift_ && *flags_(t - shift_, i) != 0; }
-  bool any_at(const Window& w, Index t) const { return !any_.empty() && any_[std::size_t(w.begin + t)] != 0; }
-  bool any_in(const Window& w) const {
-    for (Index t = 0; t < w.steps; ++t)
-      if (any_at(w, t)) return true;
-    return false;
-  }
-
-  /// Of rows [from, from + rows.rows) of step t of the window, those in which a new sequence begins become 0.
-  template <class T> void mask(const Window& w, Index t, Index from, Matrix<T> rows) const {
-    if (!any_at(w, t)) return;
-    for (Index i = 0; i < rows.rows; ++i)
-      if (at(w.begin + t, from + i)) std::fill_n(rows.row(i), rows.cols, T(0));
-  }
-
- private:
-  Rows<const std::uint8_t> flags_;
-  Index shift_ = 0;
-  std::vector<char> any_;  // of a step: whether a new sequence begins in any row
-};
 
 }  // namespace bptt

@@ -1,4 +1,4 @@
-// The order of work: sequences sorted by length, time cut into windows, windows joined into segments that fit in memory.
+// The order of work: sequences sorted by length, time divided into windows, windows joined into segments that fit in memory.
 #pragma once
 
 #include <algorithm>
@@ -30,8 +30,8 @@ inline Window single_step(Index batch) {
   return w;
 }
 
-/// Sequences sorted by length, longest first, so that those alive at a step are always the first rows. Time is cut into windows of
-/// about `rows_per_window` rows. All of it follows from the lengths alone.
+/// Sequences sorted by length, longest first, so that those alive at a step are always the first rows. Time is divided into windows
+/// of about `rows_per_window` rows. All of it follows from the lengths alone.
 struct Timeline {
   Timeline(const std::vector<Index>& lengths_, Index rows_per_window) : batch(Index(lengths_.size())), order(lengths_.size()) {
     std::iota(order.begin(), order.end(), Index(0));
