@@ -25,7 +25,7 @@ class JordanRNN(TrainableNetwork):
     For every step t = 1, ..., tau::
 
         a(t)     = b + W r(t-1) + U x(t)         (10.8, with r(t-1) for h(t-1))
-        h(t)     = tanh(a(t))                    (10.9)
+        h(t)     = tanh(a(t)), or relu           (10.9)
         o(t)     = c + V h(t)                    (10.10)
         y_hat(t) = output unit of o(t)           (10.11, for softmax)
 
