@@ -194,7 +194,8 @@ class ElmanRNN(TrainableNetwork):
         """Return the total loss and its exact gradients, by back-propagation through time (section 10.2.2).
 
         Time and memory grow linearly with tau; the states h(t) are all that is kept from the forward pass. With a
-        `memory_limit` fewer are kept and the others are computed twice, which takes less than 1.4 times as long.
+        `memory_limit` fewer are kept and the others are computed twice, which takes less than 1.4 times as long. With
+        two directions all of them are kept, as each begins where the other ends.
 
         Parameters
         ----------

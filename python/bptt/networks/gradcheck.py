@@ -101,12 +101,13 @@ def gradcheck(
             at = _along(loss, values, index)
             gradient = float(exact[index])
             difference = _central(at, step)
-            deviation: float | None = abs(gradient - difference) / scale
+            deviation = abs(gradient - difference) / scale
             if has_kinks and tolerance < deviation < math.inf:
-                deviation = _deviation_near_a_kink(at, gradient, step, scale, tolerance)
-            if deviation is None:
-                skipped += 1
-                continue
+                decided = _deviation_near_a_kink(at, gradient, step, scale, tolerance)
+                if decided is None:
+                    skipped += 1
+                    continue
+                deviation = decided
             found[name] = max(found[name], deviation)
             if not deviation <= tolerance:
                 where = f"{name}[{', '.join(map(str, index))}]"
@@ -147,8 +148,8 @@ def _deviation_near_a_kink(
     """How far a gradient is off where central differences may straddle a kink; None where that cannot be told.
 
     A smooth loss has the same derivative from the left, from the right and across, to some step^2: then it tells a
-    wrong gradient. A kink on one side leaves the other side's derivative right. With kinks on both sides, a smaller step may
-    lie between them.
+    wrong gradient. A kink on one side leaves the other side's derivative right. With kinks on both sides, a smaller
+    step may lie between them.
     """
     for h in (step, step / 8, step / 64):
         differences = _from_one_side(at, -h), _from_one_side(at, h), _central(at, h)

@@ -43,7 +43,7 @@ class JordanRNN(TrainableNetwork):
         Number of hidden units.
     {input}
     {output}
-    {activation}
+    {activation of one layer}
     feedback : {"y_hat", "o"}
         What of its own the network feeds back where it runs free: the output after its unit, or before it (the
         figure's). Targets are fed as they are, whichever it is.
@@ -59,6 +59,8 @@ class JordanRNN(TrainableNetwork):
     U, W, b, V, c : ndarray
         ``[n_hidden, n_in]``, ``[n_hidden, n_out]``, ``[n_hidden]``, ``[n_out, n_hidden]``, ``[n_out]``: writable views
         of `parameters`. Assigning copies in.
+    layers : tuple of Layer
+        One, whose U, W and b are those above: ``layers[0].U``. Its ``reverse`` is None.
     {parameters, metadata, forms}
 
     Examples

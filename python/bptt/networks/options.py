@@ -82,7 +82,7 @@ class Options:
 def _layers(n_hidden: Any) -> tuple[int, ...]:
     """The sizes of the layers from the bottom to the top."""
     if isinstance(n_hidden, int | np.integer) and not isinstance(n_hidden, bool):
-        return (size("n_hidden", n_hidden, 1),)
+        return (size("n_hidden", int(n_hidden), 1),)
     array = isinstance(n_hidden, np.ndarray) and n_hidden.ndim == 1
     if not array and (not isinstance(n_hidden, Sequence) or isinstance(n_hidden, str | bytes | bytearray | memoryview)):
         raise TypeError(f"n_hidden: expected an int or a sequence of ints, got {type(n_hidden).__name__}")
