@@ -517,6 +517,34 @@ def test_what_gradients_are_asked_for(kind: Any, arguments: Any, error: type[Exc
     refuses(lambda: rnn.loss_and_gradients(TOKENS, CLASSES, **arguments), error, message)
 
 
+NO_TRUTH = [0, 1, "no", None, [True], np.int64(1)]
+
+
+@pytest.mark.parametrize("value", NO_TRUTH)
+def test_what_is_neither_true_nor_false(value: Any) -> None:
+    elman, jordan = network(), network(JordanRNN)
+    expected = f"expected True or False, got {value!r}"
+    refuses(lambda: elman.forward(X, all_layers=value), TypeError, f"all_layers: {expected}")
+    for rnn in (elman, jordan):
+        refuses(lambda rnn=rnn: rnn.loss_and_gradients(X, CLASSES, wrt_x=value), TypeError, f"wrt_x: {expected}")  # type: ignore[misc]
+        for name in ("progress", "shuffle", "resume"):
+            given = {"optimizer": bptt.SGD(0.1), "epochs": 1, "progress": False, name: value}
+            refuses(
+                lambda rnn=rnn, given=given: rnn.fit(X, CLASSES, **given),  # type: ignore[misc]
+                TypeError,
+                f"{name}: {expected}",
+            )
+
+
+def test_truth_values_of_numpy_are_taken() -> None:
+    rnn = network()
+    assert rnn.forward(X, all_layers=np.True_).layers is not None
+    assert rnn.forward(X, all_layers=np.False_).layers is None
+    assert rnn.loss_and_gradients(X, CLASSES, wrt_x=np.True_)[1].x is not None
+    no = np.False_
+    rnn.fit(X, CLASSES, optimizer=bptt.SGD(0.1), epochs=1, progress=no, shuffle=no, resume=no)
+
+
 # ---- Teacher forcing ----
 
 

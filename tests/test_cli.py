@@ -231,6 +231,12 @@ def test_training_goes_on_from_a_checkpoint(trained: Trained, tmp_path: Path, ho
     line = error_after_output(*again, "--lr", "0.5", cwd=tmp_path)
     same = "data and options have to be those of the run that is to go on"
     assert line == f"--resume: expected settings.optimizer.lr as in the checkpoint, 0.01, got 0.5; {same}"
+    line = error_after_output(*again, "--hidden", "16", cwd=tmp_path)
+    assert line == f"--resume: expected --hidden as in the checkpoint, 32, got 16; {same}"
+    line = error_after_output(*again, "--activation", "relu", cwd=tmp_path)
+    assert line == f"--resume: expected --activation as in the checkpoint, 'tanh', got 'relu'; {same}"
+    line = error_after_output(*again, "--network", "elman", cwd=tmp_path)
+    assert line == f"--resume: expected --network as in the checkpoint, 'jordan', got 'elman'; {same}"
     line = error_after_output(*again, "--seed", "1", cwd=tmp_path)
     assert line == f"--resume: expected seed as in the checkpoint, 0, got 1; {same}"
     before = (tmp_path / "run").read_bytes()
@@ -280,6 +286,13 @@ def test_layers(tmp_path: Path, activation: str) -> None:
     assert vocabulary is not None
     assert bptt.app.text_model.nats_per_character(rnn, vocabulary.encode("abcdefghij" * 20)) < 0.7
     assert bptt.app.options.main(("sample", str(out), "--length", "30")) == 0
+
+
+def test_layers_in_words() -> None:
+    units = bptt.app.commands.train._units
+    assert units(8) == "8 hidden units"
+    assert units((16, 12)) == "2 layers of 16 and 12 hidden units"
+    assert units((8, 8, 8)) == "3 layers of 8, 8 and 8 hidden units"
 
 
 def test_a_jordan_network_has_one_layer(tmp_path: Path) -> None:
@@ -387,9 +400,9 @@ def test_bad_model(trained: Trained, command: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("option", "value", "expected"),
     [
-        ("--hidden", "0", "a whole number from 1 to 100000"),
-        ("--hidden", "8,", "whole numbers from 1 to 100000 with commas between them"),
-        ("--hidden", "8,0", "whole numbers from 1 to 100000 with commas between them"),
+        ("--hidden", "0", "a whole number from 1 to 100000, or several with commas between them"),
+        ("--hidden", "8,", "a whole number from 1 to 100000, or several with commas between them"),
+        ("--hidden", "8,0", "a whole number from 1 to 100000, or several with commas between them"),
         ("--truncate", "-3", "a whole number from 1 to 1000000000"),
         ("--patience", "0", "a whole number from 1 to 1000000000"),
         ("--horizon", "-1", "a whole number from 0 to 1000000"),

@@ -429,6 +429,26 @@ def test_only_the_same_run_is_resumed(tmp_path: Path) -> None:
             network().fit(x, y, optimizer=Adam(0.01), **options)
 
 
+@pytest.mark.parametrize(
+    ("version", "message"), [(2, "got 2: a newer version may have written it"), (0, "got 0"), ("1", "got '1'")]
+)
+def test_a_checkpoint_of_another_format_is_refused_by_its_number(
+    version: Any, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    x, y = stream()
+    path = tmp_path / "run"
+    options: dict[str, Any] = {"optimizer": Adam(0.01), "epochs": 1, "checkpoint": path, **QUIET}
+    with monkeypatch.context() as patch:  # written as that version would: its checksum is right
+        patch.setattr("bptt.training.checkpoint._FORMAT", version)
+        network().fit(x, y, **options)
+    before = path.read_bytes()
+    with pytest.raises(
+        ValueError, match=f"{re.escape(f'{path}: expected a checkpoint: expected format 1, {message}')}$"
+    ):
+        network().fit(x, y, **options, resume=True)
+    assert path.read_bytes() == before
+
+
 def test_a_run_that_a_callback_has_ended_is_over(tmp_path: Path) -> None:
     x, y = stream()
     options: dict[str, Any] = {"epochs": 5, "seed": 0, "checkpoint": tmp_path / "c", "resume": True, **QUIET}
@@ -561,6 +581,7 @@ def test_history_is_drawn() -> None:
         ({"weight": np.zeros((60, 4))}, ValueError, "y: expected at least one target, got none"),
         ({"schedule": lambda update: None}, TypeError, "schedule: expected a number, got NoneType"),
         ({"callbacks": len}, TypeError, "callbacks: expected a list of functions, got a function"),
+        ({"checkpoint": 3}, TypeError, "checkpoint: expected a path, got int"),
         ({"shuffle": "no"}, TypeError, "shuffle: expected True or False, got 'no'"),
         ({"callbacks": [3]}, TypeError, "callbacks: expected functions of the history, got int"),
         ({"nonsense": 3}, TypeError, "unexpected keyword argument 'nonsense'"),

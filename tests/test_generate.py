@@ -360,8 +360,10 @@ def test_errors_of_a_reader(arguments: Any, error: type[Exception], message: str
     ("rnn", "message"),
     [
         (ElmanRNN(5, 3, 5, readout="last"), "readout: expected 'all' to generate"),
-        (ElmanRNN(5, 3, 4), "generate: expected outputs that can be inputs, got ElmanRNN(5, 3, 4, "),
-        (ElmanRNN(5, 3, 5, input="token", output="linear"), "generate: expected outputs that can be inputs, got "),
+        (ElmanRNN(5, 3, 4), "n_in: expected n_out, 4, to generate, as each output is the next input, got 5"),
+        (ElmanRNN(5, 3, 5, input="token", output="linear"), "output: expected 'softmax' to generate, "),
+        (ElmanRNN(5, 3, 4, bidirectional=True), "bidirectional: expected False to generate, "),
+        (ElmanRNN(5, 3, 5, bidirectional=True, readout="last"), "bidirectional: expected False to generate, "),
     ],
 )
 def test_networks_that_cannot_read_what_they_draw(rnn: ElmanRNN, message: str) -> None:

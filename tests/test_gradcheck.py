@@ -15,6 +15,8 @@ from problems import letters, problem
 WRONG: list[tuple[dict[str, Any], str]] = [
     *(({}, letter) for letter in "UWbVc"),
     *(({"feedback": "y_hat"}, letter) for letter in "UWbVc"),
+    *(({"activation": "relu"}, letter) for letter in "UWbVc"),
+    *(({"feedback": "y_hat", "activation": "relu"}, letter) for letter in "UWbVc"),
     *(({"upper": (6,), "bidirectional": True}, name) for name in ("U1", "W1_reverse", "U2_reverse", "b2", "V")),
 ]
 
@@ -67,3 +69,69 @@ def test_what_is_another_networks_is_refused() -> None:
         other: dict[str, Any] = {argument: value}
         with pytest.raises(TypeError, match=f"unexpected keyword argument '{argument}'"):
             bptt.gradcheck(rnn, x, y, **other)
+
+
+# ---- The kinks of relu ----
+
+
+def many_kinks(seed: int) -> tuple[Any, dict[str, Any]]:
+    """A network and 800 rows: within a step of 1e-4 some a(t) crosses 0 for most parameters."""
+    random = np.random.default_rng(seed)
+    x, y = random.standard_normal((40, 20, 3)), random.integers(0, 4, (40, 20))
+    if seed % 3 == 0:
+        return JordanRNN(3, 6, 4, activation="relu", seed=seed), {"x": x, "y": y, "teacher_forcing": 0.5}
+    options: dict[str, Any] = {"bidirectional": seed % 3 == 2, "init": "orthogonal" if seed % 2 else "identity"}
+    return ElmanRNN(3, (6, 5), 4, activation="relu", seed=seed, **options), {"x": x, "y": y}
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_kinks_are_no_wrong_gradients(seed: int) -> None:
+    rnn, arguments = many_kinks(seed)
+    deviations = bptt.gradcheck(rnn, **arguments, step=1e-4, most=20)
+    assert max(deviations.values()) <= 1e-6  # the tolerance
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_a_wrong_gradient_is_found_among_kinks(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    rnn, arguments = many_kinks(seed)
+    right = type(rnn).loss_and_gradients
+
+    def wrong(*given: Any, **more: Any) -> Any:
+        loss, gradients = right(*given, **more)
+        gradients.layers[0].U[1, 2] *= 1.01
+        return loss, gradients
+
+    monkeypatch.setattr(type(rnn), "loss_and_gradients", wrong)
+    with pytest.raises(AssertionError, match=r"dL/dU1?\[1, 2\]: .* but central differences give"):
+        bptt.gradcheck(rnn, **arguments, step=1e-4)
+
+
+def test_a_network_that_stands_on_its_kinks() -> None:
+    """Every a(t) is 0 where W starts as the identity and x is 0: the gradient is that of the side where h is 0."""
+    rnn = ElmanRNN(2, 4, 3, activation="relu", init="identity", seed=0)
+    x, y = np.zeros((6, 2)), np.arange(6) % 3
+    assert not rnn.loss_and_gradients(x, y)[1].b.any()
+    assert max(bptt.gradcheck(rnn, x, y).values()) <= 1e-6  # the tolerance
+
+
+def test_what_kinks_hide_is_not_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On its kinks, a loss has two derivatives: a gradient that is neither cannot be told from a right one."""
+    rnn = ElmanRNN(2, 4, 3, activation="relu", init="identity", seed=0)
+    right = ElmanRNN.loss_and_gradients
+
+    def wrong(*given: Any, **more: Any) -> Any:
+        loss, gradients = right(*given, **more)
+        gradients.b[...] = 100.0
+        return loss, gradients
+
+    monkeypatch.setattr(ElmanRNN, "loss_and_gradients", wrong)
+    message = "step: expected one that is shorter than the way to relu's kinks, got 1e-05: 4 of 4 elements of b cannot"
+    with pytest.raises(ValueError, match=f"^{message} be checked$"):
+        bptt.gradcheck(rnn, np.zeros((6, 2)), np.arange(6) % 3)
+
+
+def test_a_loss_that_is_not_finite_is_no_kink() -> None:
+    rnn = ElmanRNN(2, 4, 3, activation="relu", output="linear", seed=0)
+    rnn.c[0] = np.inf
+    with pytest.raises(AssertionError, match="dL/d"):
+        bptt.gradcheck(rnn, np.ones((6, 2)), np.zeros((6, 3)))

@@ -387,6 +387,29 @@ def test_a_gradient_that_is_not_finite_does_nothing(name: str, options: dict[str
                 optimizer.step(rnn, gradient(0, n))
 
 
+def test_gradients_of_another_layout_are_refused() -> None:
+    """Of the same size: by that alone they would be taken."""
+    x, y = np.ones((2, 3)), np.zeros(2, int)
+    rnn = bptt.ElmanRNN(3, 4, 3, seed=0)  # 12 + 16 + 4 + 12 + 3 = 47 numbers
+    jordan = bptt.JordanRNN(3, 5, 2, seed=0)  # 15 + 10 + 5 + 10 + 2 = 42
+    elman = bptt.ElmanRNN(0, 5, 2, seed=0)  # 0 + 25 + 5 + 10 + 2 = 42
+    gradients = jordan.loss_and_gradients(x, y)[1]
+    before = elman.parameters.copy()
+    optimizer = Adam()
+    for wrong in (gradients, copy.deepcopy(gradients)):
+        with pytest.raises(ValueError, match=r"^gradients: expected U \[5, 0\], as the network has, got U \[5, 3\]$"):
+            optimizer.step(elman, wrong)
+    assert same_bits(elman.parameters, before)
+    assert optimizer.updates == 0
+    with pytest.raises(ValueError, match=r"^gradients: expected \[47\], got \(42,\)$"):
+        optimizer.step(rnn, gradients)
+    optimizer.step(jordan, gradients.flat)  # a vector has no layout
+    twin = bptt.JordanRNN(3, 5, 2, seed=1)
+    for right in (gradients, copy.deepcopy(gradients), twin.loss_and_gradients(x, y)[1]):
+        optimizer.step(jordan, right)
+    assert optimizer.updates == 4
+
+
 def test_bad_steps(dtype: str) -> None:
     rnn, optimizer = network(9, dtype), Adam()
     g = np.ones(9, dtype)

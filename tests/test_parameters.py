@@ -125,9 +125,15 @@ def test_sizes() -> None:
         ((), ValueError, "n_hidden: expected at least one layer, got none"),
         ((5, 0), ValueError, "n_hidden[1]: expected at least 1, got 0"),
         ((5.0, 4), TypeError, "n_hidden[0]: expected an int, got float"),
-        ("54", TypeError, "n_hidden: expected an int, got str"),
-        (5.0, TypeError, "n_hidden: expected an int, got float"),
-        ({5, 4}, TypeError, "n_hidden: expected an int, got set"),
+        ("54", TypeError, "n_hidden: expected an int or a sequence of ints, got str"),
+        (5.0, TypeError, "n_hidden: expected an int or a sequence of ints, got float"),
+        ({5, 4}, TypeError, "n_hidden: expected an int or a sequence of ints, got set"),
+        (np.array(3), TypeError, "n_hidden: expected an int or a sequence of ints, got ndarray"),
+        (np.ones((2, 2), int), TypeError, "n_hidden: expected an int or a sequence of ints, got ndarray"),
+        (np.ones(2), TypeError, "n_hidden[0]: expected an int, got float64"),
+        (True, TypeError, "n_hidden: expected an int or a sequence of ints, got bool"),
+        (None, TypeError, "n_hidden: expected an int or a sequence of ints, got NoneType"),
+        (b"54", TypeError, "n_hidden: expected an int or a sequence of ints, got bytes"),
     ):
         refuses(lambda n=n_hidden: network(n), error, message)  # type: ignore[misc]
     refuses(lambda: JordanRNN(3, (5, 4), 2), TypeError, "n_hidden: expected an int, got tuple")  # type: ignore[arg-type]
@@ -255,6 +261,8 @@ def test_wrong_states() -> None:
         (one, [(five,)], ValueError, "h0[0]: expected a pair (forward, reverse), got 1 entries"),
         (both, [(five, five), (four, five)], ValueError, "h0[1].reverse: expected [2, 4], got (2, 5)"),
         (both, [(five, five[0]), (four, four)], ValueError, "h0[0].reverse: expected [2, 5], got (5,)"),
+        (network(5), [five, four], ValueError, "h0: expected [2, 5], got a list of 2"),
+        (network(5), (five, five), ValueError, "h0: expected [2, 5], got (2, 2, 5)"),
     ):
         calls: list[Callable[[], object]] = [
             lambda rnn=rnn, h0=h0: rnn.forward(x, h0=h0),  # type: ignore[misc]
@@ -263,6 +271,29 @@ def test_wrong_states() -> None:
         ]
         for call in calls:
             refuses(call, error, message)
+
+
+def test_a_list_of_states_is_none_of_one_layer() -> None:
+    uneven = [np.zeros(5), np.zeros(4)]
+    reader = ElmanRNN(3, 5, 3, seed=0)
+    refuses(lambda: reader.generate(3, h0=uneven), ValueError, "h0: expected [5] or [batch, 5], got a list of 2")
+    for rnn, name in ((reader, "h0"), (JordanRNN(3, 4, 5, seed=0), "r0")):
+        given: dict[str, Any] = {name: uneven}
+        refuses(
+            lambda rnn=rnn, given=given: rnn.forward(np.zeros((4, 3)), **given),  # type: ignore[misc]
+            ValueError,
+            f"{name}: expected [5], got a list of 2",
+        )
+
+
+@of_every_kind
+def test_the_second_direction_of_a_layer_cannot_be_replaced(n_hidden: Any, bidirectional: bool) -> None:
+    rnn = network(n_hidden, bidirectional)
+    layer: Any = rnn.layers[0]
+    for value in (None, layer):
+        with pytest.raises(AttributeError):
+            layer.reverse = value
+    assert (layer.reverse is not None) == bidirectional
 
 
 def test_generate_goes_on_from_the_states_of_all_layers() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import numpy as np
 
 
@@ -39,6 +41,14 @@ def number(name: str, value: float, least: float, most: float, ends: str = "[)")
     if not (above and below):  # nor NaN
         raise ValueError(f"{name}: expected a number in {ends[0]}{least:g}, {most:g}{ends[1]}, got {value}")
     return float(value)
+
+
+def a_path(name: str, value: str | bytes | os.PathLike[str]) -> str:
+    """Return the path that `value` is, as a str, else raise."""
+    try:
+        return os.fsdecode(value)
+    except TypeError:
+        raise TypeError(f"{name}: expected a path, got {type(value).__name__}") from None
 
 
 def generator(seed: int | np.random.Generator | None) -> np.random.Generator:

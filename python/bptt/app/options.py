@@ -146,7 +146,7 @@ examples:
     add(
         "--hidden",
         type=_hidden_counts,
-        metavar="N[,N]",
+        metavar="N[,N...]",
         help="hidden units, with commas between layers, from the bottom to the top (default: 384; of a table 64)",
     )
     add(
@@ -323,14 +323,11 @@ def _count(text: str) -> int:
 
 def _hidden_counts(text: str) -> tuple[int, ...]:
     """The sizes of layers, with commas between them."""
-    one = "a whole number from 1 to 100000"
-    if "," not in text:
-        return (_whole(text, 1, one, 100_000),)
     try:
-        return tuple(_whole(part, 1, one, 100_000) for part in text.split(","))
+        return tuple(_whole(part, 1, "", 100_000) for part in text.split(","))
     except argparse.ArgumentTypeError:
-        several = "whole numbers from 1 to 100000 with commas between them"
-        raise argparse.ArgumentTypeError(f"expected {several}, got {text!r}") from None
+        expected = "a whole number from 1 to 100000, or several with commas between them"
+        raise argparse.ArgumentTypeError(f"expected {expected}, got {text!r}") from None
 
 
 def _thread_count(text: str) -> int:

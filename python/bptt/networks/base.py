@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 
 from bptt import _core
 from bptt._arrays import INT64, Array, aligned
-from bptt._checks import choice, generator, size
+from bptt._checks import a_path, choice, generator, size, truth
 from bptt.networks import initial_weights, model_file
 from bptt.networks.drawing import Drawing
 from bptt.networks.options import Options
@@ -142,6 +142,7 @@ class RecurrentNetwork(Letters):
         self, x: Any, r0: Any, lengths: Any, reset: Any, all_layers: bool = False
     ) -> tuple[str, list[Any], bool, Any, list[int] | None, Any]:
         """What a `Run` is made of."""
+        truth("all_layers", all_layers)
         s = self._sequences(x, lengths)
         every_step, dtype, states, widths = self._every_step, self._dtype, self._states, self._h_widths
         below: list[Any] = [s.empty(n, dtype) if all_layers else None for n in widths[:-1]] if len(widths) > 1 else []
@@ -199,7 +200,7 @@ class RecurrentNetwork(Letters):
         """The loss, and what `Gradients` are made of."""
         s = self._sequences(x, lengths)
         targets, weights = self._targets(s, y, weight)
-        if wrt_x and self._tokens:
+        if truth("wrt_x", wrt_x) and self._tokens:
             raise ValueError("wrt_x: expected False, as a token has no gradient")
         limit = -1  # none
         if memory_limit is not None:
@@ -305,9 +306,9 @@ class RecurrentNetwork(Letters):
         OSError
             What the system says (no such folder, no permission, no space left).
         TypeError, ValueError
-            If `metadata` is nothing that JSON can hold.
+            If `path` is no path, or `metadata` nothing that JSON can hold.
         """
-        model_file.write(path, self.KIND, self.configuration(), self.metadata, self.by_name())
+        model_file.write(a_path("path", path), self.KIND, self.configuration(), self.metadata, self.by_name())
 
 
 def _rebuild(kind: type[Self], configuration: dict[str, Any], parameters: Array, metadata: dict[str, Any]) -> Self:

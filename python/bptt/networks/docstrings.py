@@ -28,6 +28,10 @@ _PARAGRAPHS = {
         activation : {"tanh", "relu"}
             What makes h(t) of a(t), in all layers: relu is max(0, a), with the derivative 1 where h > 0, else 0.
     """,
+    "activation of one layer": """
+        activation : {"tanh", "relu"}
+            What makes h(t) of a(t): relu is max(0, a), with the derivative 1 where h > 0, else 0.
+    """,
     "dtype, seed": """
         dtype : {"float32", "float64"}
             Of parameters, states and gradients.
@@ -84,7 +88,8 @@ _PARAGRAPHS = {
     "memory_limit": """
         memory_limit : int, optional
             Bytes that the hidden states may take, kept and recomputed ones together. The least that is possible grows
-            with the square root of tau; a `ValueError` tells it where it is more. The results have the same bits.
+            with the square root of tau; with two directions all states are kept, and it grows with tau. A `ValueError`
+            tells it where it is more. The results have the same bits.
     """,
     "n_steps": """
         n_steps : int

@@ -24,7 +24,7 @@ class ElmanRNN(TrainableNetwork):
     For every step t = 1, ..., tau::
 
         a(t)     = b + W h(t-1) + U x(t)         (10.8)
-        h(t)     = tanh(a(t))                    (10.9)
+        h(t)     = tanh(a(t)), or relu           (10.9)
         o(t)     = c + V h(t)                    (10.10)
         y_hat(t) = output unit of o(t)           (10.11, for softmax)
 
@@ -194,7 +194,8 @@ class ElmanRNN(TrainableNetwork):
         """Return the total loss and its exact gradients, by back-propagation through time (section 10.2.2).
 
         Time and memory grow linearly with tau; the states h(t) are all that is kept from the forward pass. With a
-        `memory_limit` fewer are kept and the others are computed twice, which takes less than 1.4 times as long.
+        `memory_limit` fewer are kept and the others are computed twice, which takes less than 1.4 times as long. With
+        two directions all of them are kept, as each begins where the other ends.
 
         Parameters
         ----------
@@ -247,12 +248,15 @@ class ElmanRNN(TrainableNetwork):
         {drawn}
         """
         n_steps = size("n_steps", n_steps, 1)
-        if self.readout != "all":
-            raise ValueError("readout: expected 'all' to generate, as each output is the next input, got 'last'")
-        if self.n_in != self.n_out or (self.input == "token" and self.output != "softmax"):
-            raise ValueError(f"generate: expected outputs that can be inputs, got {self!r}")
         if self.bidirectional:
             raise ValueError("bidirectional: expected False to generate, as the reverse direction begins at the end")
+        why = "to generate, as each output is the next input"
+        if self.readout != "all":
+            raise ValueError(f"readout: expected 'all' {why}, got 'last'")
+        if self.n_in != self.n_out:
+            raise ValueError(f"n_in: expected n_out, {self.n_out}, {why}, got {self.n_in}")
+        if self.input == "token" and self.output != "softmax":
+            raise ValueError(f"output: expected 'softmax' {why}, and that is a token, got {self.output!r}")
         how = drawing(self.output, self.n_out, temperature, top_k, seed)
         if prompt is None:
             if h0 is None:

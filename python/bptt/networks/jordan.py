@@ -25,7 +25,7 @@ class JordanRNN(TrainableNetwork):
     For every step t = 1, ..., tau::
 
         a(t)     = b + W r(t-1) + U x(t)         (10.8, with r(t-1) for h(t-1))
-        h(t)     = tanh(a(t))                    (10.9)
+        h(t)     = tanh(a(t)), or relu           (10.9)
         o(t)     = c + V h(t)                    (10.10)
         y_hat(t) = output unit of o(t)           (10.11, for softmax)
 
@@ -43,7 +43,7 @@ class JordanRNN(TrainableNetwork):
         Number of hidden units.
     {input}
     {output}
-    {activation}
+    {activation of one layer}
     feedback : {"y_hat", "o"}
         What of its own the network feeds back where it runs free: the output after its unit, or before it (the
         figure's). Targets are fed as they are, whichever it is.
@@ -59,6 +59,8 @@ class JordanRNN(TrainableNetwork):
     U, W, b, V, c : ndarray
         ``[n_hidden, n_in]``, ``[n_hidden, n_out]``, ``[n_hidden]``, ``[n_out, n_hidden]``, ``[n_out]``: writable views
         of `parameters`. Assigning copies in.
+    layers : tuple of Layer
+        One, whose U, W and b are those above: ``layers[0].U``. Its ``reverse`` is None.
     {parameters, metadata, forms}
 
     Examples

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import reprlib
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -17,6 +18,7 @@ _FORMAT = 2  # of the configuration. 1, which has no number in it: networks of o
 class Model(NamedTuple):
     """What a file holds."""
 
+    version: int  # the format of its configuration
     kind: str
     configuration: dict[str, Any]
     metadata: dict[str, Any]  # the user's
@@ -78,10 +80,12 @@ def read(path: str | os.PathLike[str]) -> Model:
     if not isinstance(told, dict):
         raise ValueError(f"bad configuration: expected an object, got {type(told).__name__}")
     version = told.pop("format", 1)
-    if type(version) is not int or not 1 <= version <= _FORMAT:
-        newer = "a newer version may have written it"
-        raise ValueError(f"bad configuration: expected a format from 1 to {_FORMAT}, got {version!r}: {newer}")
+    if type(version) is not int:
+        raise ValueError(f"bad configuration: format: expected an int, got {reprlib.repr(version)}")
+    if not 1 <= version <= _FORMAT:
+        newer = ": a newer version may have written it" if version > _FORMAT else ""
+        raise ValueError(f"bad configuration: expected a format from 1 to {_FORMAT}, got {version}{newer}")
     kind, metadata = told.pop("network", None), told.pop("metadata", {})
     if not isinstance(metadata, dict):
         raise ValueError(f"bad configuration: expected an object as metadata, got {type(metadata).__name__}")
-    return Model(kind, told, metadata, tensors)
+    return Model(version, kind, told, metadata, tensors)

@@ -81,9 +81,11 @@ class Options:
 
 def _layers(n_hidden: Any) -> tuple[int, ...]:
     """The sizes of the layers from the bottom to the top."""
-    several = isinstance(n_hidden, Sequence | np.ndarray) and not isinstance(n_hidden, str | bytes)
-    if not several:
-        return (size("n_hidden", n_hidden, 1),)
+    if isinstance(n_hidden, int | np.integer) and not isinstance(n_hidden, bool):
+        return (size("n_hidden", int(n_hidden), 1),)
+    array = isinstance(n_hidden, np.ndarray) and n_hidden.ndim == 1
+    if not array and (not isinstance(n_hidden, Sequence) or isinstance(n_hidden, str | bytes | bytearray | memoryview)):
+        raise TypeError(f"n_hidden: expected an int or a sequence of ints, got {type(n_hidden).__name__}")
     if len(n_hidden) == 0:
         raise ValueError("n_hidden: expected at least one layer, got none")
     return tuple(size(f"n_hidden[{k}]", n, 1) for k, n in enumerate(n_hidden))

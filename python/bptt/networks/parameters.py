@@ -45,19 +45,18 @@ def copy_in(name: str, to: Array, value: ArrayLike) -> None:
 
 
 class Layer:
-    """One layer in one direction, under the book's letters.
+    """One layer in one direction, under the book's letters: an entry of ``rnn.layers``, or of ``gradients.layers``."""
 
-    Attributes
-    ----------
-    reverse : Layer or None
-        The same layer in the second direction; None without one.
-    """
-
-    __slots__ = ("_views", "reverse")
+    __slots__ = ("_reverse", "_views")
 
     def __init__(self, views: dict[str, Array], reverse: Layer | None) -> None:
         self._views = views
-        self.reverse = reverse
+        self._reverse = reverse
+
+    @property
+    def reverse(self) -> Layer | None:
+        """The same layer in the second direction; None without one."""
+        return self._reverse
 
     @property
     def U(self) -> Array:

@@ -45,6 +45,9 @@ class States:
         """What a user gives for these sequences, as the core has it; None for none."""
         if value is None:
             return None
+        if isinstance(value, list | tuple):
+            n = self._widths[0]
+            self._check_even(value, f"[{n}]" if s.form == "single" else f"[{s.batch}, {n}]")
         return [
             s.one_row(name, array, n, dtype)
             for (name, array), n in zip(self.arrays_of(value), self._widths, strict=True)
@@ -52,6 +55,8 @@ class States:
 
     def read_alone(self, value: Any, dtype: np.dtype[Any]) -> tuple[list[Array], bool]:
         """What a user gives without sequences beside it, as the core has it; and whether it is for a single one."""
+        if isinstance(value, list | tuple):
+            self._check_even(value, f"[{self._widths[0]}] or [batch, {self._widths[0]}]")
         arrays: list[Array] = []
         for (name, given), n in zip(self.arrays_of(value), self._widths, strict=True):
             array = as_array(name, given, dtype)
@@ -61,6 +66,15 @@ class States:
                 check_shape(name, array, (*arrays[0].shape[:-1], n))
             arrays.append(array)
         return [np.atleast_2d(array) for array in arrays], arrays[0].ndim == 1
+
+    def _check_even(self, value: list[Any] | tuple[Any, ...], expected: str) -> None:
+        """Raise ValueError for a list that makes no array, such as the state of several layers, where one is needed."""
+        if not self.is_one_array:
+            return
+        try:
+            np.asarray(value)
+        except ValueError:
+            raise ValueError(f"{self._name}: expected {expected}, got a list of {len(value)}") from None
 
     def arrays_of(self, value: Any) -> list[tuple[str, Any]]:
         """The arrays that a user gives, not yet checked, with the name of each in errors."""

@@ -67,8 +67,9 @@ class Checkpoint:
             if metadata.get(_SUM) != f"{_checksum(metadata[_KEY], arrays):08x}":
                 raise ValueError("its checksum is another")
             text = json.loads(metadata[_KEY])
-            if text["format"] != _FORMAT:
-                raise ValueError(f"expected format {_FORMAT}, got {text['format']}")
+            if (version := text["format"]) != _FORMAT:
+                newer = ": a newer version may have written it" if type(version) is int and version > _FORMAT else ""
+                raise ValueError(f"expected format {_FORMAT}, got {version!r}{newer}")
             return cls(arrays, text["identity"], text["position"])
         except (SafetensorError, ValueError, KeyError, TypeError) as error:
             raise ValueError(f"{os.fspath(path)}: expected a checkpoint: {error}") from None

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-from bptt._checks import size
+from bptt._checks import a_path, size, truth
 from bptt._whole_file import remove_stale
 from bptt.training.batches import Data
 from bptt.training.checkpoint import Checkpoint, ResumeError
@@ -58,6 +58,9 @@ def fit(
 ) -> History:
     """Train a network as its method `fit` says."""
     settings.check(network, data)
+    truth("resume", resume)
+    truth("progress", progress)
+    checkpoint = None if checkpoint is None else a_path("checkpoint", checkpoint)
     if settings.patience is not None and validation is None:
         raise ValueError("patience: expected None without validation data")
     if resume and checkpoint is None:

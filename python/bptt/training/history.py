@@ -63,6 +63,8 @@ class History:
         The epoch with the lowest validation loss, counted from 0.
     best_parameters : ndarray or None
         The network's parameters after that epoch, if `fit` was given `patience`.
+    loss, validation : ndarray
+        ``epochs.loss`` and ``epochs.validation``.
     stopped : str
         Why training ended: ``"epochs"`` (all were made), ``"patience"``, ``"callback"`` or ``"interrupted"``.
     """
@@ -74,12 +76,12 @@ class History:
 
     @property
     def loss(self) -> Array:
-        """The training loss of every epoch."""
+        """The training loss of every epoch, the mean over its updates' targets: ``[epochs]``, in nats per target."""
         return self.epochs.loss
 
     @property
     def validation(self) -> Array:
-        """The validation loss after every epoch."""
+        """The validation loss after every epoch: ``[epochs]``, in nats per target; NaN without validation data."""
         return self.epochs.validation
 
     @property

@@ -117,11 +117,15 @@ class Optimizer:
         FloatingPointError
             If that norm is not finite. Parameters and optimizer are as before.
         TypeError, ValueError
-            If an argument is none of the above, or the network another one than before.
+            If an argument is none of the above, the gradients are laid out otherwise, or the network is another one
+            than before.
         """
         parameters = getattr(rnn, "parameters", None)
         if not isinstance(parameters, np.ndarray):
             raise TypeError(f"rnn: expected an ElmanRNN or a JordanRNN, got {type(rnn).__name__}")
+        theirs, own = getattr(gradients, "_layout", None), getattr(rnn, "_layout", None)
+        if theirs is not own and theirs is not None and own is not None:  # else it is the network's, as in every loop
+            _check_layout(theirs, own)
         return self._step(parameters, _vector(gradients), scale, clip_norm, clip_value, lr)
 
     def _step(
@@ -247,6 +251,16 @@ def _vector(gradients: Any) -> Any:
     """The vector of gradients; an array is one itself, and its own attribute `flat` is something else."""
     flat = None if isinstance(gradients, np.ndarray) else getattr(gradients, "flat", None)
     return flat if isinstance(flat, np.ndarray) else gradients
+
+
+def _check_layout(layout: Any, expected: Any) -> None:
+    """Raise ValueError where vectors of the same size hold other parameters."""
+    if layout.size != expected.size:
+        return  # the vector's own check says so
+    for one, other in zip(expected.entries, layout.entries, strict=False):
+        if one != other:
+            there, here = (f"{entry.name} {list(entry.shape)}" for entry in (one, other))
+            raise ValueError(f"gradients: expected {there}, as the network has, got {here}")
 
 
 def _listed(names: set[str]) -> str:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from bptt._arrays import Array
-from bptt._checks import number, size
+from bptt._checks import number, size, truth
 from bptt.training.batches import Batch, Data
 from bptt.training.checkpoint import Checkpoint
 from bptt.training.history import History, Record
@@ -71,8 +71,7 @@ class Settings:
         for callback in self.callbacks:
             if not callable(callback):
                 raise TypeError(f"callbacks: expected functions of the history, got {type(callback).__name__}")
-        if not isinstance(self.shuffle, bool):
-            raise TypeError(f"shuffle: expected True or False, got {self.shuffle!r}")
+        self.shuffle = truth("shuffle", self.shuffle)
 
     def check(self, network: Network, data: Data) -> None:
         """Raise ValueError for what this network or these data do not have."""

@@ -29,6 +29,7 @@ OPTIMIZERS: dict[str, tuple[Callable[[float], Optimizer], float]] = {  # and the
     "adagrad": (Adagrad, 5e-2),
     "sgd": (lambda lr: SGD(lr, momentum=0.9), 0.2),
 }
+_OPTION_OF = {"network.kind": "--network", "network.n_hidden": "--hidden", "network.activation": "--activation"}
 SCHEDULES = ("cosine", "constant", "step")
 _RISING, _LAST_RATE = 100, 0.1  # updates in which the learning rate rises, at most a tenth of all; where a cosine ends
 _MAX_NORM = 1.0
@@ -136,7 +137,8 @@ def _units(n_hidden: int | tuple[int, ...]) -> str:
     """How many hidden units, in words."""
     if isinstance(n_hidden, int):
         return f"{n_hidden} hidden units"
-    return f"{len(n_hidden)} layers of {' and '.join(map(str, n_hidden))} hidden units"
+    *lower, top = map(str, n_hidden)
+    return f"{len(n_hidden)} layers of {', '.join(lower)} and {top} hidden units" if lower else f"{top} hidden units"
 
 
 def _fit(
@@ -189,7 +191,10 @@ def _fit(
         _save_best(rnn, histories[-1:], options.out)
         raise UserError(f"--checkpoint {about_file(options.checkpoint, error)}") from error
     except ResumeError as error:
-        raise UserError(f"--{error}; data and options have to be those of the run that is to go on") from error
+        message = str(error)
+        for name, option in _OPTION_OF.items():
+            message = message.replace(f"expected {name} as in", f"expected {option} as in")
+        raise UserError(f"--{message}; data and options have to be those of the run that is to go on") from error
     if not _save_best(rnn, [history], options.out):
         save_model(rnn, options.out)
         say(f"saved: {options.out}, the newest parameters (after {count_updates(len(history.updates))})")
