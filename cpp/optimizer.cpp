@@ -1,4 +1,4 @@
-// Norm, clipping and update, each in one pass over the parameters, block by block. Knows no rule: those are the kernels'.
+// Norm, clipping and update, each in one pass over the parameters, block by block. The rules are the kernels'.
 #include "optimizer.hpp"
 
 #include <algorithm>

@@ -1,4 +1,4 @@
-// One update of parameters by their gradient. Knows no networks: parameters are one flat vector.
+// One update of parameters, which are one flat vector, by their gradient.
 #pragma once
 
 #include "kernels/kernels.hpp"

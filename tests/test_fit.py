@@ -105,6 +105,7 @@ def test_clipping_and_schedule() -> None:
     assert float(np.linalg.norm(rnn.parameters - before)) == pytest.approx(0.5e-3, rel=1e-2)
 
 
+@pytest.mark.torch
 def test_the_same_training_as_pytorchs() -> None:
     torch = pytest.importorskip("torch")
     torch.set_num_threads(1)  # its waiting threads would take the time of ours

@@ -65,6 +65,7 @@ def start(n: int) -> Array:
 
 
 @every_optimizer
+@pytest.mark.torch
 def test_equal_to_pytorch_over_1000_updates(name: str, options: dict[str, Any], dtype: str) -> None:
     torch = pytest.importorskip("torch")
     n = 37
@@ -87,6 +88,7 @@ def test_equal_to_pytorch_over_1000_updates(name: str, options: dict[str, Any], 
 
 
 @pytest.mark.parametrize("bound", [1e-3, 0.5, 7.0, 1e3, math.inf])
+@pytest.mark.torch
 def test_clipping_equal_to_pytorch(bound: float, dtype: str) -> None:
     torch = pytest.importorskip("torch")
     g = (gradient(0, 101) / 6).astype(dtype)

@@ -48,6 +48,7 @@ def test_can_be_pickled_printed_and_compared(schedule: Any) -> None:
     assert all(0 <= schedule(i) <= 1 for i in range(40))
 
 
+@pytest.mark.torch
 def test_equal_to_pytorch() -> None:
     torch = pytest.importorskip("torch")
     theirs = torch.optim.lr_scheduler

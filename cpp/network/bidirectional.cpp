@@ -7,12 +7,12 @@
 #include "network/readout.hpp"
 #include "network/stage.hpp"
 
-namespace bptt::bidirectional {
+namespace bptt {
 namespace {
 
 template <class T> class Bidirectional {
  public:
-  Bidirectional(const Network& network, const T* parameters, const Batch<T>& batch)
+  Bidirectional(const Network& network, const T* parameters, const Batch<T>& batch, const TeacherForcing&)
       : ctx_(network, batch.lengths),
         p_(network, parameters),
         batch_(batch),
@@ -259,26 +259,8 @@ template <class T> class Bidirectional {
 
 }  // namespace
 
-template <class T> void forward(const Network& network, const T* parameters, const Batch<T>& batch,
-                                const ForwardResults<T>& results) {
-  Bidirectional<T>(network, parameters, batch).forward(results);
-}
+template <class T> Calls<T> bidirectional() { return calls_of<Bidirectional, T>(); }
+template Calls<float> bidirectional();
+template Calls<double> bidirectional();
 
-template <class T> double loss(const Network& network, const T* parameters, const Batch<T>& batch) {
-  return Bidirectional<T>(network, parameters, batch).loss();
-}
-
-template <class T>
-double loss_and_gradients(const Network& network, const T* parameters, const Batch<T>& batch, const GradientResults<T>& results,
-                          Index memory_limit) {
-  return Bidirectional<T>(network, parameters, batch).loss_and_gradients(results, memory_limit);
-}
-
-template void forward(const Network&, const float*, const Batch<float>&, const ForwardResults<float>&);
-template void forward(const Network&, const double*, const Batch<double>&, const ForwardResults<double>&);
-template double loss(const Network&, const float*, const Batch<float>&);
-template double loss(const Network&, const double*, const Batch<double>&);
-template double loss_and_gradients(const Network&, const float*, const Batch<float>&, const GradientResults<float>&, Index);
-template double loss_and_gradients(const Network&, const double*, const Batch<double>&, const GradientResults<double>&, Index);
-
-}  // namespace bptt::bidirectional
+}  // namespace bptt

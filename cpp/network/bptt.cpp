@@ -5,29 +5,33 @@
 #include "network/networks.hpp"
 
 namespace bptt {
+namespace {
 
-template <class T> void forward(const Network& network, const T* parameters, const Batch<T>& batch,
-                                const ForwardResults<T>& results) {
+template <class T> const Calls<T>& calls_for(const Network& network) {
+  static const Calls<T> one_direction = stack<T>(), two_directions = bidirectional<T>(), output_recurrence = feedback<T>();
+  if (network.recurrence != Recurrence::h) return output_recurrence;
+  return network.bidirectional ? two_directions : one_direction;
+}
+
+}  // namespace
+
+template <class T>
+void forward(const Network& network, const T* parameters, const Batch<T>& batch, const ForwardResults<T>& results) {
   const FlushDenormals flush;
-  if (network.recurrence != Recurrence::h) return feedback::forward(network, parameters, batch, results);
-  (network.bidirectional ? bidirectional::forward<T> : stack::forward<T>)(network, parameters, batch, results);
+  calls_for<T>(network).forward(network, parameters, batch, results);
 }
 
 template <class T>
 double loss(const Network& network, const T* parameters, const Batch<T>& batch, const TeacherForcing& forcing) {
   const FlushDenormals flush;
-  if (network.recurrence != Recurrence::h) return feedback::loss(network, parameters, batch, forcing);
-  return (network.bidirectional ? bidirectional::loss<T> : stack::loss<T>)(network, parameters, batch);
+  return calls_for<T>(network).loss(network, parameters, batch, forcing);
 }
 
 template <class T>
 double loss_and_gradients(const Network& network, const T* parameters, const Batch<T>& batch, const TeacherForcing& forcing,
                           const GradientResults<T>& results, Index memory_limit) {
   const FlushDenormals flush;
-  if (network.recurrence != Recurrence::h)
-    return feedback::loss_and_gradients(network, parameters, batch, forcing, results, memory_limit);
-  return (network.bidirectional ? bidirectional::loss_and_gradients<T> : stack::loss_and_gradients<T>)(network, parameters, batch,
-                                                                                                       results, memory_limit);
+  return calls_for<T>(network).loss_and_gradients(network, parameters, batch, forcing, results, memory_limit);
 }
 
 template void forward(const Network&, const float*, const Batch<float>&, const ForwardResults<float>&);

@@ -16,7 +16,7 @@ constexpr double L2_bytes = 1 << 20;           // of a core, at least
 constexpr double operations_per_thread = 1e5;  // less than this does not repay a barrier
 
 /// What one thread takes through the steps of a window: rows [row_from, row_to) of every step, or part of the columns of all rows.
-/// With columns, all threads meet at a barrier after each step.
+/// With columns, there is a barrier for all threads after each step.
 struct ThreadSlice {
   Index row_from = 0, row_to = 0;
   const Team::Member* member = nullptr;  // of the team that shares the columns

@@ -8,7 +8,7 @@
 #include "network/networks.hpp"
 #include "network/readout.hpp"
 
-namespace bptt::feedback {
+namespace bptt {
 namespace {
 
 constexpr double worth_a_barrier = 6e3;  // elements of W: two products that take some times what two barriers do
@@ -450,29 +450,8 @@ template <class T> class Feedback {
 
 }  // namespace
 
-template <class T> void forward(const Network& network, const T* parameters, const Batch<T>& batch,
-                                const ForwardResults<T>& results) {
-  Feedback<T>(network, parameters, batch, {0, 0}).forward(results);
-}
+template <class T> Calls<T> feedback() { return calls_of<Feedback, T>(); }
+template Calls<float> feedback();
+template Calls<double> feedback();
 
-template <class T>
-double loss(const Network& network, const T* parameters, const Batch<T>& batch, const TeacherForcing& forcing) {
-  return Feedback<T>(network, parameters, batch, forcing).loss();
-}
-
-template <class T>
-double loss_and_gradients(const Network& network, const T* parameters, const Batch<T>& batch, const TeacherForcing& forcing,
-                          const GradientResults<T>& results, Index memory_limit) {
-  return Feedback<T>(network, parameters, batch, forcing).loss_and_gradients(results, memory_limit);
-}
-
-template void forward(const Network&, const float*, const Batch<float>&, const ForwardResults<float>&);
-template void forward(const Network&, const double*, const Batch<double>&, const ForwardResults<double>&);
-template double loss(const Network&, const float*, const Batch<float>&, const TeacherForcing&);
-template double loss(const Network&, const double*, const Batch<double>&, const TeacherForcing&);
-template double loss_and_gradients(const Network&, const float*, const Batch<float>&, const TeacherForcing&,
-                                   const GradientResults<float>&, Index);
-template double loss_and_gradients(const Network&, const double*, const Batch<double>&, const TeacherForcing&,
-                                   const GradientResults<double>&, Index);
-
-}  // namespace bptt::feedback
+}  // namespace bptt

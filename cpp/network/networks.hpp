@@ -1,30 +1,36 @@
-// Each kind of network's side of what bptt.hpp offers.
+// The kinds of networks: what each does for a call of bptt.hpp.
 #pragma once
 
 #include "network/bptt.hpp"
 
 namespace bptt {
 
-namespace stack {  // hidden recurrence in one direction
-template <class T> void forward(const Network&, const T* parameters, const Batch<T>&, const ForwardResults<T>&);
-template <class T> double loss(const Network&, const T* parameters, const Batch<T>&);
-template <class T>
-double loss_and_gradients(const Network&, const T* parameters, const Batch<T>&, const GradientResults<T>&, Index memory_limit);
-}  // namespace stack
+/// A kind of network's side of what bptt.hpp offers.
+template <class T> struct Calls {
+  void (*forward)(const Network&, const T* parameters, const Batch<T>&, const ForwardResults<T>&) = nullptr;
+  double (*loss)(const Network&, const T* parameters, const Batch<T>&, const TeacherForcing&) = nullptr;
+  double (*loss_and_gradients)(const Network&, const T* parameters, const Batch<T>&, const TeacherForcing&,
+                               const GradientResults<T>&, Index memory_limit) = nullptr;
+};
 
-namespace bidirectional {  // hidden recurrence in two directions
-template <class T> void forward(const Network&, const T* parameters, const Batch<T>&, const ForwardResults<T>&);
-template <class T> double loss(const Network&, const T* parameters, const Batch<T>&);
-template <class T>
-double loss_and_gradients(const Network&, const T* parameters, const Batch<T>&, const GradientResults<T>&, Index memory_limit);
-}  // namespace bidirectional
+/// The calls of a class with a constructor and a method for each.
+template <template <class> class Kind, class T> Calls<T> calls_of() {
+  Calls<T> calls;
+  calls.forward = [](const Network& network, const T* parameters, const Batch<T>& batch, const ForwardResults<T>& results) {
+    Kind<T>(network, parameters, batch, {}).forward(results);
+  };
+  calls.loss = [](const Network& network, const T* parameters, const Batch<T>& batch, const TeacherForcing& forcing) {
+    return Kind<T>(network, parameters, batch, forcing).loss();
+  };
+  calls.loss_and_gradients = [](const Network& network, const T* parameters, const Batch<T>& batch, const TeacherForcing& forcing,
+                                const GradientResults<T>& results, Index memory_limit) {
+    return Kind<T>(network, parameters, batch, forcing).loss_and_gradients(results, memory_limit);
+  };
+  return calls;
+}
 
-namespace feedback {  // the recurrence runs from the output
-template <class T> void forward(const Network&, const T* parameters, const Batch<T>&, const ForwardResults<T>&);
-template <class T> double loss(const Network&, const T* parameters, const Batch<T>&, const TeacherForcing&);
-template <class T>
-double loss_and_gradients(const Network&, const T* parameters, const Batch<T>&, const TeacherForcing&, const GradientResults<T>&,
-                          Index memory_limit);
-}  // namespace feedback
+template <class T> Calls<T> stack();          // hidden recurrence in one direction
+template <class T> Calls<T> bidirectional();  // hidden recurrence in two directions
+template <class T> Calls<T> feedback();       // the recurrence runs from the output
 
 }  // namespace bptt

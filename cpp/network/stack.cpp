@@ -6,7 +6,7 @@
 #include "network/readout.hpp"
 #include "network/stage.hpp"
 
-namespace bptt::stack {
+namespace bptt {
 namespace {
 
 // The states of a window, layer by layer, in the memory of one window; what comes before the next one is kept.
@@ -52,7 +52,7 @@ template <class T> std::vector<LayerInput<T>> inputs(const Context<T>& ctx, cons
 
 template <class T> class Stack {
  public:
-  Stack(const Network& network, const T* parameters, const Batch<T>& batch)
+  Stack(const Network& network, const T* parameters, const Batch<T>& batch, const TeacherForcing&)
       : ctx_(network, batch.lengths),
         p_(network, parameters),
         stage_(ctx_, p_, batch, 0, false, inputs(ctx_, p_, batch)),
@@ -178,26 +178,8 @@ template <class T> class Stack {
 
 }  // namespace
 
-template <class T> void forward(const Network& network, const T* parameters, const Batch<T>& batch,
-                                const ForwardResults<T>& results) {
-  Stack<T>(network, parameters, batch).forward(results);
-}
+template <class T> Calls<T> stack() { return calls_of<Stack, T>(); }
+template Calls<float> stack();
+template Calls<double> stack();
 
-template <class T> double loss(const Network& network, const T* parameters, const Batch<T>& batch) {
-  return Stack<T>(network, parameters, batch).loss();
-}
-
-template <class T>
-double loss_and_gradients(const Network& network, const T* parameters, const Batch<T>& batch, const GradientResults<T>& results,
-                          Index memory_limit) {
-  return Stack<T>(network, parameters, batch).loss_and_gradients(results, memory_limit);
-}
-
-template void forward(const Network&, const float*, const Batch<float>&, const ForwardResults<float>&);
-template void forward(const Network&, const double*, const Batch<double>&, const ForwardResults<double>&);
-template double loss(const Network&, const float*, const Batch<float>&);
-template double loss(const Network&, const double*, const Batch<double>&);
-template double loss_and_gradients(const Network&, const float*, const Batch<float>&, const GradientResults<float>&, Index);
-template double loss_and_gradients(const Network&, const double*, const Batch<double>&, const GradientResults<double>&, Index);
-
-}  // namespace bptt::stack
+}  // namespace bptt
