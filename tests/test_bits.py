@@ -40,6 +40,7 @@ OF_THREADS: list[Options] = [
 ]
 
 
+@pytest.mark.slow
 @cycled(sizes=[*LARGE], options=OF_THREADS, input=INPUTS, reset=[False, True], dtype=DTYPES, isa=ISAS)
 @pytest.mark.usefixtures("threads")
 def test_every_number_of_threads_gives_the_same_bits(

@@ -41,6 +41,7 @@ OF_LARGE: list[Options] = [
 ]
 
 
+@pytest.mark.slow
 @cycled(large=[*LARGE], options=OF_LARGE, isa=ISAS)
 def test_forms_agree_at_large_sizes(large: str, options: Options, isa: str) -> None:
     dtype, sizes, lengths, output = LARGE[large]

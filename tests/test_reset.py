@@ -39,6 +39,7 @@ LARGE = {
 }
 
 
+@pytest.mark.slow
 @cycled(sizes=[*LARGE], options=EVERY_STEP, dtype=DTYPES, isa=ISAS)
 def test_a_reset_begins_another_sequence_at_large_sizes(sizes: str, options: Options, dtype: str, isa: str) -> None:
     lengths, shape = LARGE[sizes]
