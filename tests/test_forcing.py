@@ -9,10 +9,12 @@ from typing import Any
 import numpy as np
 import pytest
 
+import bptt
 from bptt import JordanRNN, reference
 from cases import FEEDBACKS, FORCING, INPUTS, OUTPUTS, cycled
 from core import DTYPES, ISAS
 from problems import Array, Case, Problem, problem
+from refusals import BATCH, CLASSES, N_IN, TAU, X, network, refuses
 from results import assert_near, differing, everything, same_bits, tolerances
 
 # The largest number below 1 and the smallest above 0: all draws, which are multiples of 2^-53, are forced or free but
@@ -160,3 +162,66 @@ def test_teacher_forcing_is_a_probability() -> None:
         assert set(np.unique(r_last)) == {1, 5}
         share = float((r_last[:, 0] == 1).mean())
         assert share == pytest.approx(p, abs=4 * (p * (1 - p) / 4000) ** 0.5)  # 4 standard deviations
+
+
+# ---- What is refused ----
+
+
+@pytest.mark.parametrize(
+    ("p", "error", "message"),
+    [
+        (True, TypeError, "teacher_forcing: expected a number from 0 to 1, got bool"),
+        (np.True_, TypeError, f"teacher_forcing: expected a number from 0 to 1, got {type(np.True_).__name__}"),
+        ("1.0", TypeError, "teacher_forcing: expected a number from 0 to 1, got str"),
+        (None, TypeError, "teacher_forcing: expected a number from 0 to 1, got NoneType"),
+        (1j, TypeError, "teacher_forcing: expected a number from 0 to 1, got complex"),
+        ([1.0], TypeError, "teacher_forcing: expected a number from 0 to 1, got list"),
+        (np.ones((TAU, BATCH)), TypeError, "teacher_forcing: expected a number from 0 to 1, got ndarray"),
+        (-1e-9, ValueError, "teacher_forcing: expected a number from 0 to 1, got -1e-09"),
+        (1.5, ValueError, "teacher_forcing: expected a number from 0 to 1, got 1.5"),
+        (2, ValueError, "teacher_forcing: expected a number from 0 to 1, got 2"),
+        (float("nan"), ValueError, "teacher_forcing: expected a number from 0 to 1, got nan"),
+        (float("inf"), ValueError, "teacher_forcing: expected a number from 0 to 1, got inf"),
+    ],
+)
+def test_teacher_forcing(p: Any, error: type[Exception], message: str) -> None:
+    rnn = network(JordanRNN)
+    refuses(lambda: rnn.loss(X, CLASSES, teacher_forcing=p), error, message)
+    refuses(lambda: rnn.loss_and_gradients(X, CLASSES, teacher_forcing=p), error, message)
+    if p is not None:
+        refuses(lambda: bptt.gradcheck(rnn, X, CLASSES, teacher_forcing=p), error, message)
+
+
+def test_any_number_from_0_to_1_is_teacher_forcing() -> None:
+    rnn = network(JordanRNN)
+    rnn.V *= 3
+    x = np.random.default_rng(0).normal(size=(50, N_IN))
+    y = np.arange(50) % 2
+    of = {p: rnn.loss(x, y, teacher_forcing=p, seed=1) for p in (0.0, 0.5, 1.0)}
+    assert len(set(of.values())) == 3
+    for p in (0, 1, np.float32(0.5), np.float64(1), np.int8(0), -0.0):
+        assert rnn.loss(x, y, teacher_forcing=p, seed=1) == of[float(p)]
+    assert rnn.loss(x, y) == of[1.0]
+
+
+EXPECTED_SEED = "seed: expected an int in [0, 2**64), a numpy.random.Generator or None, got"
+
+
+@pytest.mark.parametrize("p", [0.0, 0.5, 1.0])
+@pytest.mark.parametrize(
+    ("seed", "error", "message"),
+    [
+        (-1, ValueError, f"{EXPECTED_SEED} -1"),
+        (2**64, ValueError, f"{EXPECTED_SEED} 18446744073709551616"),
+        (np.int64(-5), ValueError, f"{EXPECTED_SEED} -5"),
+        (1.0, TypeError, f"{EXPECTED_SEED} float"),
+        ("a", TypeError, f"{EXPECTED_SEED} str"),
+        (True, TypeError, f"{EXPECTED_SEED} bool"),
+        ([1], TypeError, f"{EXPECTED_SEED} list"),
+        (np.random.RandomState(0), TypeError, f"{EXPECTED_SEED} RandomState"),
+    ],
+)
+def test_seed(seed: Any, error: type[Exception], message: str, p: float) -> None:
+    rnn = network(JordanRNN)
+    refuses(lambda: rnn.loss(X, CLASSES, teacher_forcing=p, seed=seed), error, message)
+    refuses(lambda: rnn.loss_and_gradients(X, CLASSES, teacher_forcing=p, seed=seed), error, message)
