@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bptt import ElmanRNN, JordanRNN
+from bptt import SGD, ElmanRNN, JordanRNN
 from refusals import (
     BATCH,
     CLASSES,
@@ -375,7 +375,7 @@ def test_what_is_neither_true_nor_false(value: Any) -> None:
     for rnn in (elman, jordan):
         refuses(lambda rnn=rnn: rnn.loss_and_gradients(X, CLASSES, wrt_x=value), TypeError, f"wrt_x: {expected}")  # type: ignore[misc]
         for name in ("progress", "shuffle", "resume"):
-            given = {"optimizer": bptt.SGD(0.1), "epochs": 1, "progress": False, name: value}
+            given = {"optimizer": SGD(0.1), "epochs": 1, "progress": False, name: value}
             refuses(
                 lambda rnn=rnn, given=given: rnn.fit(X, CLASSES, **given),  # type: ignore[misc]
                 TypeError,
@@ -389,7 +389,7 @@ def test_truth_values_of_numpy_are_taken() -> None:
     assert rnn.forward(X, all_layers=np.False_).layers is None
     assert rnn.loss_and_gradients(X, CLASSES, wrt_x=np.True_)[1].x is not None
     no = np.False_
-    rnn.fit(X, CLASSES, optimizer=bptt.SGD(0.1), epochs=1, progress=no, shuffle=no, resume=no)
+    rnn.fit(X, CLASSES, optimizer=SGD(0.1), epochs=1, progress=no, shuffle=no, resume=no)
 
 
 # ---- What is left after an error, and what the error is not about ----

@@ -23,10 +23,26 @@ template <class T, int n> [[gnu::always_inline]] inline void apply(Epilogue epil
   }
 }
 
-// dL/da = dL/dh f'(a), where h = f(a): 1 - h^2 for tanh; for relu 1 where h > 0, else 0.
-template <class T> [[gnu::always_inline]] inline Vector<T> times_derivative(Epilogue epilogue, Vector<T> dh, Vector<T> h) {
-  if (epilogue == Epilogue::tanh_derivative) return dh * fma(-h, h, broadcast(T(1)));
-  return h <= Vector<T>{} ? Vector<T>{} : dh;
+// dL/da = dL/dh f'(a), where h = f(a).
+template <class T> [[gnu::always_inline]] inline Vector<T> through_tanh(Vector<T> dh, Vector<T> h) {
+  return dh * fma(-h, h, broadcast(T(1)));  // f' = 1 - h^2
+}
+template <class T> [[gnu::always_inline]] inline Vector<T> through_relu(Vector<T> dh, Vector<T> h) {
+  return h <= Vector<T>{} ? Vector<T>{} : dh;  // f' = 1 where h > 0, else 0
+}
+
+// The same for a tile of R rows and P vectors; `last` columns of the last vector exist.
+template <class T, int R, int P>
+[[gnu::always_inline]] inline void apply_derivative(Epilogue epilogue, Vector<T> (&dh)[R * P], const T* h, Index h_stride,
+                                                    Index last) {
+  for (int r = 0; r < R; ++r, h += h_stride) {
+#pragma GCC unroll 8
+    for (int p = 0; p < P; ++p) {
+      const Vector<T> h_rp = p < P - 1 ? load(h + p * lanes<T>) : load_first(h + p * lanes<T>, last);
+      Vector<T>& value = dh[r * P + p];
+      value = epilogue == Epilogue::tanh_derivative ? through_tanh<T>(value, h_rp) : through_relu<T>(value, h_rp);
+    }
+  }
 }
 
 }  // namespace

@@ -94,16 +94,11 @@ template <class T, int R, int P, int C> void affine_tile(const Affine<T>& s, Ind
 #pragma GCC unroll 8
     for (int p = 0; p < P; ++p) values[r * P + p] = sums[r][p];
   apply<T>(s.epilogue, values);
-  const auto store_one = [&](int r, int p, Index width) __attribute__((always_inline)) {
-    Vector<T> value = values[r * P + p];
-    if (is_derivative(s.epilogue))
-      value = times_derivative<T>(s.epilogue, value, load_first(h + r * s.h_stride + p * lanes<T>, width));
-    store_first(out + r * s.out_stride + p * lanes<T>, value, width);
-  };
+  if (is_derivative(s.epilogue)) apply_derivative<T, R, P>(s.epilogue, values, h, s.h_stride, last);
   for (int r = 0; r < R; ++r) {
 #pragma GCC unroll 8
-    for (int p = 0; p < P - 1; ++p) store_one(r, p, lanes<T>);
-    store_one(r, P - 1, last);
+    for (int p = 0; p < P - 1; ++p) store(out + r * s.out_stride + p * lanes<T>, values[r * P + p]);
+    store_first(out + r * s.out_stride + (P - 1) * lanes<T>, values[r * P + P - 1], last);
   }
 }
 
