@@ -1,4 +1,5 @@
-"""The one place where the tests reach behind the public names of `bptt`: instruction sets, and the kernels' tanh."""
+"""The one place where the tests reach behind the public names of `bptt`: instruction sets, the kernels' tanh, and the
+core's version."""
 
 from __future__ import annotations
 
@@ -12,6 +13,7 @@ from problems import Array
 
 DTYPES = ("float32", "float64")
 ISAS = _core.supported_isas()
+CORE_VERSION = _core.__version__
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import importlib.metadata
 import math
 import pickle
 import re
@@ -15,7 +16,7 @@ import pytest
 import bptt
 from bptt import ElmanRNN, JordanRNN
 from cases import NETWORKS, Options, each, make
-from core import ISAS, instruction_set
+from core import CORE_VERSION, ISAS, instruction_set
 from interpreter import run_python
 from problems import LETTERS, letters
 from results import everything, same_bits
@@ -296,6 +297,10 @@ def test_config() -> None:
     }
     assert re.fullmatch(r"\d+\.\d+\.\d+", bptt.__version__)
     assert ISAS[-1] == run_python("import bptt; print(bptt.config()['isa'])").stdout.strip(), "the fastest by default"
+
+
+def test_one_version() -> None:
+    assert bptt.__version__ == CORE_VERSION == importlib.metadata.version("bptt")
 
 
 # ---- The instruction set ----

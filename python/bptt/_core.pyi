@@ -6,6 +6,8 @@ from numpy.typing import NDArray
 _Array = NDArray[Any]
 _Steps = _Array | list[_Array]
 
+__version__: str
+
 class Network:
     def __init__(
         self,
