@@ -54,12 +54,12 @@ template <class T> class GradientSums {
     assert(!closed_);
     copy_long_rows(w, terms, d_o);
     const bool masks = has_resets(w, terms);
-    for (std::size_t i = 0; i < terms.size(); ++i) {
-      if (!masks) append_dW(w, terms[i]);
-      append_dU(w, terms, i);
-      row_sums_.push_back({terms[i].da, d_.chain[std::size_t(terms[i].chain)].b});  // 10.23
-    }
+    // The small ones last, so that the threads end together.
+    for (const ChainTerms<T>& t : terms)
+      if (!masks) append_dW(w, t);
     if (d_o.rows > 0) append_dV(w, terms, d_o, h_top);
+    for (std::size_t i = 0; i < terms.size(); ++i) append_dU(w, terms, i);
+    for (const ChainTerms<T>& t : terms) row_sums_.push_back({t.da, d_.chain[std::size_t(t.chain)].b});  // 10.23
     flush(&terms);
     if (!masks) return;
     for (const ChainTerms<T>& t : terms) {  // no gradient goes from there through W
