@@ -337,7 +337,7 @@ def test_top_k_of_equal_classes() -> None:
         ({"top_k": 2.0}, TypeError, "top_k: expected an int, got float"),
         ({"prompt": [1, 2]}, TypeError, "prompt: expected an array, got a list, which is a list of sequences"),
         ({"prompt": [np.array([1])]}, TypeError, "prompt: expected an array, got a list, which is a list of sequences"),
-        ({"prompt": np.array([5])}, ValueError, "x: expected tokens in [0, 5), got 5 at step 0 of sequence 0"),
+        ({"prompt": np.array([5])}, ValueError, "prompt: expected tokens in [0, 5), got 5 at step 0 of sequence 0"),
         (
             {"prompt": np.zeros(0, int)},
             ValueError,

@@ -2,22 +2,40 @@
 
 from __future__ import annotations
 
+import math
 import os
+from typing import Any
 
 import numpy as np
+
+_LONGEST = 1000  # characters of a value in a message
+
+
+def shown(value: Any) -> str:
+    """Return a value as messages show it; for some Python has no text, such as an int of thousands of digits."""
+    try:
+        text = repr(value)
+    except Exception:
+        return f"one of type {type(value).__name__}"
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."
+
+
+def plain(value: float) -> str:
+    """Return a number as messages show it, one of NumPy's without its type."""
+    return str(value) if isinstance(value, np.generic) else shown(value)
 
 
 def choice(name: str, value: str, allowed: tuple[str, ...]) -> str:
     """Return `value` if it is one of the allowed, else raise."""
     if not isinstance(value, str) or value not in allowed:
-        raise ValueError(f"{name}: expected one of {', '.join(map(repr, allowed))}, got {value!r}")
+        raise ValueError(f"{name}: expected one of {', '.join(map(repr, allowed))}, got {shown(value)}")
     return value
 
 
 def truth(name: str, value: bool) -> bool:
     """Return `value` if it is True or False, else raise."""
     if not isinstance(value, bool | np.bool_):
-        raise TypeError(f"{name}: expected True or False, got {value!r}")
+        raise TypeError(f"{name}: expected True or False, got {shown(value)}")
     return bool(value)
 
 
@@ -26,9 +44,9 @@ def size(name: str, value: int, least: int, most: int = 2**31 - 1) -> int:
     if isinstance(value, bool) or not isinstance(value, int | np.integer):
         raise TypeError(f"{name}: expected an int, got {type(value).__name__}")
     if value < least:
-        raise ValueError(f"{name}: expected at least {least}, got {value}")
+        raise ValueError(f"{name}: expected at least {least}, got {plain(value)}")
     if value > most:
-        raise ValueError(f"{name}: expected at most {most}, got {value}")
+        raise ValueError(f"{name}: expected at most {most}, got {plain(value)}")
     return int(value)
 
 
@@ -36,26 +54,38 @@ def number(name: str, value: float, least: float, most: float, ends: str = "[)")
     """Return `value` as a float from `least` to `most`, of which a bracket includes the end, else raise."""
     if isinstance(value, bool) or not isinstance(value, float | int | np.floating | np.integer):
         raise TypeError(f"{name}: expected a number, got {type(value).__name__}")
-    above = least <= value if ends[0] == "[" else least < value
-    below = value <= most if ends[1] == "]" else value < most
+    try:
+        converted = float(value)
+    except OverflowError:
+        converted = math.nan  # an int beyond every bound
+    above = least <= converted if ends[0] == "[" else least < converted
+    below = converted <= most if ends[1] == "]" else converted < most
     if not (above and below):  # nor NaN
-        raise ValueError(f"{name}: expected a number in {ends[0]}{least:g}, {most:g}{ends[1]}, got {value}")
-    return float(value)
+        raise ValueError(f"{name}: expected a number in {ends[0]}{least:g}, {most:g}{ends[1]}, got {plain(value)}")
+    return converted
 
 
 def a_path(name: str, value: str | bytes | os.PathLike[str]) -> str:
     """Return the path that `value` is, as a str, else raise."""
     try:
-        return os.fsdecode(value)
+        path = os.fsdecode(value)
     except TypeError:
         raise TypeError(f"{name}: expected a path, got {type(value).__name__}") from None
+    try:
+        if b"\0" not in os.fsencode(path):
+            return path
+    except UnicodeEncodeError:
+        pass
+    raise ValueError(f"{name}: expected a path that a file can have, got {shown(value)}")
 
 
 def generator(seed: int | np.random.Generator | None) -> np.random.Generator:
-    """Return the random generator that `seed` stands for."""
-    try:
+    """Return the random generator that `seed` stands for, else raise."""
+    expected = "seed: expected an int of at least 0, a numpy.random.Generator or None"
+    if seed is None or isinstance(seed, np.random.Generator):
         return np.random.default_rng(seed)
-    except (TypeError, ValueError) as error:
-        raise type(error)(
-            f"seed: expected an int of at least 0, a numpy.random.Generator or None, got {seed!r}"
-        ) from None
+    if isinstance(seed, bool) or not isinstance(seed, int | np.integer):
+        raise TypeError(f"{expected}, got {type(seed).__name__}")
+    if seed < 0:
+        raise ValueError(f"{expected}, got {plain(seed)}")
+    return np.random.default_rng(int(seed))

@@ -11,7 +11,7 @@ from typing import Any
 
 import hypothesis
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 
 from rules import Types
 
@@ -19,6 +19,22 @@ A_ROUND = 1000  # examples, in the long mode
 EXAMPLES = int(os.environ.get("BPTT_FUZZ_EXAMPLES", "0"))  # of all tests together
 SECONDS = 120  # of an example that hangs: then the process ends, and tells where it was
 OUTCOMES: Counter[str] = Counter()  # of all rounds of this process
+
+
+class Shown:
+    """An example in a report: ints of thousands of digits have no text in Python."""
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({', '.join(f'{name}={shown(value)}' for name, value in vars(self).items())})"
+
+
+def shown(value: Any) -> str:
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{key!r}: {shown(one)}" for key, one in value.items()) + "}"
+    try:
+        return repr(value)
+    except ValueError:
+        return f"<{type(value).__name__} with an int of many digits>"
 
 
 def rounds(share: float) -> pytest.MarkDecorator:
@@ -39,6 +55,7 @@ def explore(strategy: Any, check: Callable[[Any], str], number: int, short: int,
         deadline=None,
         database=None,
         suppress_health_check=list(HealthCheck),
+        phases=[Phase.generate, Phase.shrink],
     )
     @hypothesis.given(strategy)
     def one(example: Any) -> None:
