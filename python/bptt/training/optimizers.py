@@ -200,8 +200,7 @@ class Optimizer:
         norm_bound = math.inf if clip_norm is None else number("clip_norm", clip_norm, 0.0, math.inf, "(]")
         value_bound = math.inf if clip_value is None else number("clip_value", clip_value, 0.0, math.inf, "(]")
         rule, rates = self._rule(number("lr", self.lr if lr is None else lr, 0.0, math.inf), self._updates + 1)
-        self._check_serves(parameters)
-        kind = parameters.size, parameters.dtype
+        kind = self._check_serves(parameters)
         state = self._kept(*kind)
         first, second = (None if name is None else state[name] for name in self._names())
         norm = _core.update(
@@ -217,23 +216,22 @@ class Optimizer:
         )
         if not math.isfinite(norm):
             raise FloatingPointError(f"gradients: expected a finite norm, got {norm} after {self._updates} updates")
-        self._updates += 1
-        self._state, self._kind = state, kind
+        vars(self).update(_updates=self._updates + 1, _state=state, _kind=kind)  # no assignments that are checked
         return norm
 
-    def _check_serves(self, parameters: Array) -> None:
-        if self._kind not in (None, (parameters.size, parameters.dtype)):
+    def _check_serves(self, parameters: Array) -> tuple[int, np.dtype[Any]]:
+        """Return how many parameters there are, and their dtype, or raise where they were others before."""
+        kind = parameters.size, parameters.dtype
+        if self._kind is not None and self._kind != kind:
             before = f"{self._kind[0]} parameters in {self._kind[1]}"
-            got = f"{parameters.size} in {parameters.dtype}"
-            raise ValueError(f"rnn: expected a network of {before}, as before, got {got}")
+            raise ValueError(f"rnn: expected a network of {before}, as before, got {kind[0]} in {kind[1]}")
+        return kind
 
     def _kept(self, size: int, dtype: np.dtype[Any]) -> dict[str, Array]:
         """What its rule keeps for so many parameters."""
-        state = {}
-        for name in filter(None, self._names()):
-            if name in self._state:
-                state[name] = self._state[name]
-            else:
+        state = dict(self._state)
+        for name in self._names():
+            if name is not None and name not in state:
                 state[name] = aligned(size, dtype)
                 state[name].fill(self._initial)
         return state
