@@ -4,25 +4,20 @@ from __future__ import annotations
 
 import math
 import os
-from typing import Any
+from collections.abc import Callable
 
 import numpy as np
 
-_LONGEST = 1000  # characters of a value in a message
+_LONGEST = 200  # characters of a value in a message
 
 
-def shown(value: Any) -> str:
-    """Return a value as messages show it; for some Python has no text, such as an int of thousands of digits."""
+def shown(value: object, as_text: Callable[[object], str] = repr) -> str:
+    """`value` in a message: not all of it where it is long."""
     try:
-        text = repr(value)
-    except Exception:
-        return f"one of type {type(value).__name__}"
+        text = as_text(value)
+    except Exception:  # of nesting, or of digits, there is more than Python shows; or it is the user's own
+        return f"{type(value).__name__} of a size that cannot be shown"
     return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."
-
-
-def plain(value: float) -> str:
-    """Return a number as messages show it, one of NumPy's without its type."""
-    return str(value) if isinstance(value, np.generic) else shown(value)
 
 
 def choice(name: str, value: str, allowed: tuple[str, ...]) -> str:
@@ -44,9 +39,9 @@ def size(name: str, value: int, least: int, most: int = 2**31 - 1) -> int:
     if isinstance(value, bool) or not isinstance(value, int | np.integer):
         raise TypeError(f"{name}: expected an int, got {type(value).__name__}")
     if value < least:
-        raise ValueError(f"{name}: expected at least {least}, got {plain(value)}")
+        raise ValueError(f"{name}: expected at least {least}, got {shown(value, str)}")
     if value > most:
-        raise ValueError(f"{name}: expected at most {most}, got {plain(value)}")
+        raise ValueError(f"{name}: expected at most {most}, got {shown(value, str)}")
     return int(value)
 
 
@@ -55,14 +50,14 @@ def number(name: str, value: float, least: float, most: float, ends: str = "[)")
     if isinstance(value, bool) or not isinstance(value, float | int | np.floating | np.integer):
         raise TypeError(f"{name}: expected a number, got {type(value).__name__}")
     try:
-        converted = float(value)
+        result = float(value)
     except OverflowError:
-        converted = math.nan  # an int beyond every bound
-    above = least <= converted if ends[0] == "[" else least < converted
-    below = converted <= most if ends[1] == "]" else converted < most
+        result = math.inf if value > 0 else -math.inf
+    above = least <= result if ends[0] == "[" else least < result
+    below = result <= most if ends[1] == "]" else result < most
     if not (above and below):  # nor NaN
-        raise ValueError(f"{name}: expected a number in {ends[0]}{least:g}, {most:g}{ends[1]}, got {plain(value)}")
-    return converted
+        raise ValueError(f"{name}: expected a number in {ends[0]}{least:g}, {most:g}{ends[1]}, got {shown(value, str)}")
+    return result
 
 
 def a_path(name: str, value: str | bytes | os.PathLike[str]) -> str:
@@ -87,5 +82,5 @@ def generator(seed: int | np.random.Generator | None) -> np.random.Generator:
     if isinstance(seed, bool) or not isinstance(seed, int | np.integer):
         raise TypeError(f"{expected}, got {type(seed).__name__}")
     if seed < 0:
-        raise ValueError(f"{expected}, got {plain(seed)}")
+        raise ValueError(f"{expected}, got {shown(seed, str)}")
     return np.random.default_rng(int(seed))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -64,7 +65,7 @@ def real(value: Any, least: float, most: float, *, least_too: bool = True, most_
     try:
         value = float(value)
     except OverflowError:
-        raise WrongError(ValueError) from None
+        value = math.inf if value > 0 else -math.inf
     if not ((least <= value if least_too else least < value) and (value <= most if most_too else value < most)):
         raise WrongError(ValueError)
     return value

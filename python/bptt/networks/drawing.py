@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from bptt._checks import generator, plain, size
+from bptt._checks import generator, shown, size
 
 
 class Drawing(NamedTuple):
@@ -30,7 +30,7 @@ def drawing(
     except OverflowError:
         converted = math.inf  # an int that no float can hold
     if not (math.isfinite(converted) and converted >= 0):
-        raise ValueError(f"temperature: expected a finite number of at least 0, got {plain(temperature)}")
+        raise ValueError(f"temperature: expected a finite number of at least 0, got {shown(temperature, str)}")
     if top_k is not None:
         top_k = size("top_k", top_k, 1, sys.maxsize**2)
         if output != "softmax":

@@ -97,12 +97,13 @@ class TrainableNetwork(RecurrentNetwork):
         -------
         History
             With losses (nats per target), gradient norms, learning rates and seconds. Ctrl-C ends training after the
-            update under way, and the history tells so.
+            update or the batch of validation under way, and the history tells so: its `stopped` is ``"interrupted"``.
 
         Raises
         ------
         FloatingPointError
             If a loss, a gradient or an updated parameter is not finite; the parameters are those before that update.
+            Where that comes from a number in x or y that is not finite, the message says where it is.
         ValueError, TypeError
             As for `loss`; and if the checkpoint is damaged or belongs to another run.
         OSError

@@ -49,6 +49,10 @@ class Trainee:
         """What checkpoints of earlier versions leave out of `identity`, as it was then."""
         return self._rnn.LATER_KEYS
 
+    def state(self, sequences: int) -> State:
+        """Memory for the states of so many sequences."""
+        return self._rnn._states.empty(sequences, self._rnn.dtype)
+
     def loss(self, batch: Batch, teacher_forcing: float | None) -> float:
         """The total loss of a batch; None stands for the network's own way."""
         rnn = self._rnn
@@ -110,8 +114,6 @@ def _check(rnn: RecurrentNetwork, data: Data) -> None:
     if rnn.input == "token":
         _check_range("x", "tokens", data.within_lengths(data.x, True), 0, rnn.n_in - 1)
     weights = data.within_lengths(data.weight, data.every_step)
-    if weights is not None and not (np.isfinite(weights).all() and (weights >= 0).all()):
-        raise ValueError("weight: expected finite numbers of at least 0")
     y = data.within_lengths(data.y, data.every_step)
     if weights is not None:
         y = y[weights != 0]

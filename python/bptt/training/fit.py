@@ -70,7 +70,12 @@ def fit(
     if resume and checkpoint is not None and (found := Checkpoint.read(checkpoint)) is not None:
         if seed is not None and seed != found.position["seed"]:  # first: data may have been drawn by it
             raise ResumeError(f"resume: expected seed as in the checkpoint, {found.position['seed']}, got {seed}")
-        training.go_on_from(found)
+        try:
+            training.go_on_from(found)
+        except ResumeError:
+            raise
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"{checkpoint}: expected a checkpoint: {error}") from None
     if checkpoint is not None:
         remove_stale(checkpoint)
     history = training.history
@@ -101,14 +106,16 @@ def fit(
                     history.stopped = "interrupted"
                 elif not training.epoch_is_over and time.monotonic() - last_saved > _CHECKPOINT_SECONDS:
                     save()
-            if history.stopped != "interrupted":
-                training.end_epoch(time.perf_counter() - begin)
+            seconds = time.perf_counter() - begin
+            if history.stopped != "interrupted" and training.end_epoch(seconds, interrupted):
                 history.stopped = training.over()
                 for callback in settings.callbacks:
                     if callback(history) is True and not history.stopped:
                         history.stopped = "callback"
                 bar.end_epoch()
             save()
+            if interrupted():  # during validation, a callback or this writing
+                history.stopped = "interrupted"
     if settings.patience is not None and history.best_parameters is not None and history.stopped != "interrupted":
         network.parameters[:] = history.best_parameters
     return history

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from bptt._arrays import Array
+from bptt._arrays import Array, shape_text
 from bptt._checks import number, size, truth
 from bptt.training.batches import Batch, Data
 from bptt.training.checkpoint import Checkpoint
@@ -144,7 +144,7 @@ class Training:
             rate = s.optimizer.lr * (
                 1.0 if s.schedule is None else number("schedule", s.schedule(self.updates), 0, math.inf)
             )
-            norm = self._step(loss, gradients, batch.targets, rate)
+            norm = self._step(loss, gradients, batch, rate)
             self.history.updates.append(
                 loss=loss / batch.targets,
                 gradient_norm=norm,
@@ -167,7 +167,7 @@ class Training:
         n = self.settings.updates_per_epoch
         return self.passes > self.epoch if n is None else self.updates == (self.epoch + 1) * n
 
-    def _step(self, loss: float, gradients: HasFlat, targets: float, rate: float) -> float:
+    def _step(self, loss: float, gradients: HasFlat, batch: Batch, rate: float) -> float:
         """Update the parameters, or raise and leave them as they were; the norm of the gradient of the mean loss."""
         s, parameters = self.settings, self.network.parameters
         self._before[:] = parameters
@@ -175,26 +175,33 @@ class Training:
             if not math.isfinite(loss):
                 raise FloatingPointError(f"the loss is {loss}")
             norm = s.optimizer.step(
-                self.network, gradients, scale=targets, clip_norm=s.clip_norm, clip_value=s.clip_value, lr=rate
+                self.network, gradients, scale=batch.targets, clip_norm=s.clip_norm, clip_value=s.clip_value, lr=rate
             )
             if not np.isfinite(parameters).all():
                 raise FloatingPointError(f"the parameters overflow at a learning rate of {rate:g}")
         except FloatingPointError as error:
             parameters[:] = self._before
-            norm = float(np.sqrt(np.square(gradients.flat, dtype=np.float64).sum())) / targets
+            norm = float(np.sqrt(np.square(gradients.flat, dtype=np.float64).sum())) / batch.targets
+            what = self.data.not_finite(batch.part) or error  # data are searched only where something went wrong
             raise FloatingPointError(
-                f"update {self.updates} (epoch {self.epoch}): {error}; the norm of the gradient is {norm:.6g}; "
+                f"update {self.updates} (epoch {self.epoch}): {what}; the norm of the gradient is {norm:.6g}; "
                 "the parameters are those before this update"
             ) from None
         return norm
 
-    def end_epoch(self, seconds: float) -> None:
+    def end_epoch(self, seconds: float, interrupted: Callable[[], bool]) -> bool:
+        """Validate and write the history. False where validation was interrupted: then the epoch is not over yet."""
         loss = self.epoch_loss / self.epoch_targets if self.epoch_targets > 0 else math.nan
-        validation = math.nan if self.validation is None else self.mean_loss(self.validation)
-        if self.validation is not None and not math.isfinite(validation):
-            raise FloatingPointError(
-                f"epoch {self.epoch}: the validation loss is {validation}; the parameters are those after it"
-            )
+        validation = math.nan
+        if self.validation is not None:
+            found = self.mean_loss(self.validation, interrupted)
+            if found is None:
+                return False
+            validation = found
+            if not math.isfinite(validation):
+                where = self.validation.not_finite()
+                what = f"validation: {where}" if where else f"the validation loss is {validation}"
+                raise FloatingPointError(f"epoch {self.epoch}: {what}; the parameters are those after it")
         self.history.epochs.append(loss=loss, validation=validation, updates=self.updates, seconds=seconds)
         if validation < self.best:
             self.best, self.best_epoch = validation, self.epoch
@@ -202,12 +209,18 @@ class Training:
                 self.history.best_parameters = self.network.parameters.copy()
         self.epoch += 1
         self.epoch_loss = self.epoch_targets = 0.0
+        return True
 
-    def mean_loss(self, data: Data) -> float:
-        """Per target, in batches. A network with teacher forcing is fed with targets unless it is never trained so."""
+    def mean_loss(self, data: Data, interrupted: Callable[[], bool]) -> float | None:
+        """Per target, in batches; None where it was interrupted between them.
+
+        A network with teacher forcing is fed with targets unless it is never trained so.
+        """
         forcing = 0.0 if self.settings.teacher_forcing == 0 else None
         total = targets = 0.0
         for part in data.batches(self.settings.batch_size or _DEFAULT_BATCH, None):
+            if interrupted():
+                return None
             batch = data.take(part)
             total += self.network.loss(batch, forcing)
             targets += batch.targets
@@ -235,6 +248,7 @@ class Training:
         for kind, record in self._records().items():
             for name, array in record.arrays().items():
                 arrays[f"{kind}.{name}"] = array
+        options = self.settings.optimizer._options()
         position = {
             "seed": self.seed,
             "epoch": self.epoch,
@@ -244,7 +258,8 @@ class Training:
             "epoch_loss": self.epoch_loss.hex(),
             "epoch_targets": self.epoch_targets.hex(),
             "stopped": self.history.stopped,
-            "lr": self.settings.optimizer.lr,
+            "lr": options.pop("lr"),
+            "hyper_parameters": options,
         }
         return Checkpoint(arrays, self.identity, position)
 
@@ -259,22 +274,68 @@ class Training:
         }
 
     def go_on_from(self, checkpoint: Checkpoint) -> None:
-        """Be where the run was that has written the checkpoint; raise ResumeError if that was another run."""
+        """Be where the run was that has written the checkpoint.
+
+        Raises
+        ------
+        ResumeError
+            If that was another run.
+        TypeError, ValueError
+            If no run could have written it. Nothing has changed then, as with a ResumeError.
+        """
         checkpoint.check(self.identity, {"network": self.network.not_told_before()})
         arrays, position = checkpoint.arrays, checkpoint.position
-        self.settings.optimizer.load_state(checkpoint.part("optimizer"))
+        self._check_position(position)
+        self._check_arrays(arrays, position)
+        optimizer, told = self.settings.optimizer, position["hyper_parameters"]
+        options = {**(optimizer._options() if told is None else told), "lr": position["lr"]}
+        resumed = optimizer._resumed(options, checkpoint.part("optimizer"), self.network.parameters)
+        vars(optimizer).update(vars(resumed))
         for kind, record in self._records().items():
             record.load(checkpoint.part(kind))
         if (best := self.history.best_epoch) is not None:
             self.best, self.best_epoch = float(self.history.validation[best]), best
         self.network.parameters[:] = arrays["parameters"]
         self.state, self.history.best_parameters = _carried(arrays), arrays.get("best")
-        self.seed, self.settings.optimizer.lr = position["seed"], position["lr"]
+        self.seed = position["seed"]
         self.history.stopped = "callback" if position["stopped"] == "callback" else ""
         self.epoch, self.passes = position["epoch"], position["passes"]
         self.batch, self.updates = position["batch"], position["updates"]
         self.epoch_loss = float.fromhex(position["epoch_loss"])
         self.epoch_targets = float.fromhex(position["epoch_targets"])
+
+    def _check_position(self, position: dict[str, Any]) -> None:
+        """Raise ValueError for a place where no run with these data and settings can be."""
+        epoch, passes, batch, updates = (position[name] for name in ("epoch", "passes", "batch", "updates"))
+        parts, n = len(self.parts()), self.settings.updates_per_epoch
+        whole = passes == epoch or (passes, batch) == (epoch + 1, 0)  # an epoch that is not yet validated
+        if batch >= parts or (n is None and not whole):
+            raise ValueError(f"position: expected a batch of {parts} in epoch {epoch}, got {batch} in pass {passes}")
+        least, most = (0, passes * parts + batch) if n is None else (n * epoch, n * (epoch + 1))
+        if not least <= updates <= min(most, passes * parts + batch):
+            raise ValueError(f"position: expected {least} to {most} updates in epoch {epoch}, got {updates}")
+
+    def _check_arrays(self, arrays: dict[str, Array], position: dict[str, Any]) -> None:
+        """Raise ValueError unless these are the arrays, beside the optimizer's, of a run that is there."""
+        parameters, s = self.network.parameters, self.settings
+        best = {} if s.patience is None or position["epoch"] == 0 else {"best": parameters}
+        windows = s.truncate is not None and position["batch"] > 0
+        state = _named(self.network.state(len(self.data))) if windows else {}
+        like = {"parameters": parameters, **best, **state}
+        expected: dict[str, tuple[Any, ...]] = {name: (array.shape, array.dtype) for name, array in like.items()}
+        for kind, rows in (("updates", position["updates"]), ("epochs", position["epoch"])):
+            expected |= {f"{kind}.{name}": ((rows,), np.dtype(np.float64)) for name in self._records()[kind].arrays()}
+        got = {name: (a.shape, a.dtype) for name, a in arrays.items() if not name.startswith("optimizer.")}
+        for name in sorted({*expected, *got}):
+            if got.get(name) != expected.get(name):
+                there, here = (_described_array(which.get(name)) for which in (expected, got))
+                raise ValueError(f"{name[:100]}: expected {there}, got {here}")
+        if not np.isfinite(arrays["epochs.updates"]).all():
+            raise ValueError("epochs.updates: expected finite numbers")
+
+
+def _described_array(kind: tuple[Any, ...] | None) -> str:
+    return "none" if kind is None else f"{shape_text(kind[0])} in {kind[1]}"
 
 
 def _named(state: State) -> dict[str, Array]:
