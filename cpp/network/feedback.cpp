@@ -368,15 +368,21 @@ template <class T> class Feedback {
     const auto some = [&](Index begin, Index end, bool is_dense) {
       if (begin == end) return;
       const Matrix<T> h_rows = h.middle_rows(begin, end - begin);
+      Matrix<const T> r;
+      if (is_dense) r = {r_window_.data() + begin * m_, end - begin, m_};
       Sum<T> a(ctx_.k);
       if (layer_.input.is_token()) {
         start_into(w, begin, end, h);
         a.from(h_rows);
+      } else if (is_dense && softmax_) {  // in the order of the class table, so that a one-hot r gives the bits of its class
+        a.from(p_.chain[0].b)
+            .plus(r, layer_.W_transposed())
+            .plus(layer_.input.rows(w).middle_rows(begin, end - begin), layer_.input.U_transposed());
+        r = {};
       } else {
         start(w, begin, end - begin, a);
       }
-      const Matrix<const T> r(r_window_.data() + begin * m_, end - begin, m_);
-      layer_.step(a, is_dense ? r : Matrix<const T>(), h_rows);
+      layer_.step(a, r, h_rows);
     };
     some(from, dense_to, true);
     some(dense_to, to, false);

@@ -198,6 +198,7 @@ template <class T> class RecurrentLayer {
   }
 
   const Packed<T>& W_packed() const { return W_packed_; }
+  const Packed<T>& W_transposed() const { return W_transposed_; }
 
   /// With few rows a step is hardly more than a product of a matrix and a vector. Then what is not recurrent, a product with
   /// `other`, is hoisted out of the loop over time: it becomes a product over many steps. With many rows one tile does the whole
