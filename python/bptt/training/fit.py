@@ -72,7 +72,12 @@ def fit(
     if resume and checkpoint is not None and (found := Checkpoint.read(checkpoint)) is not None:
         if seed is not None and seed != found.position["seed"]:  # first: data may have been drawn by it
             raise ResumeError(f"resume: expected seed as in the checkpoint, {found.position['seed']}, got {seed}")
-        training.go_on_from(found)
+        try:
+            training.go_on_from(found)
+        except ResumeError:
+            raise
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"{checkpoint}: expected a checkpoint: {error}") from None
     if checkpoint is not None:
         remove_stale(checkpoint)
     history = training.history
