@@ -454,11 +454,16 @@ void py_tanh(const py::array& x, const py::array& y) {
   });
 }
 
+// NumPy serves one interpreter of a process, and so does what is kept here for all calls.
+bool in_main_interpreter() { return PyInterpreterState_Get() == PyInterpreterState_Main(); }
+constexpr const char* only_main_interpreter = "bptt: expected the main interpreter, got a sub-interpreter";
+
 }  // namespace
 }  // namespace bptt
 
-PYBIND11_MODULE(_core, m, py::mod_gil_not_used()) {
+PYBIND11_MODULE(core, m, py::mod_gil_not_used()) {
   using namespace bptt;
+  if (!in_main_interpreter()) throw py::import_error(only_main_interpreter);
   using py::arg;
   const py::kw_only by_name;
   WithoutLock::find_main_thread();
@@ -484,4 +489,12 @@ PYBIND11_MODULE(_core, m, py::mod_gil_not_used()) {
   m.def("interruptions", &interruptions);
   m.def("num_threads", &num_threads);
   m.def("set_num_threads", &set_num_threads, arg("n"));
+}
+
+// Before CPython 3.12 pybind11's own start asks for the main interpreter's lock, and would wait for ever while a sub-interpreter
+// has it. From 3.13 on this is called in the main interpreter, whoever imports.
+extern "C" PYBIND11_EXPORT PyObject* PyInit__core() {
+  if (bptt::in_main_interpreter()) return PyInit_core();
+  PyErr_SetString(PyExc_ImportError, bptt::only_main_interpreter);
+  return nullptr;
 }
