@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from random import Random
 from typing import Any
 
 import numpy as np
-from hypothesis import strategies as st
 from numpy.lib.stride_tricks import as_strided
 
 from problems import Array
-
-Draw = Callable[[st.SearchStrategy[Any]], Any]
 
 
 class Subclass(np.ndarray):  # type: ignore[type-arg]
@@ -53,7 +51,13 @@ ODD: list[Callable[[], Any]] = [
     *(lambda: np.random.default_rng(0), lambda: np.zeros((1,) * 30), lambda: np.zeros((2, 0, 2))),
     *(lambda: np.zeros(3, "S2"), lambda: 10**5000, lambda: [10**5000]),
 ]
-odd = st.integers(0, len(ODD) - 1).map(lambda i: ODD[i]())
+
+
+def odd(by: Random) -> Any:
+    """What hardly is what is asked for."""
+    return by.choice(ODD)()
+
+
 
 RIGHT = {
     "f": ["float32", "float64", "float16", "longdouble", "int8", "uint16", "int64", "uint64", "bool"],
@@ -79,9 +83,9 @@ def converted(array: Array, dtype: str) -> Array:
         return array.astype("int64").view(dtype) if dtype == "M8[s]" else array.astype(dtype)
 
 
-def laid_out(draw: Draw, array: Array, layouts: list[str]) -> Any:
+def laid_out(by: Random, array: Array, layouts: list[str]) -> Any:
     """The array in another layout; some of them repeat a part of its numbers."""
-    layout = draw(st.sampled_from(layouts))
+    array, layout = np.asarray(array), by.choice(layouts)
     if layout == "list":
         return array.tolist()
     if layout == "protocol":
@@ -107,7 +111,7 @@ def laid_out(draw: Draw, array: Array, layouts: list[str]) -> Any:
         return array.copy()
     if layout == "fortran":
         return np.asfortranarray(array)
-    axis = draw(st.integers(0, array.ndim - 1))
+    axis = by.randint(0, array.ndim - 1)
     if layout == "reversed":
         return np.flip(np.flip(array, axis).copy(), axis)
     if layout == "gaps":
@@ -126,20 +130,20 @@ def laid_out(draw: Draw, array: Array, layouts: list[str]) -> Any:
     return as_strided(flat, array.shape, tuple(strides))
 
 
-def dressed(draw: Draw, array: Array, kind: str, *, may_be_list: bool = True) -> Any:
+def dressed(by: Random, array: Array, kind: str, *, may_be_list: bool = True) -> Any:
     """What means the same as the array, or nearly, and is as right."""
     # A dtype of the other kinds half of the time
-    dtype = draw(st.sampled_from([array.dtype.name] * len(RIGHT[kind]) + RIGHT[kind]))
+    dtype = by.choice([array.dtype.name] * len(RIGHT[kind]) + RIGHT[kind])
     layouts = LAYOUTS if may_be_list else [layout for layout in LAYOUTS if layout != "list"]
-    return laid_out(draw, converted(np.asarray(array), dtype), layouts)
+    return laid_out(by, converted(np.asarray(array), dtype), layouts)
 
 
-def reshaped(draw: Draw, array: Array) -> Array:
+def reshaped(by: Random, array: Array) -> Array:
     """Another shape."""
-    how = draw(st.sampled_from(["axis more", "axis less", "longer", "shorter", "empty", "swapped"]))
+    how = by.choice(["axis more", "axis less", "longer", "shorter", "empty", "swapped"])
     if how == "axis more" or array.ndim == 0:
-        return np.expand_dims(array, draw(st.integers(0, array.ndim)))
-    axis = draw(st.integers(0, array.ndim - 1))
+        return np.expand_dims(array, by.randint(0, array.ndim))
+    axis = by.randint(0, array.ndim - 1)
     if how == "axis less":
         return array.take(0, axis) if array.shape[axis] else array.sum(axis)
     if how == "longer":
@@ -149,30 +153,30 @@ def reshaped(draw: Draw, array: Array) -> Array:
     return array.take(range(array.shape[axis] - 1 if how == "shorter" and array.shape[axis] else 0), axis)
 
 
-def spoilt(draw: Draw, array: Array, kind: str) -> Any:
+def spoilt(by: Random, array: Array, kind: str) -> Any:
     """What is probably wrong."""
-    how = draw(st.sampled_from(["shape", "dtype", "value", "value", "odd", "masked", "ragged", "list", "as it is"]))
+    how = by.choice(["shape", "dtype", "value", "value", "odd", "masked", "ragged", "list", "as it is"])
     array = np.array(array)
     if how == "odd":
-        return draw(odd)
+        return odd(by)
     if how == "shape":
-        return laid_out(draw, reshaped(draw, array), LAYOUTS)
+        return laid_out(by, reshaped(by, array), LAYOUTS)
     if how == "dtype":
-        return laid_out(draw, converted(array, draw(st.sampled_from(WRONG))), LAYOUTS)
+        return laid_out(by, converted(array, by.choice(WRONG)), LAYOUTS)
     if how == "masked":
         return np.ma.MaskedArray(array, mask=False)
     if how == "list":
-        return draw(st.sampled_from([list, tuple]))(array) if array.ndim else [array]
+        return by.choice([list, tuple])(array) if array.ndim else [array]
     if how == "ragged":
         return [*array[:-1].tolist(), [[0]]] if array.ndim else [array.tolist(), [[0]]]
     if how == "value" and array.size:
         if kind == "i":
-            array.flat[draw(st.integers(0, array.size - 1))] = draw(st.sampled_from([-2, -1, 0, 5, 100, 2**40, -(2**63)]))
+            array.flat[by.randint(0, array.size - 1)] = by.choice([-2, -1, 0, 5, 100, 2**40, -(2**63)])
         elif kind == "f":
             array = array.astype("float64")
-            number = draw(st.sampled_from([np.nan, np.inf, -np.inf, 1e300, -1e300, -1.0, 2.0, 1e-310]))
-            array.flat[draw(st.integers(0, array.size - 1))] = number
-    return dressed(draw, array, kind)
+            number = by.choice([np.nan, np.inf, -np.inf, 1e300, -1e300, -1.0, 2.0, 1e-310])
+            array.flat[by.randint(0, array.size - 1)] = number
+    return dressed(by, array, kind)
 
 
 def snapshot(value: Any) -> Any:

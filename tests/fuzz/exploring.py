@@ -12,12 +12,14 @@ from typing import Any
 import hypothesis
 import pytest
 from hypothesis import HealthCheck, Phase, settings
+from hypothesis import strategies as st
 
 from rules import Types
 
 A_ROUND = 1000  # examples, in the long mode
 EXAMPLES = int(os.environ.get("BPTT_FUZZ_EXAMPLES", "0"))  # of all tests together
-SECONDS = 120  # of an example that hangs: then the process ends, and tells where it was
+SECONDS = 600  # of a hundred examples, one of which hangs: then the process ends, and tells where it was
+SEEDS = st.integers(0, 2**32 - 1)  # of what is chosen by one: Hypothesis takes 0.1 ms for each of its own choices
 OUTCOMES: Counter[str] = Counter()  # of all rounds of this process
 
 
@@ -59,8 +61,9 @@ def explore(strategy: Any, check: Callable[[Any], str], number: int, short: int,
     )
     @hypothesis.given(strategy)
     def one(example: Any) -> None:
-        faulthandler.dump_traceback_later(SECONDS, exit=True)
         outcomes[check(example)] += 1
+        if outcomes.total() % 100 == 1:
+            faulthandler.dump_traceback_later(SECONDS, exit=True)
 
     try:
         one()

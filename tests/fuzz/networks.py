@@ -8,13 +8,12 @@ import numpy as np
 from hypothesis import strategies as st
 
 from bptt import reference
-from dressing import Draw
 from problems import Case
 
 BATCHES = [(1,), (3,), (4,) * 2, (2,) * 5, (1, 3), (5, 2, 4), (3, 1, 1, 2), (1, 2, 3, 4, 5, 6, 7), (2,) * 9, (23,), (7,) * 3]
 
 
-def case(draw: Draw, *, causal: bool = False) -> Case:
+def case(draw: Any, *, causal: bool = False) -> Case:
     """A network in words, and lengths of its sequences; `causal`: it may draw, as its output is its input."""
     jordan = draw(st.booleans())
     output = draw(st.sampled_from(["softmax", "softmax", "sigmoid", "linear"]))

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
+from random import Random
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,7 @@ import rules
 from answers import solve
 from core import DTYPES, ISAS, instruction_set
 from dressing import dressed, odd, snapshot, spoilt
-from exploring import Shown, explore, refused, rounds
+from exploring import SEEDS, Shown, explore, refused, rounds
 from kinks import clear_of_kinks
 from networks import case as draw_case
 from problems import Case, Problem, joined_state, random_problem, split_state
@@ -30,11 +31,11 @@ TAME = 1e6  # beyond it, squares and sums overflow in float32, and the reference
 
 KIND_OF = {"x": "f", "y": "f", "weight": "f", "h0": "f", "r0": "f", "lengths": "i", "reset": "b"}
 SCALARS: dict[str, Any] = {
-    "teacher_forcing": st.sampled_from([0, 1, 0.5, np.float32(0.25), np.int8(1), 1e-300]),
-    "seed": st.sampled_from([0, 5, 2**64 - 1, np.uint64(2**64 - 1), np.int16(3)]),
-    "wrt_x": st.sampled_from([False, True, np.True_]),
-    "all_layers": st.sampled_from([False, True, np.False_]),
-    "memory_limit": st.sampled_from([None, 0, 100, 1000, np.int64(3000), 10**6, 2**63, 10**30]),
+    "teacher_forcing": [0, 1, 0.5, np.float32(0.25), np.int8(1), 1e-300],
+    "seed": [0, 5, 2**64 - 1, np.uint64(2**64 - 1), np.int16(3)],
+    "wrt_x": [False, True, np.True_],
+    "all_layers": [False, True, np.False_],
+    "memory_limit": [None, 0, 100, 1000, np.int64(3000), 10**6, 2**63, 10**30],
 }
 
 
@@ -52,33 +53,34 @@ class Call(Shown):
 
 @st.composite
 def calls(draw: Any) -> Call:
+    by = Random(draw(SEEDS))
     case = draw_case(draw)
-    p = random_problem(case, [draw(st.integers(0, 2**16))])
+    p = random_problem(case, [by.randint(0, 2**16)])
     equal, one = len(set(case.lengths)) == 1, len(case.lengths) == 1
-    form = draw(st.sampled_from(["list", *(["batch"] if equal else ["padded"]), *(["single"] if one else [])]))
-    given = p.arguments(form, draw(st.sampled_from([7.0, float("nan")])))
-    if form == "batch" and draw(st.booleans()):
+    form = by.choice(["list", *(["batch"] if equal else ["padded"]), *(["single"] if one else [])])
+    given = p.arguments(form, by.choice([7.0, float("nan")]))
+    if form == "batch" and by.random() < 0.5:
         given["lengths"] = case.lengths
     scalars = ["wrt_x", "memory_limit", *(["teacher_forcing", "seed"] if case.feedback else ["all_layers"])]
     names = [*dict.fromkeys([*given, "x", "y", "weight", "lengths", "reset"]), *scalars]
-    spoil = [draw(st.sampled_from(names)) for _ in range(draw(st.sampled_from([0, 0, 1, 1, 2])))]
+    spoil = [by.choice(names) for _ in range(by.choice([0, 0, 1, 1, 2]))]
     arguments: dict[str, Any] = {}
     for name in [*given, *scalars]:
         if name in SCALARS:
-            if draw(st.booleans()):
+            if by.random() < 0.5:
                 no_x = name == "wrt_x" and case.input == "token" and name not in spoil
-                arguments[name] = False if no_x else draw(SCALARS[name])
+                arguments[name] = False if no_x else by.choice(SCALARS[name])
             elif name in given:
                 arguments[name] = given[name]
         else:
-            arguments[name] = dress(draw, case, form, name, given[name], name in spoil)
+            arguments[name] = dress(by, case, form, name, given[name], name in spoil)
     for name in spoil:
-        if arguments.get(name) is None or (name in SCALARS and draw(st.booleans())):
-            arguments[name] = draw(odd)
-    return Call(case, draw(st.sampled_from(DTYPES)), draw(st.sampled_from(ISAS)), draw(st.integers(1, 3)), p, arguments)
+        if arguments.get(name) is None or (name in SCALARS and by.random() < 0.5):
+            arguments[name] = odd(by)
+    return Call(case, by.choice(DTYPES), by.choice(ISAS), by.randint(1, 3), p, arguments)
 
 
-def dress(draw: Any, case: Case, form: str, name: str, value: Any, spoil: bool) -> Any:
+def dress(by: Random, case: Case, form: str, name: str, value: Any, spoil: bool) -> Any:
     """An argument that holds arrays, each of them dressed, and one of them spoilt."""
     if value is None:
         return None
@@ -92,21 +94,21 @@ def dress(draw: Any, case: Case, form: str, name: str, value: Any, spoil: bool) 
     else:
         parts = [value]
     is_list = form == "list" and isinstance(value, list) and name != case.initial
-    if spoil and draw(st.integers(0, 3)) == 0 and (is_list or len(parts) > 1):
-        how = draw(st.sampled_from(["fewer", "more", "no list", "one odd"]))
+    if spoil and by.randint(0, 3) == 0 and (is_list or len(parts) > 1):
+        how = by.choice(["fewer", "more", "no list", "one odd"])
         if how == "no list":
             return parts[0]
-        parts = {"fewer": parts[:-1], "more": [*parts, parts[0]], "one odd": [draw(odd), *parts[1:]]}[how]
+        parts = {"fewer": parts[:-1], "more": [*parts, parts[0]], "one odd": [odd(by), *parts[1:]]}[how]
         return parts if name != case.initial or how != "one odd" else joined_state(case, parts)
-    wrong = draw(st.integers(0, len(parts) - 1)) if spoil else -1
+    wrong = by.randint(0, len(parts) - 1) if spoil else -1
     may_be_list = name != "x" or is_list
     made = [
-        spoilt(draw, np.array(part), kind) if i == wrong else dressed(draw, np.array(part), kind, may_be_list=may_be_list)
+        spoilt(by, np.array(part), kind) if i == wrong else dressed(by, np.array(part), kind, may_be_list=may_be_list)
         for i, part in enumerate(parts)
     ]
     if name == case.initial:
         return joined_state(case, made)
-    return draw(st.sampled_from([list, tuple]))(made) if is_list else made[0]
+    return by.choice([list, tuple])(made) if is_list else made[0]
 
 
 # ---- What the arguments mean ----
