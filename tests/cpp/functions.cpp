@@ -76,7 +76,7 @@ exact::Number exactly(Name name, double x) {
   }
 }
 
-const Functions& functions_of(const std::string& isa) {
+const Functions& functions_of([[maybe_unused]] const std::string& isa) {
 #if defined(__x86_64__) || defined(_M_X64)
   return isa == "v4" ? v4::functions : isa == "v3" ? v3::functions : baseline::functions;
 #elif defined(__aarch64__)
