@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -103,6 +103,9 @@ class Settings:
         }
 
 
+Computed: TypeAlias = tuple[float, HasFlat, State, float]  # the loss, its gradients, the last state; when that began
+
+
 class Training:
     """One run of `fit`: where it is, and what it takes to go on from there."""
 
@@ -131,12 +134,17 @@ class Training:
             return self.data.windows(s.truncate)
         return self.data.batches(s.batch_size or _DEFAULT_BATCH, self._random(0, self.passes) if s.shuffle else None)
 
-    def update(self, batch: Batch) -> None:
-        """One update of the parameters, or none where there is no target."""
+    def gradients(self, batch: Batch) -> Computed:
+        """The loss and the gradients of the next update, which changes nothing yet."""
         s, begin = self.settings, time.perf_counter()
         forcing = s.teacher_forcing(self.updates) if callable(s.teacher_forcing) else s.teacher_forcing
         random = None if forcing is None else self._random(1, self.updates)
-        loss, gradients, last = self.network.loss_and_gradients(batch, self.state, forcing, random)
+        return *self.network.loss_and_gradients(batch, self.state, forcing, random), begin
+
+    def update(self, batch: Batch, computed: Computed) -> None:
+        """One update of the parameters, or none where there is no target."""
+        s = self.settings
+        loss, gradients, last, begin = computed
         if batch.targets > 0:
             rate = s.optimizer.lr * (
                 1.0 if s.schedule is None else number("schedule", s.schedule(self.updates), 0, math.inf)
