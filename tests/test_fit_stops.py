@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 import signal
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+import bptt
 from bptt import SGD, Adam, ElmanRNN, History, JordanRNN
 from bptt.networks.trainee import Trainee
 from bptt.training.checkpoint import Checkpoint
@@ -127,28 +129,43 @@ class Run:
         return history
 
 
-def press_ctrl_c(monkeypatch: pytest.MonkeyPatch, batch: int) -> None:
-    """In the batch of validation of this number."""
+def press_ctrl_c() -> None:
+    signal.raise_signal(signal.SIGINT)
+
+
+def interrupt() -> None:
+    bptt.interrupt()
+    raise KeyboardInterrupt  # as the call under way does
+
+
+def in_validation(batch: int, do: Callable[[], None], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Do something in the batch of validation of this number, counted from 1."""
     original, made = Trainee.loss, [0]
 
     def loss(self: Trainee, *arguments: Any) -> float:
         made[0] += 1
         if made[0] == batch:
-            signal.raise_signal(signal.SIGINT)
+            do()
         return original(self, *arguments)
 
     monkeypatch.setattr(Trainee, "loss", loss)
 
 
-@pytest.mark.parametrize(("batch", "epochs", "updates"), [(1, 0, 2), (2, 1, 2), (3, 1, 4), (5, 2, 6), (6, 3, 6)])
-def test_ctrl_c_during_validation(
-    batch: int, epochs: int, updates: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("do", "batch", "epochs", "updates"),
+    [
+        *((press_ctrl_c, *row) for row in [(1, 0, 2), (2, 1, 2), (3, 1, 4), (5, 2, 6), (6, 3, 6)]),
+        *((interrupt, *row) for row in [(1, 0, 2), (2, 0, 2), (3, 1, 4), (5, 2, 6), (6, 2, 6)]),
+    ],
+)
+def test_an_interruption_of_validation(
+    do: Callable[[], None], batch: int, epochs: int, updates: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It is acted on after the batch under way, in the last validation too; the run is gone on from as any other."""
     whole, run = Run(tmp_path / "whole"), Run(tmp_path / "run")
     expected = whole.fit()
     with monkeypatch.context() as patch:
-        press_ctrl_c(patch, batch)
+        in_validation(batch, do, patch)
         history = run.fit()
     assert (history.stopped, len(history.epochs), len(history.updates)) == ("interrupted", epochs, updates)
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler

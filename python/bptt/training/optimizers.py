@@ -229,11 +229,13 @@ class Optimizer:
 
     def _kept(self, size: int, dtype: np.dtype[Any]) -> dict[str, Array]:
         """What its rule keeps for so many parameters."""
-        state = dict(self._state)
+        state = {}
         for name in self._names():
-            if name is not None and name not in state:
-                state[name] = aligned(size, dtype)
-                state[name].fill(self._initial)
+            if name is not None:
+                if (array := self._state.get(name)) is None:
+                    array = aligned(size, dtype)
+                    array.fill(self._initial)
+                state[name] = array
         return state
 
     # ---- State and configuration ----

@@ -195,6 +195,10 @@ def _fit(
         for name, option in _OPTION_OF.items():
             message = message.replace(f"expected {name} as in", f"expected {option} as in")
         raise UserError(f"--{message}; data and options have to be those of the run that is to go on") from error
+    except ValueError as error:
+        if not str(error).startswith(f"{options.checkpoint}: "):
+            raise
+        raise UserError(f"--checkpoint {error}") from error
     if not _save_best(rnn, [history], options.out):
         save_model(rnn, options.out)
         say(f"saved: {options.out}, the newest parameters (after {count_updates(len(history.updates))})")
