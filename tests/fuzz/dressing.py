@@ -12,7 +12,7 @@ from numpy.lib.stride_tricks import as_strided
 from problems import Array
 
 
-class Subclass(np.ndarray):  # type: ignore[type-arg]
+class Subclass(np.ndarray):
     """As matrices and arrays with units are."""
 
 
@@ -58,7 +58,6 @@ def odd(by: Random) -> Any:
     return by.choice(ODD)()
 
 
-
 RIGHT = {
     "f": ["float32", "float64", "float16", "longdouble", "int8", "uint16", "int64", "uint64", "bool"],
     "i": ["int32", "int8", "uint8", "int16", "uint64", "uint32"],
@@ -66,7 +65,19 @@ RIGHT = {
 }
 WRONG = ["complex64", "object", "U3", "M8[s]", "S2", "V4", "float64", "int8"]
 LAYOUTS = [
-    *("plain", "plain", "plain", "fortran", "reversed", "reversed", "gaps", "gaps", "transposed", "swapped", "misaligned"),
+    *(
+        "plain",
+        "plain",
+        "plain",
+        "fortran",
+        "reversed",
+        "reversed",
+        "gaps",
+        "gaps",
+        "transposed",
+        "swapped",
+        "misaligned",
+    ),
     *("read-only", "subclass", "broadcast", "overlapping", "list", "protocol", "memoryview"),
 ]
 
@@ -145,7 +156,7 @@ def reshaped(by: Random, array: Array) -> Array:
         return np.expand_dims(array, by.randint(0, array.ndim))
     axis = by.randint(0, array.ndim - 1)
     if how == "axis less":
-        return array.take(0, axis) if array.shape[axis] else array.sum(axis)
+        return np.asarray(array.take(0, axis) if array.shape[axis] else array.sum(axis))
     if how == "longer":
         return np.concatenate([array, array.take([0], axis)], axis) if array.shape[axis] else array
     if how == "swapped":
@@ -180,7 +191,7 @@ def spoilt(by: Random, array: Array, kind: str) -> Any:
 
 
 def snapshot(value: Any) -> Any:
-    """All that a call could change of an argument: bytes, of what an array is a view of too, and the array's own form."""
+    """All that a call could change of an argument: the bytes of it and of what it is a view of, and its form."""
     if isinstance(value, Protocol):
         return snapshot(value.array)
     if isinstance(value, memoryview):

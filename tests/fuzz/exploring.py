@@ -74,6 +74,11 @@ def explore(strategy: Any, check: Callable[[Any], str], number: int, short: int,
     assert least <= share <= 0.9, outcomes
 
 
+def summary() -> str:
+    told = ", ".join(f"{n:,} {outcome}" for outcome, n in sorted(OUTCOMES.items()))
+    return f"fuzzing: {OUTCOMES.total():,} examples, {told}"
+
+
 def named(error: Exception) -> str:
     """The argument that an error names."""
     found = re.match(r"(\w+)(\[[^\]]*\]|\.\w+)*: ", str(error))

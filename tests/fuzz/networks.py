@@ -10,7 +10,19 @@ from hypothesis import strategies as st
 from bptt import reference
 from problems import Case
 
-BATCHES = [(1,), (3,), (4,) * 2, (2,) * 5, (1, 3), (5, 2, 4), (3, 1, 1, 2), (1, 2, 3, 4, 5, 6, 7), (2,) * 9, (23,), (7,) * 3]
+BATCHES = [
+    (1,),
+    (3,),
+    (4,) * 2,
+    (2,) * 5,
+    (1, 3),
+    (5, 2, 4),
+    (3, 1, 1, 2),
+    (1, 2, 3, 4, 5, 6, 7),
+    (2,) * 9,
+    (23,),
+    (7,) * 3,
+]
 
 
 def case(draw: Any, *, causal: bool = False) -> Case:
@@ -49,8 +61,8 @@ def stack_of(case: Case, rnn: Any) -> reference.Stack:
     layers = [rnn] if case.simple else rnn.layers
 
     def layer(one: Any, reverse: reference.Layer | None) -> reference.Layer:
-        numbers = (np.asarray(part, np.float64).tolist() for part in (one.U, one.W, one.b))
-        return reference.Layer(*numbers, reverse)
+        U, W, b = (np.asarray(part, np.float64).tolist() for part in (one.U, one.W, one.b))
+        return reference.Layer(U, W, b, reverse)
 
     both = case.bidirectional
     of_layers = [layer(one, layer(one.reverse, None) if both else None) for one in layers]

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from problems import Array, Case
+from problems import Array, Case, Form
 
 INT64, BOOL = np.dtype(np.int64), np.dtype(np.bool_)
 Types = tuple[type[Exception], ...]
@@ -63,12 +63,12 @@ def real(value: Any, least: float, most: float, *, least_too: bool = True, most_
     if isinstance(value, bool) or not isinstance(value, float | int | np.floating | np.integer):
         raise WrongError(TypeError)
     try:
-        value = float(value)
+        number = float(value)
     except OverflowError:
-        value = math.inf if value > 0 else -math.inf
-    if not ((least <= value if least_too else least < value) and (value <= most if most_too else value < most)):
+        number = math.inf if value > 0 else -math.inf
+    if not ((least <= number if least_too else least < number) and (number <= most if most_too else number < most)):
         raise WrongError(ValueError)
-    return value
+    return number
 
 
 def seed(value: Any, *, most: int | None = None) -> Any:
@@ -84,7 +84,7 @@ def seed(value: Any, *, most: int | None = None) -> Any:
 class Sequences(NamedTuple):
     """What x and lengths mean."""
 
-    form: str
+    form: Form
     x: list[Array]  # within the lengths
     lengths: tuple[int, ...]
     tau: int
@@ -108,7 +108,7 @@ def sequences(x: Any, lengths: Any, width: int | None, dtype: np.dtype[Any]) -> 
     if axes == 1:
         return Sequences("single", [array], (tau,), tau)
     told = [tau] * array.shape[1] if lengths is None else lengths_of(lengths, array.shape[1], tau)
-    form = "batch" if set(told) == {tau} else "padded"
+    form: Form = "batch" if set(told) == {tau} else "padded"
     return Sequences(form, [array[:n, i] for i, n in enumerate(told)], tuple(told), tau)
 
 

@@ -21,7 +21,7 @@ from dressing import dressed, odd, snapshot, spoilt
 from exploring import SEEDS, Shown, explore, refused, rounds
 from kinks import clear_of_kinks
 from networks import case as draw_case
-from problems import Case, Problem, joined_state, random_problem, split_state
+from problems import Case, Form, Problem, joined_state, random_problem, split_state
 from results import assert_close, by_sequence, everything, is_gradient, is_of_steps, same_bits, tolerances
 from rules import Types, WrongError
 
@@ -57,7 +57,8 @@ def calls(draw: Any) -> Call:
     case = draw_case(draw)
     p = random_problem(case, [by.randint(0, 2**16)])
     equal, one = len(set(case.lengths)) == 1, len(case.lengths) == 1
-    form = by.choice(["list", *(["batch"] if equal else ["padded"]), *(["single"] if one else [])])
+    forms: list[Form] = ["list", "batch" if equal else "padded", "single"]
+    form = by.choice(forms if one else forms[:2])
     given = p.arguments(form, by.choice([7.0, float("nan")]))
     if form == "batch" and by.random() < 0.5:
         given["lengths"] = case.lengths
@@ -119,7 +120,7 @@ class Meaning:
     """The wrong arguments; where none is wrong, the problem. What cannot be told beside a wrong x is left out."""
 
     wrong: dict[str, Types]
-    form: str = ""
+    form: Form = "batch"
     tau: int = 0
     problem: Problem | None = None
 
@@ -164,6 +165,8 @@ def meaning_of(call: Call) -> Meaning:
     weight, reset, initial = (given.get(name) for name in ("weight", "reset", case.initial))
     if weight is not None:
         weight = told("weight", per_target, s, weight, None, dtype)
+        if weight is not None and not all(bool(((w >= 0) & np.isfinite(w)).all()) for w in weight):
+            wrong["weight"] = (ValueError,)
     if reset is not None:
         reset = told("reset", rules.every_step, s, reset, None, rules.BOOL)
     if initial is not None:
@@ -235,31 +238,30 @@ def check_refused(call: Call, rnn: Any, wrong: dict[str, Types]) -> None:
 def check_result(call: Call, rnn: Any, meaning: Meaning) -> None:
     p = meaning.problem
     assert p is not None
-    given = {name: value for name, value in call.arguments.items() if name not in ("wrt_x", "memory_limit", "all_layers")}
+    given = {
+        name: value for name, value in call.arguments.items() if name not in ("wrt_x", "memory_limit", "all_layers")
+    }
     if p.case.feedback is not None and (given.get("seed") is None or isinstance(given["seed"], np.random.Generator)):
         given["seed"] = p.case.seed  # one that the reference can be told
     found = everything(rnn, given)
     check_options(call, rnn, given, found, p.case)
     tame = [is_tame(p, i) for i in range(len(p.x))]
-    results = by_sequence(trimmed(found, meaning, p.case), "single" if meaning.form == "single" else meaning.form, p.case)  # type: ignore[arg-type]
+    results = by_sequence(trimmed(found, meaning, p.case), meaning.form, p.case)
     if not all(tame):
         check_others(p, results, tame, call.dtype)
         return
     expected = solve(p)
     names = list(results)
-    if p.weight is not None and any((weight < 0).any() for weight in p.weight):
-        names = [name for name in names if not name.startswith("loss")]  # what cancels has no scale here
     if p.case.activation == "relu" and not clear_of_kinks(p):
         names = [name for name in names if not is_gradient(name)]
-    allowed = tolerances(call.dtype, MORE, len(p.case.sizes))
-    scales = with_floors(expected.scales)
-    assert_close(*({name: of[name] for name in names} for of in (results, expected.results)), allowed, scales)
+    actual, wanted = ({name: of[name] for name in names} for of in (results, expected.results))
+    assert_close(actual, wanted, tolerances(call.dtype, MORE, len(p.case.sizes)), with_floors(expected.scales))
 
 
 def with_floors(scales: dict[str, float]) -> dict[str, float]:
     """What an error is measured by: never by what is small because its terms cancel, as happens in tiny networks.
 
-    The terms of a state are of the order of 1. Those of a gradient are not larger than the largest gradient of the call.
+    The terms of a state are of the order of 1. Those of a gradient are no larger than the call's largest gradient.
     """
     largest = max(scale for name, scale in scales.items() if is_gradient(name))
     return {

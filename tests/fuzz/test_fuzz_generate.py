@@ -1,4 +1,4 @@
-"""`generate` with arguments of all kinds: what is drawn is what the reference's outputs allow, or an error names an argument."""
+"""`generate` with arguments of all kinds: what is drawn is what the reference's outputs allow, or it is refused."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ class Meaning:
 
 
 def meaning_of(g: Generate) -> Meaning:
-    case, given, dtype = g.case, g.arguments, np.dtype(g.dtype)
+    case, given = g.case, g.arguments
     wrong: dict[str, Types] = {}
 
     def told(name: str, tell: Any, *arguments: Any, **more: Any) -> Any:
@@ -128,9 +128,10 @@ def meaning_of(g: Generate) -> Meaning:
     if case.feedback is None and case.input == "token" and case.output != "softmax":
         wrong["output"] = (ValueError,)
     told("temperature", rules.real, given.get("temperature", 1.0), 0, sys.float_info.max)
-    if given.get("top_k") is not None and told("top_k", rules.integer, given["top_k"], 1, 10**30) is not None:
+    if given.get("top_k") is not None:
+        told("top_k", rules.integer, given["top_k"], 1, 10**30)
         if case.output != "softmax":
-            wrong["top_k"] = (ValueError,)
+            wrong["top_k"] = (*wrong.get("top_k", ()), ValueError)
     told("seed", rules.seed, given.get("seed"))
     if wrong:
         return with_arrays_wrong(wrong)
@@ -144,7 +145,7 @@ def meaning_of(g: Generate) -> Meaning:
 def with_arrays_wrong(wrong: dict[str, Types]) -> Meaning:
     """Beside these, what else is wrong may be said as well: arrays are read last, but not by all."""
     both = (TypeError, ValueError)
-    return Meaning({**{name: both for name in ("x", "prompt", "h0", "r0")}, **wrong})
+    return Meaning({**dict.fromkeys(("x", "prompt", "h0", "r0"), both), **wrong})
 
 
 def is_sequence(value: Any) -> bool:
@@ -164,11 +165,11 @@ def alone(case: Case, value: Any, dtype: np.dtype[Any]) -> tuple[list[Array], bo
     return [np.atleast_2d(array) for array in arrays], arrays[0].ndim == 1
 
 
-def read(value: Any, width: int | None, dtype: np.dtype[Any], most: int) -> rules.Sequences:
+def read(value: Any, width: int | None, dtype: np.dtype[Any], most: int | None) -> rules.Sequences:
     if is_sequence(value):
         raise WrongError(TypeError)
     s = rules.sequences(value, None, width, dtype)
-    if width is None and any(((one < 0) | (one >= most)).any() for one in s.x):
+    if most is not None and any(((one < 0) | (one >= most)).any() for one in s.x):
         raise WrongError(ValueError)
     return s
 
@@ -183,7 +184,7 @@ def elman(g: Generate, told: Any) -> Meaning | None:
         found = told("h0", alone, case, h0, dtype)
         return None if found is None else Meaning({}, found[1], None, found[0])
     width, of_x = (None, rules.INT64) if token else (case.n_in, dtype)
-    s = told("prompt", read, given["prompt"], width, of_x, case.n_in)
+    s = told("prompt", read, given["prompt"], width, of_x, case.n_in if token else None)
     if s is None:
         return with_arrays_wrong({"prompt": (TypeError, ValueError)})
     states = [np.zeros((len(s.lengths), n)) for n in rules.state_widths(case)]
@@ -201,7 +202,7 @@ def jordan(g: Generate, steps: int, told: Any) -> Meaning | None:
         return with_arrays_wrong({"r0": (ValueError,)})
     states = None
     if prompt is not None:
-        s = told("prompt", read, prompt, *((None, rules.INT64) if classes else (case.n_out, dtype)), 2**62)
+        s = told("prompt", read, prompt, *((None, rules.INT64) if classes else (case.n_out, dtype)), None)
         if s is None:
             return with_arrays_wrong({"prompt": both})
         last = np.stack(s.x, 1)[-1]
@@ -220,7 +221,7 @@ def jordan(g: Generate, steps: int, told: Any) -> Meaning | None:
         inputs = np.zeros((steps, batch, 0))
     else:
         width, of_x = (None, rules.INT64) if token else (case.n_in, dtype)
-        s = told("x", read, x, width, of_x, case.n_in)
+        s = told("x", read, x, width, of_x, case.n_in if token else None)
         if s is None or s.tau != steps:
             return with_arrays_wrong({"x": both})
         inputs, batch, single = np.stack(s.x, 1), len(s.lengths), s.form == "single"
@@ -304,7 +305,8 @@ def outputs(case: Case, stack: reference.Stack, meaning: Meaning, i: int, y: Arr
         assert meaning.x is not None
         fed = fed_targets(drawn, [1.0] * len(drawn), 1.0, case.n_out, case.output)
         x, reset = meaning.x[:, i].tolist(), [False] * len(drawn)
-        return np.array(unfold(stack, x, states[0], fed, reset, case.input, case.output, case.activation)[2])
+        fed_back: Array = np.array(unfold(stack, x, states[0], fed, reset, case.input, case.output, case.activation)[2])
+        return fed_back
     if case.output == "softmax" and case.input == "real":
         drawn = np.eye(case.n_out)[y].tolist()
     prompt = [] if meaning.x is None else meaning.x[:, i].tolist()
@@ -314,8 +316,9 @@ def outputs(case: Case, stack: reference.Stack, meaning: Meaning, i: int, y: Arr
         return first[None]
     h0 = joined_state(case, states)
     run = reference.forward(stack, read, h0, input=case.input, output=case.output, activation=case.activation)
-    o = np.array(run.o)
-    return np.concatenate([first[None], o]) if meaning.x is None else o[len(prompt) - 1 :]
+    o: Array = np.array(run.o)
+    with_first: Array = np.concatenate([first[None], o])
+    return o[len(prompt) - 1 :] if prompt else with_first
 
 
 @rounds(0.15)

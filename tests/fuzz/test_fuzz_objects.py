@@ -20,7 +20,7 @@ from core import DTYPES
 from dressing import ODD, dressed, odd, snapshot, spoilt
 from exploring import SEEDS, Shown, explore, refused, rounds
 from networks import case as draw_case
-from problems import letters, random_problem
+from problems import random_problem
 from results import same_bits
 from rules import Types, WrongError
 
@@ -108,7 +108,13 @@ def construction(draw: Any, by: Random) -> Deed:
         if isinstance(given[name], int | np.integer) and given[name] >= 1000:
             given[name] = max(int(given[name]), 2**31)
     wrong: Wrong = {}
-    told(wrong, "n_in", rules.integer, given["n_in"], 1 if isinstance(given.get("input"), str) and given["input"] == "token" else 0)
+    told(
+        wrong,
+        "n_in",
+        rules.integer,
+        given["n_in"],
+        1 if isinstance(given.get("input"), str) and given["input"] == "token" else 0,
+    )
     told(wrong, "n_hidden", sizes if kind is ElmanRNN else lambda value: rules.integer(value, 1), given["n_hidden"])
     told(wrong, "n_out", rules.integer, given["n_out"], 1)
     told(wrong, "input", one_of, given.get("input", "real"), "real", "token")
@@ -141,7 +147,9 @@ def assignment(draw: Any, by: Random) -> Deed:
     places = {"parameters": (rnn, "parameters")}
     for k, layer in enumerate(rnn.layers):
         for direction in (layer, layer.reverse):
-            places |= {f"{letter}{k}{direction is layer}": (direction, letter) for letter in "UWb" if direction is not None}
+            places |= {
+                f"{letter}{k}{direction is layer}": (direction, letter) for letter in "UWb" if direction is not None
+            }
     places |= {letter: (rnn, letter) for letter in ("V", "c")}
     of, name = places[by.choice(sorted(places))]
     shape = getattr(of, name).shape
@@ -171,7 +179,12 @@ def assignment(draw: Any, by: Random) -> Deed:
 # ---- Files ----
 
 METADATA = st.recursive(
-    st.none() | st.booleans() | st.integers(-(2**70), 2**70) | st.floats() | st.text(max_size=5) | st.integers(0, len(ODD) - 1).map(lambda i: ODD[i]()),
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**70), 2**70)
+    | st.floats()
+    | st.text(max_size=5)
+    | st.integers(0, len(ODD) - 1).map(lambda i: ODD[i]()),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3),
     max_leaves=5,
 )
@@ -235,7 +248,7 @@ def loading(draw: Any, by: Random) -> Deed:
 
 
 def schedule(draw: Any, by: Random) -> Deed:
-    names = {
+    names: dict[str, dict[str, tuple[float, float | None]]] = {
         "Step": {"every": (1, None), "gamma": (0, 1)},
         "Cosine": {"updates": (1, None), "final": (0, 1)},
         "Warmup": {"updates": (0, None)},
@@ -254,7 +267,10 @@ def schedule(draw: Any, by: Random) -> Deed:
             told(wrong, name, rules.real, given[name], least, np.finfo(float).max if most > 1 else most, **more)
 
     def holds(made: Any) -> bool:
-        return all(0 <= made(i) < float("inf") for i in (0, 1, 2, 10, 10**6)) and eval(repr(made), vars(schedules) | {"np": np}) == made
+        return (
+            all(0 <= made(i) < float("inf") for i in (0, 1, 2, 10, 10**6))
+            and eval(repr(made), vars(schedules) | {"np": np}) == made
+        )
 
     return Deed(kind, lambda: getattr(schedules, kind)(**given), wrong, None, holds)
 
@@ -312,13 +328,28 @@ def derivatives(draw: Any, by: Random) -> Deed:
             if not any_result:
                 raise
         except (TypeError, ValueError) as error:  # what the loss refuses, and relu's kinks
-            if not any_result or wrong or not str(error).startswith(("y: ", f"{case.initial}: ", f"{case.initial}[", "step: ", "y[")):
+            if (
+                not any_result
+                or wrong
+                or not str(error).startswith(("y: ", f"{case.initial}: ", f"{case.initial}[", "step: ", "y["))
+            ):
                 raise
 
     return Deed("gradcheck", call, wrong, list(given.values()))
 
 
-DEEDS = [construction, construction, construction, assignment, assignment, saving, loading, schedule, threads, derivatives]
+DEEDS = [
+    construction,
+    construction,
+    construction,
+    assignment,
+    assignment,
+    saving,
+    loading,
+    schedule,
+    threads,
+    derivatives,
+]
 
 
 @st.composite

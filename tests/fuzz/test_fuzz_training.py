@@ -1,4 +1,4 @@
-"""Optimizers and `fit` with arguments of all kinds: updates are those of the rules as they are written, or are refused."""
+"""Optimizers and `fit` with arguments of all kinds: updates are those of the rules, or are refused."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from dressing import dressed, odd, snapshot, spoilt
 from exploring import SEEDS, Shown, explore, refused, rounds
 from kinks import clear_of_kinks
 from networks import case as draw_case
-from problems import Array, letters, random_problem
+from problems import Array, Form, letters, random_problem
 from rules import Types, WrongError
 
 LARGEST = float(np.finfo(float).max)
@@ -74,7 +74,7 @@ def updates(draw: Any) -> Steps:
     by = Random(draw(SEEDS))
     kind = by.choice(list(OPTIONS))
     right = {
-        **dict.fromkeys(HYPER, [0, 0.5, 0.9, 0.0, np.float32(0.25), 1e-3]),
+        **{name: [0, 0.5, 0.9, 0.0, np.float32(0.25), 1e-3] for name in HYPER},
         "lr": [0.1, 1, 0, np.float16(0.5), 1e-3],
         "eps": [1e-8, 1e-30, 1, np.float32(1e-3)],
         "betas": [(0.9, 0.999), [0.5, 0.25], (0, 0), (np.float32(0.5), 0.9)],
@@ -150,7 +150,9 @@ class Rule:
         defaults |= {"momentum": 0.0, "weight_decay": 1e-2 if kind is AdamW else 0.0, "alpha": 0.99, "lr_decay": 0.0}
         defaults |= {"eps": 1e-10 if kind is Adagrad else 1e-8, "initial_accumulator_value": 0.0, "nesterov": False}
         self.kind = kind
-        self.o: dict[str, Any] = {name: float(value) for name, value in {**defaults, **options}.items() if name != "betas"}
+        self.o: dict[str, Any] = {
+            name: float(value) for name, value in {**defaults, **options}.items() if name != "betas"
+        }
         self.betas = [float(beta) for beta in options.get("betas", (0.9, 0.999))]
         self.v: Any = 0.0
         self.r: Any = self.o["initial_accumulator_value"] if kind is Adagrad else 0.0
@@ -191,7 +193,7 @@ def check_updates(s: Steps) -> str:
         refused(lambda: s.kind(**s.options), wrong)
         return "refused"
     optimizer, rule = s.kind(**s.options), Rule(s.kind, s.options)
-    rnn = ElmanRNN(2, 3, 2, seed=0, dtype=s.dtype)  # type: ignore[arg-type]
+    rnn = ElmanRNN(2, 3, 2, seed=0, dtype=s.dtype)
     theta = rnn.parameters.astype(np.float64)
     outcome, known = "valid", True
     for given in s.steps:
@@ -252,7 +254,8 @@ def fits(draw: Any) -> Fit:
     p = random_problem(case, [by.randint(0, 1000)])
     rnn = p.network(by.choice(DTYPES))
     one, equal = len(case.lengths) == 1, len(set(case.lengths)) == 1
-    form = by.choice(["list", *(["batch"] if equal else ["padded"]), *(["single"] if one else [])])
+    forms: list[Form] = ["list", "batch" if equal else "padded", "single"]
+    form = by.choice(forms if one else forms[:2])
     given = {name: value for name, value in p.arguments(form).items() if value is not None}
     for name in ("teacher_forcing", "seed", case.initial):
         given.pop(name, None)
@@ -347,7 +350,10 @@ def check_fit(f: Fit) -> str:
     wrong = wrong_of_fit(f)
     arguments = [*f.given.values()]
     before, parameters = snapshot(arguments), f.rnn.parameters.copy()
-    call = lambda: f.rnn.fit(**f.given, **f.more)  # noqa: E731
+
+    def call() -> Any:
+        return f.rnn.fit(**f.given, **f.more)
+
     if wrong:
         of_values = {} if f.is_plain else dict.fromkeys(("x", "y"), (ValueError,))  # as below
         refused(call, {**of_values, **({"validation": (ValueError,)} if "validation" in f.more else {}), **wrong})

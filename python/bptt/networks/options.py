@@ -83,7 +83,7 @@ def _dtype_name(dtype: DTypeLike) -> str:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # names that NumPy is about to forget
-            return np.dtype(dtype).name
+            return str(np.dtype(dtype).name)
     except (TypeError, ValueError, SyntaxError):
         return dtype if isinstance(dtype, str) else shown(dtype)
 
