@@ -83,7 +83,7 @@ def test_masked_arrays_are_refused(kind: Any) -> None:
     with pytest.raises(TypeError, match=r"^x: expected an array without a mask"):
         network(kind).forward(np.ma.masked_array(np.ones((4, 3)), True))
 
-    class Named(np.ma.MaskedArray):  # type: ignore[type-arg]
+    class Named(np.ma.MaskedArray):
         pass
 
     with pytest.raises(TypeError, match=r"^x: expected an array without a mask"):

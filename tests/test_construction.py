@@ -161,14 +161,15 @@ HUGE = 10**5000  # Python refuses to write its digits
 
 @kinds
 def test_huge_numbers_are_refused_by_name(kind: Any) -> None:
-    for name, call in {
+    calls: dict[str, Callable[[], object]] = {
         "n_in": lambda: kind(HUGE, 5, 2),
         "n_hidden": lambda: kind(3, HUGE, 2),
         "n_out": lambda: kind(3, 5, -HUGE),
         "dtype": lambda: network(kind, dtype=HUGE),
         "init": lambda: network(kind, init=HUGE),
         "output": lambda: network(kind, output="softmax" * 1000),
-    }.items():
+    }
+    for name, call in calls.items():
         with pytest.raises(ValueError, match=rf"^{name}: expected [^\n]{{,400}}$"):
             call()
 

@@ -311,7 +311,7 @@ def outputs(case: Case, stack: reference.Stack, meaning: Meaning, i: int, y: Arr
         drawn = np.eye(case.n_out)[y].tolist()
     prompt = [] if meaning.x is None else meaning.x[:, i].tolist()
     read = [*prompt, *drawn[:-1]]
-    first = np.array(stack.c) + np.array(stack.V) @ np.array(states[-1])
+    first: Array = np.array(stack.c) + np.array(stack.V) @ np.array(states[-1])
     if not read:
         return first[None]
     h0 = joined_state(case, states)

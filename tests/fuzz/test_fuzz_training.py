@@ -61,12 +61,13 @@ def told(wrong: Wrong, name: str, tell: Callable[..., Any], *arguments: Any, **m
 
 @dataclass(repr=False)
 class Steps(Shown):
-    """Options of an optimizer, and the arguments of its steps."""
+    """Options of an optimizer, the arguments of its steps, and what is assigned to hyper-parameters before some."""
 
     kind: type[Optimizer]
     options: dict[str, Any]
     dtype: str
     steps: list[dict[str, Any]]
+    assigned: list[dict[str, Any]]
 
 
 @st.composite
@@ -85,7 +86,7 @@ def updates(draw: Any) -> Steps:
         options[by.choice(OPTIONS[kind])] = odd(by)
     dtype = by.choice(DTYPES)
     random = np.random.default_rng(by.randint(0, 1000))
-    steps = []
+    steps, assigned = [], []
     for _ in range(by.randint(1, 3)):
         values = random.standard_normal(NETWORK.parameters.size).astype(np.float32).astype(np.float64)
         wrong = by.randint(0, 5) == 0
@@ -99,18 +100,20 @@ def updates(draw: Any) -> Steps:
             if by.randint(0, 2) == 0:
                 given[name] = odd(by) if by.randint(0, 7) == 0 else by.choice(right_ones)
         steps.append(given)
-    return Steps(kind, options, dtype, steps)
+        names = [by.choice(OPTIONS[kind])] if by.randrange(3) == 0 else []
+        assigned.append({name: odd(by) if by.randrange(4) == 0 else by.choice(right[name]) for name in names})
+    return Steps(kind, options, dtype, steps, assigned)
 
 
 NETWORK = ElmanRNN(2, 3, 2, seed=0)
 
 
-def wrong_options(s: Steps) -> Wrong:
+def wrong_options(options: dict[str, Any]) -> Wrong:
     wrong: Wrong = {}
-    for name, value in s.options.items():
+    for name, value in options.items():
         if name in HYPER:
             told(wrong, name, rules.real, value, **HYPER[name])
-    betas = s.options.get("betas", (0.9, 0.999))
+    betas = options.get("betas", (0.9, 0.999))
     if not isinstance(betas, tuple | list):
         wrong["betas"] = (TypeError,)
     elif len(betas) != 2:
@@ -118,11 +121,20 @@ def wrong_options(s: Steps) -> Wrong:
     else:
         for beta in betas:
             told(wrong, "betas", rules.real, beta, **BETWEEN_0_AND_1)
-    nesterov = s.options.get("nesterov", False)
-    if not isinstance(nesterov, bool):
-        wrong["nesterov"] = (TypeError,)
-    elif nesterov and "momentum" not in wrong and not float(s.options.get("momentum", 0)) > 0:
+    nesterov = told(wrong, "nesterov", rules.truth, options.get("nesterov", False))
+    if nesterov and "momentum" not in wrong and not float(options.get("momentum", 0)) > 0:
         wrong["nesterov"] = (ValueError,)
+    return wrong
+
+
+def wrong_assignment(rule: Rule, name: str, value: Any) -> Wrong:
+    """Each is checked as it is when the optimizer is made; with what r began is fixed by the first update."""
+    wrong = {found: types for found, types in wrong_options({**rule.o, name: value}).items() if found == name}
+    if rule.o["nesterov"] and name == "momentum" and "momentum" not in wrong and not float(value) > 0:
+        wrong["momentum"] = (ValueError,)
+    begun = rule.t > 0 and name == "initial_accumulator_value" and name not in wrong
+    if begun and float(value) != rule.o["initial_accumulator_value"]:
+        wrong[name] = (ValueError,)
     return wrong
 
 
@@ -158,6 +170,16 @@ class Rule:
         self.r: Any = self.o["initial_accumulator_value"] if kind is Adagrad else 0.0
         self.t = 0
 
+    def assign(self, name: str, value: Any) -> None:
+        if name == "betas":
+            self.betas = [float(beta) for beta in value]
+            return
+        if name == "momentum" and 0.0 in (self.o["momentum"], float(value)):
+            self.v = 0.0  # one that becomes 0 forgets; one that is 0 no more begins with v = 0
+        if name == "initial_accumulator_value":
+            self.r = self.r if self.t else float(value)
+        self.o[name] = float(value)
+
     def step(self, theta: Array, g: Array, given: dict[str, Any]) -> tuple[Array, float]:
         o, self.t = self.o, self.t + 1
         g = g / float(given.get("scale", 1))
@@ -188,7 +210,7 @@ class Rule:
 
 
 def check_updates(s: Steps) -> str:
-    wrong = wrong_options(s)
+    wrong = wrong_options(s.options)
     if wrong:
         refused(lambda: s.kind(**s.options), wrong)
         return "refused"
@@ -196,7 +218,16 @@ def check_updates(s: Steps) -> str:
     rnn = ElmanRNN(2, 3, 2, seed=0, dtype=s.dtype)
     theta = rnn.parameters.astype(np.float64)
     outcome, known = "valid", True
-    for given in s.steps:
+    for given, assigned in zip(s.steps, s.assigned, strict=True):
+        for name, value in assigned.items():
+            kept = optimizer.configuration()
+            if wrong := wrong_assignment(rule, name, value):
+                refused(lambda name=name, value=value: setattr(optimizer, name, value), wrong)  # type: ignore[misc]
+                assert optimizer.configuration() == kept, "what is refused changes nothing"
+                outcome = "refused"
+            else:
+                setattr(optimizer, name, value)
+                rule.assign(name, value)
         before, parameters = snapshot(list(given.values())), rnn.parameters.copy()
         wrong, g = wrong_of_step(given, theta.size, rnn.dtype)
         if wrong:
@@ -211,7 +242,7 @@ def check_updates(s: Steps) -> str:
                 norm = optimizer.step(rnn, **given)
             except FloatingPointError:
                 largest = np.abs(g.astype(np.float64)).max() / float(given.get("scale", 1))
-                assert not largest < float(np.finfo(s.dtype).max) / 10, "a norm that is not finite"
+                assert not largest < (1e150 if s.dtype == "float64" else 1e37), "its square is more than a double holds"
                 assert rnn.parameters.tobytes() == parameters.tobytes()
                 return "refused"
             with np.errstate(all="ignore"):
