@@ -15,7 +15,8 @@ from bptt.networks.jordan import JordanRNN
 from bptt.networks.load import load
 from bptt.networks.results import ElmanGradients, ElmanRun, Gradients, JordanGradients, JordanRun, Run
 from bptt.training.history import History
-from bptt.training.optimizers import SGD, Adagrad, Adam, AdamW, Optimizer, RMSProp
+from bptt.training.optimizer import Optimizer
+from bptt.training.optimizers import SGD, Adagrad, Adam, AdamW, RMSProp
 
 if TYPE_CHECKING:
     from bptt import reference

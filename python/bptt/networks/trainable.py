@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 from bptt import _core
 from bptt.networks.base import RecurrentNetwork
 from bptt.training.history import History
-from bptt.training.optimizers import Optimizer
+from bptt.training.optimizer import Optimizer
 
 
 class TrainableNetwork(RecurrentNetwork):

@@ -17,7 +17,7 @@ from bptt._checks import number, size, truth
 from bptt.training.batches import Batch, Data
 from bptt.training.checkpoint import Checkpoint
 from bptt.training.history import History, Record
-from bptt.training.optimizers import Optimizer
+from bptt.training.optimizer import Optimizer
 from bptt.training.protocol import HasFlat, Network, State
 
 _DEFAULT_BATCH = 32  # sequences

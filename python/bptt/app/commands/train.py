@@ -19,7 +19,8 @@ from bptt.app.text_data import Vocabulary, default_text, read_text, text_name
 from bptt.networks.jordan import JordanRNN
 from bptt.training.checkpoint import Checkpoint, ResumeError
 from bptt.training.history import History
-from bptt.training.optimizers import SGD, Adagrad, Adam, AdamW, Optimizer, RMSProp
+from bptt.training.optimizer import Optimizer
+from bptt.training.optimizers import SGD, Adagrad, Adam, AdamW, RMSProp
 from bptt.training.schedules import Constant, Cosine, Step, Warmup
 
 OPTIMIZERS: dict[str, tuple[Callable[[float], Optimizer], float]] = {  # and the default of --lr
