@@ -175,6 +175,9 @@ def meaning_of(call: Call) -> Meaning:
         told("y", rules.check_targets, case, list(y), None if weight is None else list(weight))
     meaning = Meaning(wrong, s.form, s.tau)
     if not wrong:
+        if weight is not None:  # inside a call, what is smaller than the smallest normal number is 0
+            least = np.finfo(dtype).tiny
+            weight = [np.where(w < least, 0.0, w) for w in weight]
         found = replace(case, lengths=s.lengths, extras=False, teacher_forcing=probability)
         if seed is not None and not isinstance(seed, np.random.Generator):
             found = replace(found, seed=seed)
