@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -67,3 +68,27 @@ def check_shape(name: str, array: Array, expected: tuple[int | str, ...]) -> Non
         isinstance(e, str) or e == n for e, n in zip(expected, array.shape, strict=True)
     ):
         raise ValueError(f"{name}: expected {shape_text(expected)}, got {array.shape}")
+
+
+def first_place(wrong: Any, rows: Any, places: Iterable[tuple[int, int, int]], every_step: bool) -> str:
+    """Say which number is the first that is wrong, and where; an empty text if none is.
+
+    Parameters
+    ----------
+    wrong, rows : ndarray or list of ndarray
+        Truth values, and the numbers: at every step ``[tau, batch, ...]`` or a list of ``[tau_i, ...]``, else
+        ``[batch, ...]``.
+    places : iterable of (int, int, int)
+        Sequences, each with the first step that counts and the one after the last.
+    every_step : bool
+        Whether there are numbers at every step.
+    """
+    for i, begin, end in places:
+        index = (i,) if not every_step else (slice(begin, end), i)
+        part, values = ((a[i][begin:end] if isinstance(a, list) else a[index]) for a in (wrong, rows))
+        if len(found := np.argwhere(part)):
+            step, *column = found[0].tolist() if every_step else (0, *found[0].tolist())
+            value = values[tuple(found[0])]
+            where = f"at step {begin + step} of sequence {i}" if every_step else f"for sequence {i}"
+            return f"got {value} {where}{''.join(f', column {k}' for k in column)}"
+    return ""

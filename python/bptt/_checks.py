@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import math
 import os
+from collections.abc import Callable
 
 import numpy as np
 
 _LONGEST = 200  # characters of a value in a message
 
 
-def shown(value: object) -> str:
+def shown(value: object, as_text: Callable[[object], str] = repr) -> str:
     """`value` in a message: not all of it where it is long."""
     try:
-        text = str(value) if isinstance(value, np.generic) else repr(value)
+        text = as_text(value)
     except (RecursionError, ValueError):  # of nesting, or of digits, there is more than Python shows
         return f"{type(value).__name__} of a size that cannot be shown"
     return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."
@@ -38,9 +39,9 @@ def size(name: str, value: int, least: int, most: int = 2**31 - 1) -> int:
     if isinstance(value, bool) or not isinstance(value, int | np.integer):
         raise TypeError(f"{name}: expected an int, got {type(value).__name__}")
     if value < least:
-        raise ValueError(f"{name}: expected at least {least}, got {shown(value)}")
+        raise ValueError(f"{name}: expected at least {least}, got {shown(value, str)}")
     if value > most:
-        raise ValueError(f"{name}: expected at most {most}, got {shown(value)}")
+        raise ValueError(f"{name}: expected at most {most}, got {shown(value, str)}")
     return int(value)
 
 
@@ -55,7 +56,7 @@ def number(name: str, value: float, least: float, most: float, ends: str = "[)")
     above = least <= result if ends[0] == "[" else least < result
     below = result <= most if ends[1] == "]" else result < most
     if not (above and below):  # nor NaN
-        raise ValueError(f"{name}: expected a number in {ends[0]}{least:g}, {most:g}{ends[1]}, got {shown(value)}")
+        raise ValueError(f"{name}: expected a number in {ends[0]}{least:g}, {most:g}{ends[1]}, got {shown(value, str)}")
     return result
 
 

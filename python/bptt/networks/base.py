@@ -122,10 +122,12 @@ class RecurrentNetwork(Letters):
     def _targets(self, s: Sequences, y: Any, weight: Any) -> tuple[Any, Any]:
         per_target = s.every_step if self._every_step else s.one_row
         width, dtype = (None, INT64) if self._classes else (self._n_out, self._dtype)
-        return (
-            per_target("y", y, width, dtype),
-            None if weight is None else per_target("weight", weight, None, self._dtype),
-        )
+        targets = per_target("y", y, width, dtype)
+        if weight is None:
+            return targets, None
+        weights = per_target("weight", weight, None, self._dtype)
+        s.check_weights(weights, self._every_step)
+        return targets, weights
 
     @property
     def feeds_outputs_back(self) -> bool:

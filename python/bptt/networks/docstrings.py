@@ -72,7 +72,7 @@ _PARAGRAPHS = {
     """,
     "weight": """
         weight : array_like, or list of array_like where x is a list, optional
-            ``[tau, batch]``, a factor of each step's loss. Where it is 0, the target is not read.
+            ``[tau, batch]``, a factor of each step's loss, at least 0. Where it is 0, the target is not read.
     """,
     "loss": """
         Return the total loss: the sum over steps and sequences of the negative log-likelihood (10.12-10.14), in nats.
