@@ -120,7 +120,7 @@ template <class T> class Bidirectional {
       both.timeline = &of.ctx_.timeline;
       both.row_of_step = of.row_of_step_.data();
       for (Index d = first; d < 2; ++d) {
-        memory[d] = Array<T>(rows * n);
+        memory[d] = Array<T>(product(rows, n));
         both.chain[d] = memory[d].matrix(rows, n);
       }
     }

@@ -350,8 +350,8 @@ PyObject* entry(PyObject*, PyObject* const* given, Py_ssize_t positional, PyObje
     PyErr_SetString(PyExc_MemoryError, error.what());
   } catch (const std::invalid_argument& error) {
     PyErr_SetString(PyExc_ValueError, error.what());
-  } catch (const std::length_error& error) {
-    PyErr_SetString(PyExc_ValueError, error.what());
+  } catch (const std::length_error& error) {  // a vector of more elements than an address can tell
+    PyErr_SetString(PyExc_MemoryError, error.what());
   } catch (const std::exception& error) {
     PyErr_SetString(PyExc_RuntimeError, error.what());
   }
