@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from bptt._arrays import Array
+from bptt._arrays import Array, need_memory
 from bptt._whole_file import write_whole
 
 _KEY, _SUM = "bptt.checkpoint", "bptt.checkpoint.crc32"
@@ -40,6 +40,7 @@ class Checkpoint:
 
         arrays = {name: np.asarray(array, order="C") for name, array in self.arrays.items()}
         text = json.dumps({"format": _FORMAT, "identity": self.identity, "position": self.position})
+        need_memory(len(text) + sum(array.nbytes for array in arrays.values()))
         write_whole(path, save(arrays, {_KEY: text, _SUM: f"{_checksum(text, arrays):08x}"}))
 
     @classmethod
@@ -59,6 +60,7 @@ class Checkpoint:
                 data = file.read()
         except FileNotFoundError:
             return None
+        need_memory(len(data))
         try:
             arrays = load(data)
             header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])

@@ -11,7 +11,6 @@ from contextlib import contextmanager
 from types import FrameType
 
 from bptt._checks import a_path, size, truth
-from bptt._whole_file import remove_stale
 from bptt.training.batches import Data
 from bptt.training.checkpoint import Checkpoint, ResumeError
 from bptt.training.history import History
@@ -71,8 +70,6 @@ def fit(
         if seed is not None and seed != found.position["seed"]:  # first: data may have been drawn by it
             raise ResumeError(f"resume: expected seed as in the checkpoint, {found.position['seed']}, got {seed}")
         training.go_on_from(found)
-    if checkpoint is not None:
-        remove_stale(checkpoint)
     history = training.history
     if training.epoch > 0:
         history.stopped = history.stopped or training.over()
