@@ -17,8 +17,8 @@ import tempfile
 import time
 import warnings
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -110,24 +110,29 @@ def pages(place: int) -> int:
         return int(file.read().split()[place]) * PAGE
 
 
-@contextmanager
-def limit(total: int) -> Iterator[None]:
-    """No more than so many bytes of address space."""
-    resource.setrlimit(resource.RLIMIT_AS, (total, MOST))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_AS, (MOST, MOST))
+def fill() -> list[bytearray]:
+    """Take what the allocator has at hand, so that more has to come from the system. It is free again with the result."""
+    taken: list[bytearray] = []
+    resource.setrlimit(resource.RLIMIT_AS, (pages(0), MOST))
+    for size in (1 << 20, 1 << 16, 1 << 12):
+        with suppress(MemoryError):
+            while True:
+                taken.append(bytearray(size))
+    resource.setrlimit(resource.RLIMIT_AS, (MOST, MOST))
+    return taken
 
 
 def outcome(call: Callable[[], object], total: int) -> str:
+    """How a call ends that gets no more than so many bytes of address space."""
+    resource.setrlimit(resource.RLIMIT_AS, (total, MOST))
     try:
-        with limit(total):
-            call()
+        call()
     except MemoryError:
         return "MemoryError"
     except Exception as error:
         return f"{type(error).__name__}: {error}"
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, (MOST, MOST))
     return "done"
 
 
@@ -166,7 +171,9 @@ def under_many_limits(call: Callable[[], object], step: float, factor: float) ->
     bits = small()
 
     def once() -> str:
+        taken = fill()
         ended = outcome(call, pages(0) + int(more))
+        del taken
         return ended if small() == bits else f"{ended}, then other bits"
 
     found: Counter[str] = Counter()
@@ -179,6 +186,7 @@ def under_many_limits(call: Callable[[], object], step: float, factor: float) ->
 
 def growth_of_failures(call: Callable[[], object], more: int) -> str:
     """Resident memory after many failures, above that after the first few, in bytes; or another end."""
+    taken = fill()
     total = pages(0) + more  # the same for all: what one call leaves is not there for the next
     for i in range(-WARM_UP, FAILURES):
         if i == 0:
@@ -187,7 +195,9 @@ def growth_of_failures(call: Callable[[], object], more: int) -> str:
         if (ended := outcome(call, total)) != "MemoryError":
             return ended
     gc.collect()
-    return str(pages(1) - before)
+    left = pages(1) - before
+    del taken
+    return str(left)
 
 
 def warm_up() -> None:
