@@ -111,7 +111,7 @@ def pages(place: int) -> int:
 
 
 def fill() -> list[bytearray]:
-    """Take what the allocator has at hand, so that more has to come from the system. It is free again with the result."""
+    """Take what the allocator has at hand, so that more has to come from the system. It is free with the result."""
     taken: list[bytearray] = []
     resource.setrlimit(resource.RLIMIT_AS, (pages(0), MOST))
     for size in (1 << 20, 1 << 16, 1 << 12):
@@ -160,7 +160,7 @@ def in_child(work: Callable[[], str], seconds: float = 60) -> str:
 
 def small() -> bytes:
     """The bits of a small call."""
-    rnn: ElmanRNN = NETWORKS["layers"][0]
+    rnn = ElmanRNN(16, (12, 9), 8, seed=0)
     x = np.ones((5, 2, 16), np.float32)
     _, gradients = rnn.loss_and_gradients(x, np.ones((5, 2), int))
     return b"".join(view.tobytes() for view in gradients.by_name().values())
