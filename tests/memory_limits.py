@@ -110,15 +110,15 @@ def pages(place: int) -> int:
         return int(file.read().split()[place]) * PAGE
 
 
-def fill() -> list[bytearray]:
-    """Take what the allocator has at hand, so that more has to come from the system. It is free with the result."""
+def fill(total: int) -> list[bytearray]:
+    """Take what is left up to a limit of the address space, which stays. It is free again with the result."""
     taken: list[bytearray] = []
-    resource.setrlimit(resource.RLIMIT_AS, (pages(0), MOST))
+    resource.setrlimit(resource.RLIMIT_AS, (total, MOST))
     for size in (1 << 20, 1 << 16, 1 << 12):
         with suppress(MemoryError):
             while True:
                 taken.append(bytearray(size))
-    resource.setrlimit(resource.RLIMIT_AS, (MOST, MOST))
+    del taken[-1]  # for Python itself
     return taken
 
 
@@ -171,23 +171,24 @@ def under_many_limits(call: Callable[[], object], step: float, factor: float) ->
     bits = small()
 
     def once() -> str:
-        taken = fill()
-        ended = outcome(call, pages(0) + int(more))
+        before = pages(0)
+        taken = fill(before)
+        ended = outcome(call, before + int(more))
         del taken
         return ended if small() == bits else f"{ended}, then other bits"
 
     found: Counter[str] = Counter()
-    more = before = 0.0
+    more, enough = 0.0, 0
     while not found["done"] and more < 1 << 30:
         found[in_child(once)] += 1
-        before, more = more, more + max(step, more * factor)
-    return found, int(before)
+        enough, more = int(more), more + max(step, more * factor)
+    return found, enough
 
 
 def growth_of_failures(call: Callable[[], object], more: int) -> str:
     """Resident memory after many failures, above that after the first few, in bytes; or another end."""
-    taken = fill()
     total = pages(0) + more  # the same for all: what one call leaves is not there for the next
+    taken = fill(total - more)
     for i in range(-WARM_UP, FAILURES):
         if i == 0:
             gc.collect()
