@@ -122,18 +122,18 @@ LINES = (
 
 
 class Problem:
-    """The data of a line: the same in every process, because it follows from the sizes alone.
+    """The data of a line: the same in every process, because it follows from the sizes and the seed alone.
 
     `parameters` has the arrays by the names of a model file, in the order of ``rnn.parameters``.
     """
 
-    def __init__(self, line: Line, dtype: str) -> None:
-        random = np.random.default_rng(0)
+    def __init__(self, line: Line, dtype: str, seed: int = 0) -> None:
+        random = np.random.default_rng(seed)
 
         def scaled(*shape: int) -> Array:
             return (random.standard_normal(shape) / np.sqrt(max(shape[-1], 1))).astype(dtype)
 
-        self.line, self.dtype = line, np.dtype(dtype)
+        self.line, self.dtype, self.seed = line, np.dtype(dtype), seed
         tau, batch, n_in, n_hidden, n_out = line.sizes
         n_recurrent = n_hidden if line.network == "elman" else n_out
         self.parameters: dict[str, Array] = {}
@@ -176,7 +176,7 @@ class Problem:
 
     def as_float64(self) -> Problem:
         """The same numbers in double precision, for the answer that all are checked against."""
-        exact = Problem(self.line, str(self.dtype))
+        exact = Problem(self.line, str(self.dtype), self.seed)
         exact.dtype = np.dtype(np.float64)
         exact.parameters = {name: array.astype(np.float64) for name, array in exact.parameters.items()}
         exact.x = exact.x.astype(np.float64)

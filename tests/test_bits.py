@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bptt import ElmanRNN
+import bptt
+from bptt import ElmanRNN, JordanRNN
 from cases import FEEDBACKS, INPUTS, NETWORKS, Options, cycled, each, make
 from core import DTYPES, ISAS
 from laws import all_states, check_memory_limit, check_threads, least_memory
@@ -94,3 +95,19 @@ def test_any_memory_limit_is_taken() -> None:
     assert same_bits(rnn.loss_and_gradients(x, y, memory_limit=10**30)[0], rnn.loss(x, y))
     with pytest.raises(ValueError, match=r"^memory_limit: expected at least \d+ bytes for these sequences, got 0$"):
         rnn.loss_and_gradients(x, y, memory_limit=0)
+
+
+@pytest.mark.usefixtures("threads")
+@pytest.mark.parametrize("kind", [ElmanRNN, JordanRNN])
+def test_work_that_is_done_in_parts_has_the_bits_of_the_whole(kind: Any) -> None:
+    """Between parts a call may be stopped. With eight threads a part is eight times as large: here it is the whole."""
+    random = np.random.default_rng(0)
+    x, y = random.standard_normal((40, 5, 20)).astype(np.float32), random.integers(0, 900, (40, 5))
+    rnn = kind(20, 1000, 900, init="uniform", seed=0)  # 200 steps of 2e6 multiply-adds, and more in the products
+    forcing = {"teacher_forcing": 0.5, "seed": 0} if kind is JordanRNN else {}
+    results = []
+    for n in (8, 1):
+        bptt.set_num_threads(n)
+        loss, gradients = rnn.loss_and_gradients(x, y, **forcing)
+        results.append({"loss": loss, "flat": gradients.flat, "o": rnn.forward(x).o})
+    assert same_bits(*results)

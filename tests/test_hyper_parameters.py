@@ -145,8 +145,8 @@ CHANGES: list[tuple[str, list[Change]]] = [
     ("nesterov", [off, on_with_nesterov]),
     ("RMSProp", [on, off, on]),
     ("RMSProp with momentum", [off, on]),
-    *((name, [others]) for name in MAKE),
 ]
+CHANGES += [(name, [others]) for name in MAKE]
 
 
 @pytest.mark.parametrize(("name", "changes"), CHANGES)

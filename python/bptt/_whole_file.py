@@ -1,4 +1,4 @@
-"""Files that are whole at every moment: either the old one or the new one stands at a path, complete."""
+"""Files that are whole at every moment: either the old one or the new one stands at a path; and the JSON in them."""
 
 from __future__ import annotations
 
@@ -9,12 +9,13 @@ import shutil
 import sys
 import zlib
 from contextlib import suppress
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 if sys.platform != "win32":
     import fcntl
 
 _ATTEMPTS = 10  # to write a file whose temporary file another process takes for a dead one's
+_DIGITS = 400  # of an integer in JSON: one with more is read as infinite, and not in quadratic time
 
 
 def write_whole(path: str | os.PathLike[str], data: bytes) -> None:
@@ -73,3 +74,21 @@ def _remove_stale(path: str) -> None:
         with suppress(OSError), open(stale, "r+b") as file:
             if _lock(file):
                 os.unlink(stale)
+
+
+def texts_of(data: bytes) -> dict[str, str]:
+    """The texts beside the tensors of a safetensors file, whose header its reader has found sound."""
+    import json
+
+    header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
+    return header.get("__metadata__") or {}
+
+
+def read_json(text: str) -> Any:
+    """Read JSON, or raise ValueError, whatever is in it."""
+    import json
+
+    try:
+        return json.loads(text, parse_int=lambda digits: int(digits) if len(digits) <= _DIGITS else float(digits))
+    except RecursionError:
+        raise ValueError("expected JSON, got nesting that is too deep") from None

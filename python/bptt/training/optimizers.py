@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike
 
 from bptt import _core
 from bptt._arrays import INT64, Array, aligned, as_array, check_shape
-from bptt._checks import number, size, truth
+from bptt._checks import number, shown, size, truth
 from bptt.training.protocol import HasFlat, HasParameters
 
 Self = TypeVar("Self", bound="Optimizer")
@@ -200,10 +200,8 @@ class Optimizer:
         norm_bound = math.inf if clip_norm is None else number("clip_norm", clip_norm, 0.0, math.inf, "(]")
         value_bound = math.inf if clip_value is None else number("clip_value", clip_value, 0.0, math.inf, "(]")
         rule, rates = self._rule(number("lr", self.lr if lr is None else lr, 0.0, math.inf), self._updates + 1)
+        self._check_serves(parameters)
         kind = parameters.size, parameters.dtype
-        if self._kind not in (None, kind):
-            before = f"{self._kind[0]} parameters in {self._kind[1]}"
-            raise ValueError(f"rnn: expected a network of {before}, as before, got {kind[0]} in {kind[1]}")
         state = self._kept(*kind)
         first, second = (None if name is None else state[name] for name in self._names())
         norm = _core.update(
@@ -222,6 +220,12 @@ class Optimizer:
         self._updates += 1
         self._state, self._kind = state, kind
         return norm
+
+    def _check_serves(self, parameters: Array) -> None:
+        if self._kind not in (None, (parameters.size, parameters.dtype)):
+            before = f"{self._kind[0]} parameters in {self._kind[1]}"
+            got = f"{parameters.size} in {parameters.dtype}"
+            raise ValueError(f"rnn: expected a network of {before}, as before, got {got}")
 
     def _kept(self, size: int, dtype: np.dtype[Any]) -> dict[str, Array]:
         """What its rule keeps for so many parameters."""
@@ -289,6 +293,18 @@ class Optimizer:
             kept[name] = aligned(*kind)
             kept[name][:] = array
         self._updates, self._state, self._kind = count, kept, kind
+
+    def _resumed(self: Self, options: Mapping[str, Any], state: Mapping[str, ArrayLike], parameters: Array) -> Self:
+        """A copy that has other hyper-parameters, and this state of a network with these parameters."""
+        if set(options) != set(self._options()):
+            raise ValueError(f"optimizer: expected {', '.join(self._options())}, got {shown(sorted(options))}")
+        other = copy.deepcopy(self)
+        vars(other).update(options)  # all at once first: some go together only
+        for name, value in options.items():
+            setattr(other, name, value)
+        other.load_state(state)
+        other._check_serves(parameters)
+        return other
 
     def configuration(self) -> dict[str, Any]:
         """Return what the optimizer is, as JSON can hold it.
