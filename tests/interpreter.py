@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 
 
-def run_python(code: str, **environment: str) -> subprocess.CompletedProcess[str]:
+def run_python(code: str, arguments: Sequence[str] = (), **environment: str) -> subprocess.CompletedProcess[str]:
     """A fresh interpreter, with warnings as errors; of the variables that this package reads it has those given."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("BPTT_")}
     return subprocess.run(
-        [sys.executable, "-W", "error", "-c", code],
+        [sys.executable, "-W", "error", "-c", code, *arguments],
         env=inherited | environment,
         capture_output=True,
         text=True,

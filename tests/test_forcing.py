@@ -225,3 +225,43 @@ def test_seed(seed: Any, error: type[Exception], message: str, p: float) -> None
     rnn = network(JordanRNN)
     refuses(lambda: rnn.loss(X, CLASSES, teacher_forcing=p, seed=seed), error, message)
     refuses(lambda: rnn.loss_and_gradients(X, CLASSES, teacher_forcing=p, seed=seed), error, message)
+
+
+def test_forced_windows_give_the_bits_of_one_pass(isa: str) -> None:
+    """A state that is a class, one-hot, is that class: the losses of all steps are the same, which leaves the rounding
+    of their sum in double precision. Bits of float32 that differ would be 1e-8 of a loss."""
+    random = np.random.default_rng(0)
+    for input, n_in in (("real", 5), ("real", 0), ("token", 5)):
+        rnn = JordanRNN(n_in, 33, 7, input=input, seed=0)
+        y = random.integers(-1, 7, (24, 9))
+        x: Any = random.standard_normal((24, 9, n_in)) if input == "real" else random.integers(0, n_in, (24, 9))
+        one_pass = rnn.loss(x, y)
+        for steps in (1, 5, 8):
+            r, total = None, 0.0
+            for begin in range(0, 24, steps):
+                window = slice(begin, begin + steps)
+                loss, gradients = rnn.loss_and_gradients(x[window], y[window], r0=r)
+                assert rnn.loss(x[window], y[window], r0=r) == loss
+                total, r = total + loss, gradients.r_last
+            assert total == pytest.approx(one_pass, rel=1e-14), (input, n_in, steps)
+
+
+@pytest.mark.parametrize("p", [1.0, 0.5])
+@pytest.mark.parametrize("output", OUTPUTS)
+def test_a_target_of_weight_0_is_not_read_and_a_forced_step_sees_0(p: float, output: Any) -> None:
+    ours = problem(Case(3, 9, 5, (30,) * 4, "real", output, feedback="y_hat", teacher_forcing=p, extras=False))
+    rnn, arguments = ours.network("float64"), ours.arguments()
+    none = np.arange(120).reshape(30, 4) % 3 == 1
+
+    def results(target: int, weight: float) -> tuple[float, Array]:
+        y = arguments["y"].copy()
+        y[none] = target
+        loss, gradients = rnn.loss_and_gradients(**{**arguments, "y": y, "weight": np.where(none, weight, 1.0)})
+        return loss, gradients.flat
+
+    expected = results(1, 0.0)
+    assert same_bits(results(0, 0.0), expected), "it is not read"
+    # What is seen as 0 otherwise: no class, or the number 0, of so small a weight that its loss is lost in rounding.
+    loss, flat = results(-1, 1.0) if output == "softmax" else results(0, 1e-200)
+    assert loss == pytest.approx(expected[0], rel=1e-15)
+    np.testing.assert_allclose(flat, expected[1], rtol=1e-12, atol=1e-14)

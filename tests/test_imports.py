@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import importlib.util
+
+import pytest
+
 from interpreter import run_python
 
 AT_ONCE = {
@@ -65,3 +69,42 @@ def test_each_command_of_the_command_line_starts_without_pytorch_and_the_referen
     modules = imported("import bptt.app.options")
     assert "bptt.app.commands.train" in modules
     assert modules.isdisjoint({"bptt.reference", "bptt.networks.gradcheck", "torch", "matplotlib", "pandas"})
+
+
+SUB_INTERPRETERS = """
+import sys
+try:
+    import _interpreters as interpreters
+except ImportError:
+    import _xxsubinterpreters as interpreters
+
+def shared_lock():  # as the C API makes one by default; NumPy can be imported there
+    if sys.version_info < (3, 12):
+        return interpreters.create()
+    return interpreters.create("legacy") if sys.version_info >= (3, 13) else interpreters.create(isolated=False)
+
+code = "try: import bptt\\nexcept ImportError as error: print(error, flush=True)"
+kinds = interpreters.create, shared_lock
+before = [create() for create in kinds]
+for own in before:
+    interpreters.run_string(own, code)
+import bptt
+for own in before + [create() for create in kinds]:
+    interpreters.run_string(own, code)
+import numpy as np
+print(bptt.ElmanRNN(2, 3, 2).forward(np.ones((1, 2))).y_hat.sum())
+"""
+
+
+@pytest.mark.skipif(
+    not any(map(importlib.util.find_spec, ("_interpreters", "_xxsubinterpreters"))),
+    reason="this Python does not offer sub-interpreters",
+)
+def test_import_in_a_sub_interpreter_is_an_error_at_once() -> None:
+    done = run_python(SUB_INTERPRETERS)
+    *messages, total = done.stdout.splitlines()
+    assert done.returncode == 0, done
+    assert len(messages) == 6, "before and after the import in the main interpreter, which goes on"
+    for message in messages:
+        assert "sub-interpreter" in message or "subinterpreter" in message, "ours, or Python's own"
+    assert abs(float(total) - 1) < 1e-6

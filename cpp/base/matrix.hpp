@@ -30,6 +30,13 @@ template <class T> struct Matrix {
   operator Matrix<const T>() const { return {data, rows, cols, stride}; }
 };
 
+/// a b, as the size of an array.
+inline Index product(Index a, Index b) {
+  Index size;
+  if (__builtin_mul_overflow(a, b, &size)) throw std::bad_alloc();
+  return size;
+}
+
 /// `size` numbers, not initialised, aligned to a cache line. Kernels may read up to a vector beyond the end, and never use it.
 template <class T> class Array {
  public:

@@ -5,9 +5,9 @@
 #include <atomic>
 #include <condition_variable>
 #include <cstdint>
+#include <exception>
 #include <memory>
 #include <mutex>
-#include <system_error>
 #include <thread>
 
 #if !defined(_WIN32)
@@ -91,7 +91,7 @@ class Pool {
   bool grow(int helpers) {
     try {
       for (; workers_ < helpers; ++workers_) std::thread(&Pool::serve, this).detach();
-    } catch (const std::system_error&) {
+    } catch (const std::exception&) {  // std::system_error, or no memory
     }
     return workers_ >= helpers;
   }

@@ -78,6 +78,10 @@ template <class T> struct Loss {
 ///   adam              s / (root sqrt(r) + eps), where s = beta1 s + (1 - beta1) g, and r as for rmsprop  (8.7)
 enum class Rule { sgd, momentum, nesterov, adagrad, rmsprop, rmsprop_momentum, adam };
 
+/// What a rule keeps of earlier gradients: `first`, a mean of them or a direction; `second`, of their squares.
+constexpr bool keeps_first(Rule rule) { return rule != Rule::sgd && rule != Rule::adagrad && rule != Rule::rmsprop; }
+constexpr bool keeps_second(Rule rule) { return rule >= Rule::adagrad; }
+
 /// One update, element by element, of parameters and of what the rule keeps. g = factor * gradient, brought into
 /// [-limit, limit], + decay * theta. `root` is 1 but for Adam.
 template <class T> struct Update {

@@ -15,8 +15,7 @@ template <class T> [[gnu::always_inline]] inline Vector<T> within(Vector<T> limi
 
 // Elements [j, j + n): the equations of `Update`, with first = v or s, second = r.
 template <class T, Rule rule> [[gnu::always_inline]] inline void update_vector(const Update<T>& u, Index j, Index n) {
-  constexpr bool has_second = rule >= Rule::adagrad,
-                 has_first = rule != Rule::sgd && rule != Rule::adagrad && rule != Rule::rmsprop;
+  constexpr bool has_first = keeps_first(rule), has_second = keeps_second(rule);
   const Vector<T> theta = load_first(u.parameters + j, n);
   const Vector<T> clipped = within<T>(broadcast(u.limit), load_first(u.gradient + j, n) * broadcast(u.factor));
   const Vector<T> g = clipped + theta * broadcast(u.decay);

@@ -120,7 +120,7 @@ template <class T> class Bidirectional {
       both.timeline = &of.ctx_.timeline;
       both.row_of_step = of.row_of_step_.data();
       for (Index d = first; d < 2; ++d) {
-        memory[d] = Array<T>(rows * n);
+        memory[d] = Array<T>(product(rows, n));
         both.chain[d] = memory[d].matrix(rows, n);
       }
     }
@@ -173,6 +173,7 @@ template <class T> class Bidirectional {
 
   // work(from, to) on the window's rows, whose states of both directions, in h, and outputs, in o if every step has one, are there.
   template <class Work> void for_each_output(const Window& w, Matrix<T> h, Matrix<T> o, const Work& work) {
+    ctx_.check_interruption(w);
     const BothDirections<const T> top = states(ctx_.network.layers() - 1);
     const bool large = readout_.every_step() && ctx_.exceeds_half_L2(readout_.V_transposed());
     if (large) {

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <vector>
 
+#include "base/interruption.hpp"
 #include "kernels/isa.hpp"
 #include "network/bptt.hpp"
 #include "network/products.hpp"
@@ -14,6 +15,7 @@ constexpr Index rows_per_window = 400;         // a window of h, o and their gra
 constexpr Index rows_per_block = 24;           // of a product over a window: a multiple of every tile's rows
 constexpr double L2_bytes = 1 << 20;           // of a core, at least
 constexpr double operations_per_thread = 1e5;  // less than this does not repay a barrier
+constexpr double operations_of_part = 1e8;     // some milliseconds: between two parts a call may be stopped
 
 /// What one thread takes through the steps of a window: rows [row_from, row_to) of every step, or part of the columns of all rows.
 /// With columns, there is a barrier for all threads after each step.
@@ -43,10 +45,22 @@ template <class T> struct Context {
         call(double(timeline.stored) * operations_per_row()),
         zero(zeros<T>(widest())) {}
 
+  /// Before a pass over the window, in the thread of the call. Throws Interrupted if the call shall stop.
+  void check_interruption(const Window& w) const { interruption.check(double(w.size()) * operations_per_row()); }
+
   // ---- Sharing out ----
 
   int threads_for(double operations) const {
     return int(std::clamp(operations / operations_per_thread, 1.0, double(call.threads())));
+  }
+
+  /// work(first, last) on parts of [0, count), one after the other, none of which takes long.
+  template <class Work> void for_each_part(Index count, double operations, const Work& work) const {
+    const Index parts = std::clamp<Index>(Index(operations / (operations_of_part * call.threads())), 1, std::max<Index>(count, 1));
+    for (Index i = 0; i < parts; ++i) {
+      work(count * i / parts, count * (i + 1) / parts);
+      if (i + 1 < parts) interruption.check(operations / double(parts));
+    }
   }
 
   /// work(from, to) on blocks of the window's rows, all its steps one long list: for what does not depend on the step before.
@@ -97,18 +111,21 @@ template <class T> struct Context {
   /// out = start + A B over all rows. Blocks of rows are read again for every panel, so they are no larger than what the cores
   /// share. Blocks of columns let each thread read its own part of B.
   void multiply(const T* start, Matrix<const T> a, const Packed<T>& b, Matrix<T> out) const {
-    const int threads = threads_for(double(a.rows) * double(b.depth) * double(b.columns));
-    const Index all = panels(b.columns), parts = std::clamp<Index>(all / 2, 1, threads);
+    const double operations = double(a.rows) * double(b.depth) * double(b.columns);
+    const int threads = threads_for(operations);
     const Index blocks = 1 + Index(double(a.rows) * double(b.depth) * sizeof(T) / (L2_bytes * 2));
-    parallel(blocks * parts, threads, [&](Index i) {
-      const Index from = a.rows * (i / parts) / blocks, to = a.rows * (i / parts + 1) / blocks, part = i % parts;
-      Steps columns;
-      columns.column_from = all * part / parts * k.panel;
-      columns.column_to = all * (part + 1) / parts * k.panel;
-      Sum<T>(k)
-          .from(start)
-          .plus(a.middle_rows(from, to - from), b)
-          .into(out.middle_rows(from, to - from), Epilogue::identity, columns);
+    for_each_part(panels(b.columns), operations, [&](Index first, Index last) {
+      const Index all = last - first, parts = std::clamp<Index>(all / 2, 1, threads);
+      parallel(blocks * parts, threads, [&](Index i) {
+        const Index from = a.rows * (i / parts) / blocks, to = a.rows * (i / parts + 1) / blocks, part = i % parts;
+        Steps columns;
+        columns.column_from = (first + all * part / parts) * k.panel;
+        columns.column_to = (first + all * (part + 1) / parts) * k.panel;
+        Sum<T>(k)
+            .from(start)
+            .plus(a.middle_rows(from, to - from), b)
+            .into(out.middle_rows(from, to - from), Epilogue::identity, columns);
+      });
     });
   }
 
@@ -116,6 +133,7 @@ template <class T> struct Context {
   const Kernels<T>& k;
   const Timeline timeline;
   const Call call;
+  mutable Interruption interruption;
   const Array<T> zero;  // as many as the widest row has numbers
 
  private:

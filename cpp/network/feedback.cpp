@@ -99,6 +99,7 @@ template <class T> class Feedback {
 
     std::vector<ChainTerms<T>> terms(1);
     const auto back = [&](const Window& w, Matrix<const T> before, Matrix<const T> h) {
+      ctx_.check_interruption(w);
       const Matrix<T> d_o = readout_.window(w), da = da_window_.matrix(w.size(), n_);
       if (runs_free_) outputs_again(w, before, h, d_o);
       ctx_.for_each_row_block(w, [&](Index from, Index to) {
@@ -107,7 +108,11 @@ template <class T> class Feedback {
         if (!runs_free_) step_back(d_o, h, da, from, to);
       });
       losses[std::size_t(w.index)] = readout_.total(w.size());
-      if (runs_free_) for_each_slice(w, [&](const ThreadSlice& slice) { back_through_time(w, slice, h, d_o, da); });
+      if (runs_free_)
+        ctx_.for_each_part(w.steps, operations(w), [&](Index first, Index last) {  // from the last step
+          for_each_slice(
+              w, [&](const ThreadSlice& slice) { back_through_time(w, slice, w.steps - first, w.steps - last, h, d_o, da); });
+        });
       layer_.input.backward(w, da);
 
       terms[0].da = da;
@@ -272,9 +277,11 @@ template <class T> class Feedback {
     const bool few_rows = w.rows < 2 * threads;
     if (threads > 1 && few_rows && double(n_) * double(m_) > least_W_for_columns)
       return ctx_.for_each_member(w, std::max(ctx_.panels(n_), ctx_.panels(m_)), work);
-    const double per_row = double(2 * m_ + ctx_.network.n_in) * double(n_);
-    ctx_.for_each_thread_slice(w, double(w.size()) * per_row, work);
+    ctx_.for_each_thread_slice(w, operations(w), work);
   }
+
+  // Multiply-adds of a window's steps, at most.
+  double operations(const Window& w) const { return double(w.size()) * double(2 * m_ + ctx_.network.n_in) * double(n_); }
 
   Steps columns_of(const ThreadSlice& slice, Index columns) const {
     Steps steps;
@@ -313,6 +320,7 @@ template <class T> class Feedback {
 
   // h(t) and o(t) of the window.
   void states(const Window& w, Matrix<const T> before, Matrix<T> h, Matrix<T> o) {
+    ctx_.check_interruption(w);
     if (!runs_free_) {
       ctx_.for_each_row_block(w, [&](Index from, Index to) {
         layer_.input.fetch(w, from, to);
@@ -329,25 +337,29 @@ template <class T> class Feedback {
       if (hoisted) start_into(w, from, to, h);
     });
     feed_back_first(w, before);
-    for_each_slice(w, [&](const ThreadSlice& slice) {
-      const Index rows = slice.rows();
-      const Steps h_columns = columns_of(slice, n_), o_columns = columns_of(slice, m_);
-      T* const copy = scratch_of(slice);  // of r(t-1), where another thread writes it to r_window_
-      for (Index t = 0; t < w.steps; ++t) {
-        const Index first = t * w.rows + slice.row_from;
-        const Matrix<T> h_t = h.middle_rows(first, rows), o_t = o.middle_rows(first, rows);
-        const bool copied = t > 0 && !slice.is_first();
-        Sum<T> a(ctx_.k);
-        hoisted ? void(a.from(h_t)) : start(w, first, rows, a);
-        layer_.step(a, Matrix<const T>(copied ? copy : r_window_.data() + first * m_, rows, m_), h_t, h_columns);  // 10.8, 10.9
-        slice.barrier();
-        readout_.outputs(h_t, o_t, o_columns);  // 10.10
-        slice.barrier();
-        const Index next = first + w.rows;
-        if (t + 1 < w.steps) feed_back(o_t.data, rows, next, slice.is_first() ? r_window_.data() + next * m_ : copy);  // 10.11
-      }
+    ctx_.for_each_part(w.steps, operations(w), [&](Index first, Index last) {
+      for_each_slice(w, [&](const ThreadSlice& slice) { run_free(w, slice, first, last, hoisted, h, o); });
     });
     keep_last(w, o);
+  }
+
+  // h(t) and o(t) of a slice's rows at steps [first, last), after the steps before them.
+  void run_free(const Window& w, const ThreadSlice& slice, Index first, Index last, bool hoisted, Matrix<T> h, Matrix<T> o) const {
+    const Index rows = slice.rows();
+    const Steps h_columns = columns_of(slice, n_), o_columns = columns_of(slice, m_);
+    T* const copy = scratch_of(slice);  // of r(t-1), where another thread writes it to r_window_
+    for (Index t = first; t < last; ++t) {
+      const Index row = t * w.rows + slice.row_from, next = row + w.rows;
+      const Matrix<T> h_t = h.middle_rows(row, rows), o_t = o.middle_rows(row, rows);
+      const bool copied = t > first && !slice.is_first();
+      Sum<T> a(ctx_.k);
+      hoisted ? void(a.from(h_t)) : start(w, row, rows, a);
+      layer_.step(a, Matrix<const T>(copied ? copy : r_window_.data() + row * m_, rows, m_), h_t, h_columns);  // 10.8, 10.9
+      slice.barrier();
+      readout_.outputs(h_t, o_t, o_columns);  // 10.10
+      slice.barrier();
+      if (t + 1 < w.steps) feed_back(o_t.data, rows, next, slice.is_first() ? r_window_.data() + next * m_ : copy);  // 10.11
+    }
   }
 
   // h(t) of rows [from, to), which see nothing of the network's own.
@@ -356,15 +368,21 @@ template <class T> class Feedback {
     const auto some = [&](Index begin, Index end, bool is_dense) {
       if (begin == end) return;
       const Matrix<T> h_rows = h.middle_rows(begin, end - begin);
+      Matrix<const T> r;
+      if (is_dense) r = {r_window_.data() + begin * m_, end - begin, m_};
       Sum<T> a(ctx_.k);
       if (layer_.input.is_token()) {
         start_into(w, begin, end, h);
         a.from(h_rows);
+      } else if (is_dense && softmax_) {  // in the order of the class table, so that a one-hot r gives the bits of its class
+        a.from(p_.chain[0].b)
+            .plus(r, layer_.W_transposed())
+            .plus(layer_.input.rows(w).middle_rows(begin, end - begin), layer_.input.U_transposed());
+        r = {};
       } else {
         start(w, begin, end - begin, a);
       }
-      const Matrix<const T> r(r_window_.data() + begin * m_, end - begin, m_);
-      layer_.step(a, is_dense ? r : Matrix<const T>(), h_rows);
+      layer_.step(a, r, h_rows);
     };
     some(from, dense_to, true);
     some(dense_to, to, false);
@@ -404,13 +422,14 @@ template <class T> class Feedback {
     }
   }
 
-  // da(t) = (V^T do(t)) f'(a(t)), from the last step of the window to its first.
-  void back_through_time(const Window& w, const ThreadSlice& slice, Matrix<const T> h, Matrix<T> d_o, Matrix<T> da) const {
+  // da(t) = (V^T do(t)) f'(a(t)) of a slice's rows, from step first_step - 1 down to last_step, after the steps that follow them.
+  void back_through_time(const Window& w, const ThreadSlice& slice, Index first_step, Index last_step, Matrix<const T> h,
+                         Matrix<T> d_o, Matrix<T> da) const {
     const Index from = slice.row_from, all = slice.rows();
     const Steps h_columns = columns_of(slice, n_), o_columns = columns_of(slice, m_);
     const Matrix<T> dr_mine(scratch_of(slice), all, m_), do_mine(scratch_of(slice) + all * m_, all, m_);
     const Matrix<T> dr = slice.by_rows() ? dr_mine : Matrix<T>(dr_shared_.data(), all, m_);
-    for (Index t = w.steps - 1; t >= 0; --t) {
+    for (Index t = first_step - 1; t >= last_step; --t) {
       const Index first = t * w.rows + from, next = first + w.rows;
       const bool last = t + 1 == w.steps;
       const Index rows = last ? std::clamp(w.continuing, from, slice.row_to) - from : all;  // beyond: sequences that end here

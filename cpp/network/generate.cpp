@@ -47,7 +47,9 @@ template <class T> void draw_numbers(Output output, const T* o, Index n, const D
   }
 }
 
-// What some sequences need, so that nothing is allocated where threads work.
+constexpr double operations_at_a_time = 1e6;  // multiply-adds of some steps: then the call may be stopped
+
+// What some sequences need, so that nothing is allocated where threads work; and what the next step sees of the last one's outputs.
 template <class T> struct Room {
   Room(const Network& network, Index rows) : e(std::size_t(network.n_out)), order(std::size_t(network.n_out)) {
     for (Index l = 0; l < network.layers(); ++l) {
@@ -85,8 +87,9 @@ template <class T> class Generator {
       for (Index c = 0; c < fed.cols; ++c) columns_[c * fed.rows + j] = fed(j, c);
   }
 
-  /// Sequences [from, to), each by itself. False if an output is not finite.
-  bool draw(Index from, Index to, const std::vector<T*>& r_all, T* o_all, Room<T>& room, const Drawn<T>& results) const {
+  /// Steps [first, last) of sequences [from, to), each by itself, after the steps before them. False if an output is not finite.
+  bool draw(Index from, Index to, Index first, Index last, const std::vector<T*>& r_all, T* o_all, Room<T>& room,
+            const Drawn<T>& results) const {
     const Index rows = to - from, m = net_.n_out;
     PerLayer<T>& r = room.r;
     for (Index l = 0; l < net_.layers(); ++l) {
@@ -94,8 +97,8 @@ template <class T> class Generator {
       r[std::size_t(l)] = {r_all[std::size_t(l)] + from * width, rows, width};
     }
     const Matrix<T> o(o_all + from * m, rows, m), y = room.y.matrix(rows, m);
-    if (hidden_recurrence() && drawing_.from_state) readout_.outputs(r.back(), o);
-    for (Index t = 0; t < results.steps; ++t) {
+    if (hidden_recurrence() && drawing_.from_state && first == 0) readout_.outputs(r.back(), o);
+    for (Index t = first; t < last; ++t) {
       if (!hidden_recurrence()) {  // o(t) of y(t-1) and x(t)
         const Matrix<T> a = room.a[0].matrix(rows, net_.n(0)), h = room.h[0].matrix(rows, net_.n(0));
         inputs(t, from, a, room.x);
@@ -194,10 +197,16 @@ bool generate(const Network& network, const T* parameters, const Batch<T>& batch
   std::vector<Room<T>> rooms;
   for (Index i = 0; i < threads; ++i) rooms.emplace_back(network, results.batch / threads + 1);
   std::atomic<bool> finite{true};
-  parallel(threads, int(threads), [&](Index i) {
-    const Index from = results.batch * i / threads, to = results.batch * (i + 1) / threads;
-    if (!generator.draw(from, to, r, o, rooms[std::size_t(i)], results)) finite.store(false);
-  });
+  Interruption interruption;
+  const Index at_a_time = 1 + Index(operations_at_a_time * double(results.steps) / operations);
+  for (Index first = 0, last; first < results.steps && finite.load(); first = last) {
+    last = std::min(results.steps, first + at_a_time);
+    interruption.check(operations / double(results.steps) * double(last - first));
+    parallel(threads, int(threads), [&](Index i) {
+      const Index from = results.batch * i / threads, to = results.batch * (i + 1) / threads;
+      if (!generator.draw(from, to, first, last, r, o, rooms[std::size_t(i)], results)) finite.store(false);
+    });
+  }
   return finite.load();
 }
 

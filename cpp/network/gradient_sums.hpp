@@ -188,7 +188,7 @@ template <class T> class GradientSums {
     double operations = 0;
     for (const Outer<T>& s : tasks_) operations += double(s.rows) * double(s.m) * double(s.n);
     const Index rows = Index(row_sums_.size()), tokens = terms == nullptr ? 0 : 2 * Index(terms->size());
-    parallel(rows + tokens + Index(tasks_.size()), ctx_.threads_for(operations), [&](Index i) {
+    const auto work = [&](Index i) {
       if (i >= rows + tokens) return ctx_.k.outer(tasks_[std::size_t(i - rows - tokens)]);
       if (i < rows) {
         const RowSum& s = row_sums_[std::size_t(i)];
@@ -197,6 +197,9 @@ template <class T> class GradientSums {
       const ChainTerms<T>& t = (*terms)[std::size_t((i - rows) / 2)];
       if ((i - rows) % 2 == 0 && t.x_token != nullptr) sums_of(t).dU_of_tokens.collect(t.x_token, t.da);
       if ((i - rows) % 2 == 1 && t.r_class != nullptr) sums_of(t).dW_of_classes.collect(t.r_class, t.da);
+    };
+    ctx_.for_each_part(rows + tokens + Index(tasks_.size()), operations, [&](Index first, Index last) {
+      parallel(last - first, ctx_.threads_for(operations), [&](Index i) { work(first + i); });
     });
     tasks_.clear();
     row_sums_.clear();

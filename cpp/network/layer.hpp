@@ -78,7 +78,9 @@ template <class T> class RecurrentLayer {
   void forward(const Window& w, Matrix<const T> before, Matrix<T> h) const {
     assert(before.rows == w.rows && h.rows == w.size());
     hoist_input(w, h);
-    for_each_slice(w, [&](const ThreadSlice& slice) { forward_steps(w, slice, 0, w.steps, before, h); });
+    ctx_->for_each_part(w.steps, operations(w), [&](Index first, Index last) {
+      for_each_slice(w, [&](const ThreadSlice& slice) { forward_steps(w, slice, first, last, before, h); });
+    });
   }
 
   /// What of a(t) does not wait for the step before, for all steps of the window.
@@ -152,7 +154,9 @@ template <class T> class RecurrentLayer {
   void backward(const Window& w, const Above<T>& above, Matrix<const T> h, Matrix<T> da) const {
     assert(h.rows == w.size() && da.rows == w.size());
     hoist_window(w, above, da);
-    for_each_slice(w, [&](const ThreadSlice& slice) { backward_steps(w, slice, above, w.steps, 0, h, da); });
+    ctx_->for_each_part(w.steps, operations(w), [&](Index first, Index last) {  // from the last step
+      for_each_slice(w, [&](const ThreadSlice& slice) { backward_steps(w, slice, above, w.steps - first, w.steps - last, h, da); });
+    });
     keep_first(w, da);
   }
 
@@ -194,6 +198,7 @@ template <class T> class RecurrentLayer {
   }
 
   const Packed<T>& W_packed() const { return W_packed_; }
+  const Packed<T>& W_transposed() const { return W_transposed_; }
 
   /// With few rows a step is hardly more than a product of a matrix and a vector. Then what is not recurrent, a product with
   /// `other`, is hoisted out of the loop over time: it becomes a product over many steps. With many rows one tile does the whole
@@ -234,9 +239,12 @@ template <class T> class RecurrentLayer {
 
   template <class Work> void for_each_slice(const Window& w, const Work& work) const {
     if (shares_columns(w)) return ctx_->for_each_member(w, ctx_->panels(n) / 2, work);
-    const Network& network = ctx_->network;
-    const double per_row = double(n) * double(n + input.width() + network.n_out);
-    ctx_->for_each_thread_slice(w, double(w.size()) * per_row, work);
+    ctx_->for_each_thread_slice(w, operations(w), work);
+  }
+
+  // Multiply-adds of a window's steps, at most.
+  double operations(const Window& w) const {
+    return double(w.size()) * double(n) * double(n + input.width() + ctx_->network.n_out);
   }
 
   Steps columns_of(const ThreadSlice& slice) const {

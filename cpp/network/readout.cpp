@@ -5,6 +5,9 @@
 
 namespace bptt {
 
+constexpr Index elements_at_a_time = 1 << 16;  // of an output unit: then the call may be stopped
+constexpr double operations_of_exp = 16;       // multiply-adds
+
 template <class T>
 Readout<T>::Readout(const Context<T>& ctx, const Parameters<const T>& p, const Batch<T>& batch)
     : ctx_(ctx),
@@ -76,12 +79,18 @@ template <class T> double Readout<T>::last_loss(Matrix<const T> h, bool gradient
 template <class T> void output_unit(Output output, const T* o, Index rows, Index n_out, T* y_hat) {
   const FlushDenormals flush;
   const Kernels<T>& k = kernels<T>();
-  if (output == Output::softmax)
-    k.softmax(o, rows, n_out, y_hat);  // 10.11
-  else if (output == Output::sigmoid)
-    k.sigmoid(o, rows * n_out, y_hat);
-  else
-    std::copy_n(o, rows * n_out, y_hat);
+  Interruption interruption;
+  const Index at_a_time = 1 + elements_at_a_time / n_out;
+  for (Index count; rows > 0; rows -= count, o += count * n_out, y_hat += count * n_out) {
+    count = std::min(rows, at_a_time);
+    interruption.check(double(count * n_out) * operations_of_exp);
+    if (output == Output::softmax)
+      k.softmax(o, count, n_out, y_hat);  // 10.11
+    else if (output == Output::sigmoid)
+      k.sigmoid(o, count * n_out, y_hat);
+    else
+      std::copy_n(o, count * n_out, y_hat);
+  }
 }
 
 template class Readout<float>;

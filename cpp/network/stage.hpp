@@ -48,6 +48,7 @@ template <class T> class Stage {
 
   /// h(t) of the window, layer by layer; and the last states of the sequences that end with it.
   void forward(const Window& w, const PerLayer<const T>& before, const PerLayer<T>& h) {
+    ctx_.check_interruption(w);
     for (std::size_t l = 1; l < layers_.size(); ++l) layers_[l].input.look_at(h[l - 1]);
     if (pipelines(w)) {
       layers_[0].hoist_input(w, h[0]);
@@ -100,6 +101,7 @@ template <class T> class Stage {
   /// `above` and `da` are the top layer's. d_o is what the readout adds to the gradients; no rows where it adds nothing.
   void backward(const Window& w, const Above<T>& above, Matrix<T> da, const PerLayer<const T>& before, const PerLayer<const T>& h,
                 Matrix<const T> d_o, GradientSums<T>& sums) {
+    ctx_.check_interruption(w);
     const std::size_t top = layers_.size() - 1;
     for (std::size_t l = 0; l <= top; ++l) {
       if (l > 0) layers_[l].input.look_at(h[l - 1]);

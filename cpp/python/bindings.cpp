@@ -5,9 +5,18 @@
 #include <pybind11/stl.h>
 
 #include <array>
+#include <atomic>
+#include <chrono>
 #include <sstream>
 #include <string>
+#include <thread>
 
+#if !defined(_WIN32)
+#include <pthread.h>
+#endif
+
+#include "base/denormals.hpp"
+#include "base/interruption.hpp"
 #include "base/threads.hpp"
 #include "kernels/isa.hpp"
 #include "network/bptt.hpp"
@@ -17,6 +26,68 @@ namespace py = pybind11;
 
 namespace bptt {
 namespace {
+
+// ---- Without the interpreter's lock ----
+
+// The core computes without the lock. From time to time the main thread takes it, to run the handlers of signals (Ctrl-C).
+class WithoutLock {
+ public:
+  WithoutLock() : state_(PyEval_SaveThread()), outer_(innermost) { innermost = this; }
+  ~WithoutLock() {
+    innermost = outer_;
+    take_lock();
+  }
+  WithoutLock(const WithoutLock&) = delete;
+  WithoutLock& operator=(const WithoutLock&) = delete;
+
+  // True if a handler has raised, whose error is Python's then.
+  static bool signalled() {
+    if (innermost == nullptr || PyThread_get_thread_ident() != main_thread.load(std::memory_order_relaxed)) return false;
+    WithoutLock& self = *innermost;
+    self.take_lock();
+    const FlushDenormals as_elsewhere(false);  // a handler is any Python program, and may call this core
+    const bool raised = PyErr_CheckSignals() != 0;
+    self.state_ = PyEval_SaveThread();
+    return raised;
+  }
+
+  static void find_main_thread() {
+    main_thread = py::module_::import("threading").attr("main_thread")().attr("ident").cast<unsigned long>();
+#if !defined(_WIN32)
+    pthread_atfork(nullptr, nullptr, [] { main_thread = PyThread_get_thread_ident(); });  // a child has this thread alone
+#endif
+  }
+
+ private:
+  // When the interpreter ends, CPython before 3.14 ends other threads that take the lock, by unwinding their frames. C++ frames do
+  // not allow that in destructors, and their objects could not be destroyed without the lock. So such a thread sleeps until the
+  // process ends, as it does in later versions.
+  void take_lock() noexcept {
+    try {
+      PyEval_RestoreThread(state_);
+    } catch (...) {
+      for (;;) std::this_thread::sleep_for(std::chrono::hours(1));
+    }
+  }
+
+  static inline thread_local WithoutLock* innermost = nullptr;
+  static inline std::atomic<unsigned long> main_thread{0};
+  PyThreadState* state_;
+  WithoutLock* outer_;
+};
+
+// f() without the lock. Where it was interrupted, Python's error is that of the signal's handler, or KeyboardInterrupt.
+template <class F> auto without_lock(const F& f) {
+  try {
+    const WithoutLock released;
+    return f();
+  } catch (const Interrupted&) {
+    if (PyErr_Occurred() == nullptr) PyErr_SetNone(PyExc_KeyboardInterrupt);
+    throw py::error_already_set();
+  }
+}
+
+// ---- Arrays ----
 
 // NumPy's own object for a type of numbers, which saves a comparison of dtypes in parts. Set when the module is made.
 template <class T> PyObject* native = nullptr;
@@ -221,8 +292,7 @@ PyObject* py_forward(PyObject* const* given, Py_ssize_t positional, PyObject* na
     results.o = rows<T>(o, network.readout == ReadoutFrom::all);
     results.r_last = rows_of_each<T>(r_last, false);
     const T* const p = all_memory<const T>(flat);
-    const py::gil_scoped_release release;
-    forward<T>(network, p, batch, results);
+    without_lock([&] { forward<T>(network, p, batch, results); });
   });
   return py::none().release().ptr();
 }
@@ -237,8 +307,7 @@ PyObject* py_loss(PyObject* const* given, Py_ssize_t positional, PyObject* names
         using T = decltype(number);
         const auto batch = batch_of<T>(network, lengths.template cast<std::vector<Index>>(), x, r0, reset, y, weight);
         const T* const theta = all_memory<const T>(flat);
-        const py::gil_scoped_release release;
-        return loss<T>(network, theta, batch, forcing);
+        return without_lock([&] { return loss<T>(network, theta, batch, forcing); });
       });
   return PyFloat_FromDouble(sum);
 }
@@ -261,8 +330,7 @@ PyObject* py_loss_and_gradients(PyObject* const* given, Py_ssize_t positional, P
     results.x = rows<T>(dx, true);
     results.r_last = rows_of_each<T>(r_last, false);
     const T* const theta = all_memory<const T>(flat);
-    const py::gil_scoped_release release;
-    return loss_and_gradients<T>(network, theta, batch, forcing, results, limit);
+    return without_lock([&] { return loss_and_gradients<T>(network, theta, batch, forcing, results, limit); });
   });
   return PyFloat_FromDouble(sum);
 }
@@ -282,8 +350,8 @@ PyObject* entry(PyObject*, PyObject* const* given, Py_ssize_t positional, PyObje
     PyErr_SetString(PyExc_MemoryError, error.what());
   } catch (const std::invalid_argument& error) {
     PyErr_SetString(PyExc_ValueError, error.what());
-  } catch (const std::length_error& error) {
-    PyErr_SetString(PyExc_ValueError, error.what());
+  } catch (const std::length_error& error) {  // a vector of more elements than an address can tell
+    PyErr_SetString(PyExc_MemoryError, error.what());
   } catch (const std::exception& error) {
     PyErr_SetString(PyExc_RuntimeError, error.what());
   }
@@ -338,8 +406,7 @@ bool py_generate(const Network& network, const py::array& parameters, const py::
     std::vector<T*> state;
     for (const py::array& layer : r) state.push_back(all_memory<T>(layer));
     T* const outputs = all_memory<T>(o);
-    const py::gil_scoped_release release;
-    return generate<T>(network, p, batch, state, outputs, drawing, results);
+    return without_lock([&] { return generate<T>(network, p, batch, state, outputs, drawing, results); });
   });
 }
 
@@ -350,8 +417,7 @@ void py_output_unit(const std::string& output, const py::array& o, const py::arr
     using T = decltype(number);
     const T* const from = all_memory<const T>(o);
     T* const to = all_memory<T>(y_hat);
-    const py::gil_scoped_release release;
-    output_unit<T>(unit, from, o.size() / n_out, n_out, to);
+    without_lock([&] { output_unit<T>(unit, from, o.size() / n_out, n_out, to); });
   });
 }
 
@@ -361,16 +427,23 @@ double py_update(const std::string& rule, const py::array& parameters, const py:
   const auto by = named<Rule>(rule, {"sgd", "momentum", "nesterov", "adagrad", "rmsprop", "rmsprop_momentum", "adam"});
   return with_dtype(parameters, [&](auto number) {
     using T = decltype(number);
-    const auto state = [](const py::object& array) {
-      return array.is_none() ? nullptr : all_memory<T>(py::reinterpret_borrow<py::array>(array));
+    const auto of_all = [&](const py::array& array) {
+      if (array.size() != parameters.size()) throw py::value_error("update: expected a number for each parameter in every array");
+      return all_memory<T>(array);
     };
-    T* const s = state(first);
-    T* const r = state(second);
-    T* const theta = all_memory<T>(parameters);
-    const T* const g = all_memory<const T>(gradient);
-    const py::gil_scoped_release release;
-    return update<T>(by, parameters.size(), theta, g, s, r, {scale, clip_norm, clip_value},
-                     {rate, decay, keep, beta1, beta2, root, eps});
+    const auto state = [&](const py::object& array, bool is_kept, const char* name) {
+      if (array.is_none() && is_kept)
+        throw py::value_error("update: expected " + std::string(name) + " for " + rule + ", got None");
+      return array.is_none() ? nullptr : of_all(array_of(array));
+    };
+    T* const s = state(first, keeps_first(by), "first");
+    T* const r = state(second, keeps_second(by), "second");
+    T* const theta = of_all(parameters);
+    const T* const g = of_all(gradient);
+    return without_lock([&] {
+      return update<T>(by, parameters.size(), theta, g, s, r, {scale, clip_norm, clip_value},
+                       {rate, decay, keep, beta1, beta2, root, eps});
+    });
   });
 }
 
@@ -381,13 +454,20 @@ void py_tanh(const py::array& x, const py::array& y) {
   });
 }
 
+// NumPy serves one interpreter of a process, and so does what is kept here for all calls.
+bool in_main_interpreter() { return PyInterpreterState_Get() == PyInterpreterState_Main(); }
+constexpr const char* only_main_interpreter = "bptt: expected the main interpreter, got a sub-interpreter";
+
 }  // namespace
 }  // namespace bptt
 
-PYBIND11_MODULE(_core, m, py::mod_gil_not_used()) {
+PYBIND11_MODULE(core, m, py::mod_gil_not_used()) {
   using namespace bptt;
+  if (!in_main_interpreter()) throw py::import_error(only_main_interpreter);
   using py::arg;
   const py::kw_only by_name;
+  WithoutLock::find_main_thread();
+  set_interruption_check(&WithoutLock::signalled);
   m.attr("__version__") = BPTT_VERSION;
   py::class_<Network>(m, "Network")
       .def(py::init(&network_of), by_name, arg("n_in"), arg("n_hidden"), arg("n_out"), arg("input"), arg("output"), arg("readout"),
@@ -405,6 +485,16 @@ PYBIND11_MODULE(_core, m, py::mod_gil_not_used()) {
   m.def("supported_isas", &supported_isas);
   m.def("isa", &isa);
   m.def("set_isa", &set_isa, arg("name"));
+  m.def("interrupt", &interrupt);
+  m.def("interruptions", &interruptions);
   m.def("num_threads", &num_threads);
   m.def("set_num_threads", &set_num_threads, arg("n"));
+}
+
+// Before CPython 3.12 pybind11's own start asks for the main interpreter's lock, and would wait for ever while a sub-interpreter
+// has it. From 3.13 on this is called in the main interpreter, whoever imports.
+extern "C" PYBIND11_EXPORT PyObject* PyInit__core() {
+  if (bptt::in_main_interpreter()) return PyInit_core();
+  PyErr_SetString(PyExc_ImportError, bptt::only_main_interpreter);
+  return nullptr;
 }

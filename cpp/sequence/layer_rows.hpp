@@ -26,7 +26,9 @@ template <class T> class LayerRows {
     Index size = 0;
     for (std::size_t l = 0; l < widths.size(); ++l) {
       first_[l] = size;
-      size += (rows * widths[l] + line - 1) / line * line;
+      const Index numbers = product(rows, widths[l]);
+      if (numbers > PTRDIFF_MAX / Index(sizeof(T)) - line - size) throw std::bad_alloc();
+      size += (numbers + line - 1) / line * line;
     }
     data_ = Array<T>(size);
   }

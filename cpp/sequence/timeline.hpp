@@ -39,13 +39,13 @@ struct Timeline {
     if (!std::is_sorted(order.begin(), order.end(), longer)) std::stable_sort(order.begin(), order.end(), longer);
     lengths.reserve(order.size());
     for (const Index i : order) lengths.push_back(lengths_[std::size_t(i)]);
+    windows.reserve(number_of_windows(rows_per_window));  // at once: too many are refused before any memory is touched
     Window w;
     w.first = w.rows = batch;
     while (w.rows > 0) {
       const Index end = lengths[std::size_t(w.rows - 1)];  // all of these sequences live up to here
       const Index steps = end - w.begin;
-      const Index most = std::max<Index>(1, rows_per_window / w.rows);
-      const Index count = (steps + most - 1) / most;
+      const Index count = windows_for(steps, w.rows, rows_per_window);
       for (Index i = 0; i < count; ++i) {
         w.steps = steps / count + (i < steps % count);
         w.continuing = w.rows;
@@ -69,9 +69,26 @@ struct Timeline {
   /// Where each step's rows begin in compact storage, counted from the first step on.
   std::vector<Index> row_of_step() const {
     std::vector<Index> first;
+    first.reserve(std::size_t(tau));
     for (const Window& w : windows)
       for (Index t = 0; t < w.steps; ++t) first.push_back(w.first - batch + t * w.rows);
     return first;
+  }
+
+  // Of so many steps and rows, each about `rows_per_window` rows.
+  static Index windows_for(Index steps, Index rows, Index rows_per_window) {
+    const Index most = std::max<Index>(1, rows_per_window / rows);
+    return steps / most + (steps % most != 0);
+  }
+
+  std::size_t number_of_windows(Index rows_per_window) const {
+    Index count = 0, begin = 0;
+    for (Index rows = batch; rows > 0; --rows) {
+      const Index end = lengths[std::size_t(rows - 1)];
+      if (end > begin) count += windows_for(end - begin, rows, rows_per_window);
+      begin = end;
+    }
+    return std::size_t(count);
   }
 
   Index batch, tau = 0;

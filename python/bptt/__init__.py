@@ -7,7 +7,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from bptt import _core, _threads, schedules
-from bptt._threads import get_num_threads, set_num_threads
+from bptt._threads import get_num_threads, interrupt, set_num_threads
 from bptt._version import __version__
 from bptt.networks.elman import ElmanRNN
 from bptt.networks.jordan import JordanRNN
@@ -40,6 +40,7 @@ __all__ = [
     "config",
     "get_num_threads",
     "gradcheck",
+    "interrupt",
     "load",
     "reference",
     "schedules",

@@ -2,22 +2,34 @@
 
 from __future__ import annotations
 
+import math
 import os
 
 import numpy as np
+
+_LONGEST = 200  # characters of a value in a message
+
+
+def shown(value: object) -> str:
+    """`value` in a message: not all of it where it is long."""
+    try:
+        text = str(value) if isinstance(value, np.generic) else repr(value)
+    except (RecursionError, ValueError):  # of nesting, or of digits, there is more than Python shows
+        return f"{type(value).__name__} of a size that cannot be shown"
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."
 
 
 def choice(name: str, value: str, allowed: tuple[str, ...]) -> str:
     """Return `value` if it is one of the allowed, else raise."""
     if not isinstance(value, str) or value not in allowed:
-        raise ValueError(f"{name}: expected one of {', '.join(map(repr, allowed))}, got {value!r}")
+        raise ValueError(f"{name}: expected one of {', '.join(map(repr, allowed))}, got {shown(value)}")
     return value
 
 
 def truth(name: str, value: bool) -> bool:
     """Return `value` if it is True or False, else raise."""
     if not isinstance(value, bool | np.bool_):
-        raise TypeError(f"{name}: expected True or False, got {value!r}")
+        raise TypeError(f"{name}: expected True or False, got {shown(value)}")
     return bool(value)
 
 
@@ -26,9 +38,9 @@ def size(name: str, value: int, least: int, most: int = 2**31 - 1) -> int:
     if isinstance(value, bool) or not isinstance(value, int | np.integer):
         raise TypeError(f"{name}: expected an int, got {type(value).__name__}")
     if value < least:
-        raise ValueError(f"{name}: expected at least {least}, got {value}")
+        raise ValueError(f"{name}: expected at least {least}, got {shown(value)}")
     if value > most:
-        raise ValueError(f"{name}: expected at most {most}, got {value}")
+        raise ValueError(f"{name}: expected at most {most}, got {shown(value)}")
     return int(value)
 
 
@@ -36,11 +48,15 @@ def number(name: str, value: float, least: float, most: float, ends: str = "[)")
     """Return `value` as a float from `least` to `most`, of which a bracket includes the end, else raise."""
     if isinstance(value, bool) or not isinstance(value, float | int | np.floating | np.integer):
         raise TypeError(f"{name}: expected a number, got {type(value).__name__}")
-    above = least <= value if ends[0] == "[" else least < value
-    below = value <= most if ends[1] == "]" else value < most
+    try:
+        result = float(value)
+    except OverflowError:
+        result = math.inf if value > 0 else -math.inf
+    above = least <= result if ends[0] == "[" else least < result
+    below = result <= most if ends[1] == "]" else result < most
     if not (above and below):  # nor NaN
-        raise ValueError(f"{name}: expected a number in {ends[0]}{least:g}, {most:g}{ends[1]}, got {value}")
-    return float(value)
+        raise ValueError(f"{name}: expected a number in {ends[0]}{least:g}, {most:g}{ends[1]}, got {shown(value)}")
+    return result
 
 
 def a_path(name: str, value: str | bytes | os.PathLike[str]) -> str:
@@ -57,5 +73,5 @@ def generator(seed: int | np.random.Generator | None) -> np.random.Generator:
         return np.random.default_rng(seed)
     except (TypeError, ValueError) as error:
         raise type(error)(
-            f"seed: expected an int of at least 0, a numpy.random.Generator or None, got {seed!r}"
+            f"seed: expected an int of at least 0, a numpy.random.Generator or None, got {shown(seed)}"
         ) from None

@@ -1,4 +1,4 @@
-"""How many threads a call may use."""
+"""How many threads a call may use, and how calls under way are stopped."""
 
 from __future__ import annotations
 
@@ -58,3 +58,13 @@ def set_from_environment() -> None:
     if not wanted.strip().isdecimal() or not 1 <= int(wanted) <= 1024:
         raise ValueError(f"BPTT_NUM_THREADS: expected a number of threads from 1 to 1024, got {wanted!r}")
     set_num_threads(int(wanted))
+
+
+def interrupt() -> None:
+    """Stop every call under way, in whatever thread: each raises KeyboardInterrupt within about a tenth of a second.
+
+    For programs whose calls run in other threads than the main one, such as a window with a button: there Ctrl-C is not
+    heard. Results that were not returned yet are lost. Parameters are as they were: `fit` ends before the update under
+    way, as after Ctrl-C. Calls that begin later are not affected.
+    """
+    _core.interrupt()

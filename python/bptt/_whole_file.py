@@ -1,4 +1,4 @@
-"""Files that are whole at every moment: either the old one or the new one stands at a path, complete."""
+"""Files that are whole at every moment: either the old one or the new one stands at a path; and the JSON in them."""
 
 from __future__ import annotations
 
@@ -7,6 +7,9 @@ import glob
 import os
 import zlib
 from contextlib import suppress
+from typing import Any
+
+_DIGITS = 400  # of an integer in JSON: one with more is read as infinite, and not in quadratic time
 
 
 def write_whole(path: str | os.PathLike[str], data: bytes) -> None:
@@ -40,3 +43,21 @@ def remove_stale(path: str | os.PathLike[str]) -> None:
     for stale in glob.glob(f"{glob.escape(_beside(os.path.realpath(path)))}{'[0-9a-f]' * 12}.tmp"):
         with suppress(OSError):
             os.unlink(stale)
+
+
+def texts_of(data: bytes) -> dict[str, str]:
+    """The texts beside the tensors of a safetensors file, whose header its reader has found sound."""
+    import json
+
+    header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
+    return header.get("__metadata__") or {}
+
+
+def read_json(text: str) -> Any:
+    """Read JSON, or raise ValueError, whatever is in it."""
+    import json
+
+    try:
+        return json.loads(text, parse_int=lambda digits: int(digits) if len(digits) <= _DIGITS else float(digits))
+    except RecursionError:
+        raise ValueError("expected JSON, got nesting that is too deep") from None

@@ -180,7 +180,7 @@ def series_of(table: Table, columns: Columns, need_targets: bool) -> list[Series
         A column that the model has is not there, or an input is missing or no number.
     """
     has_targets = need_targets or set(columns.targets) <= set(table.names)
-    wanted = [*columns.inputs, *(columns.targets if has_targets else []), *([columns.id] if columns.id else [])]
+    wanted = [*columns.inputs, *(columns.targets if has_targets else []), *([] if columns.id is None else [columns.id])]
     for name in wanted:
         if name not in table:
             raise UserError(f"{table.name}: expected a column {name!r}, as the model has, got {table.names_in_words()}")

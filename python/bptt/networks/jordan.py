@@ -161,8 +161,8 @@ class JordanRNN(TrainableNetwork):
         {weight}
         teacher_forcing : float
             The probability, from 0 to 1, that a step sees the target y(t-1) in place of the network's own output: 1 is
-            figure 10.6, 0 runs free. Where there is no target (-1), or it is not read, 0 is seen. The first step sees
-            r(0) in any case.
+            figure 10.6, 0 runs free. Where that target is none (-1) or has weight 0, a forced step sees 0. The first
+            step sees r(0) in any case.
         seed : int or numpy.random.Generator, optional
             Where `teacher_forcing` is between 0 and 1, of what the steps draw: an int in ``[0, 2**64)``, or a generator
             that gives one; by default a new one every time. A draw depends on it, on the step (counted from the

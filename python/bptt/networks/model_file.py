@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from bptt._arrays import Array
-from bptt._whole_file import write_whole
+from bptt._whole_file import read_json, texts_of, write_whole
 
 _KEY = "bptt"  # of the configuration in the file's metadata
 _FORMAT = 2  # of the configuration. 1, which has no number in it: networks of one layer, in one direction, with tanh
@@ -57,25 +57,22 @@ def read(path: str | os.PathLike[str]) -> Model:
     ValueError
         If the file is damaged, or no model of this package. The message does not name the file.
     """
-    import json
-
     from safetensors import SafetensorError, deserialize
 
     with open(path, "rb") as file:
         data = file.read()
     try:
         tensors = dict(deserialize(data))  # type: ignore[no-untyped-call]
-        header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
+        texts = texts_of(data)
     except (SafetensorError, ValueError, RecursionError) as error:
         raise ValueError(f"expected a safetensors file: {error}") from None
-    texts = header.get("__metadata__", {})
     if f"{_KEY}.checkpoint" in texts:
         raise ValueError("expected a model of bptt, got a checkpoint, from which `fit` goes on")
     if _KEY not in texts:
         raise ValueError(f"expected a model of bptt, got a file without the metadata key {_KEY!r}")
     try:
-        told = json.loads(texts[_KEY])
-    except (ValueError, RecursionError) as error:
+        told = read_json(texts[_KEY])
+    except ValueError as error:
         raise ValueError(f"bad configuration: {error}") from None
     if not isinstance(told, dict):
         raise ValueError(f"bad configuration: expected an object, got {type(told).__name__}")

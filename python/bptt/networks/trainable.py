@@ -8,6 +8,7 @@ from typing import Any
 
 from numpy.typing import ArrayLike
 
+from bptt import _core
 from bptt.networks.base import RecurrentNetwork
 from bptt.training.history import History
 from bptt.training.optimizers import Optimizer
@@ -108,6 +109,7 @@ class TrainableNetwork(RecurrentNetwork):
         OSError
             If the checkpoint cannot be written; the one before is whole.
         """
+        interruptions = _core.interruptions()
         from bptt.networks.trainee import Trainee, data_of, validation_of
         from bptt.training.fit import fit
         from bptt.training.updates import Settings
@@ -134,4 +136,5 @@ class TrainableNetwork(RecurrentNetwork):
             checkpoint=checkpoint,
             resume=resume,
             progress=progress,
+            interruptions=interruptions,
         )

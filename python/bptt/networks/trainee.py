@@ -49,6 +49,10 @@ class Trainee:
         """What checkpoints of earlier versions leave out of `identity`, as it was then."""
         return self._rnn.LATER_KEYS
 
+    def state(self, sequences: int) -> State:
+        """Memory for the states of so many sequences."""
+        return self._rnn._states.empty(sequences, self._rnn.dtype)
+
     def loss(self, batch: Batch, teacher_forcing: float | None) -> float:
         """The total loss of a batch; None stands for the network's own way."""
         rnn = self._rnn

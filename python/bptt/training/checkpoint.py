@@ -3,18 +3,52 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import zlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from bptt._arrays import Array
-from bptt._whole_file import write_whole
+from bptt._checks import choice, number, shown, size
+from bptt._whole_file import read_json, texts_of, write_whole
+from bptt.training.history import STOPPED
 
 _KEY, _SUM = "bptt.checkpoint", "bptt.checkpoint.crc32"
 _FORMAT = 1  # changes when an older run could not go on to the same bits
+_DEEPEST = 4  # objects within objects in an identity
+
+
+def _object(name: str, value: Any) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise ValueError(f"{name}: expected an object, got {shown(value)}")
+    return value
+
+
+def _hexadecimal(name: str, value: Any) -> str:
+    try:
+        if isinstance(value, str) and math.isfinite(float.fromhex(value)):
+            return value
+    except (OverflowError, ValueError):
+        pass
+    raise ValueError(f"{name}: expected a finite number in hexadecimal, got {shown(value)}")
+
+
+_POSITION: dict[str, Callable[[str, Any], Any]] = {
+    "seed": lambda name, value: size(name, value, 0, 2**64 - 1),
+    "epoch": lambda name, value: size(name, value, 0),
+    "passes": lambda name, value: size(name, value, 0),
+    "batch": lambda name, value: size(name, value, 0),
+    "updates": lambda name, value: size(name, value, 0),
+    "epoch_loss": _hexadecimal,
+    "epoch_targets": _hexadecimal,
+    "stopped": lambda name, value: choice(name, value, STOPPED),
+    "lr": lambda name, value: number(name, value, 0.0, math.inf),
+    "hyper_parameters": lambda name, value: None if value is None else _object(name, value),
+}
 
 
 class ResumeError(ValueError):
@@ -61,16 +95,22 @@ class Checkpoint:
             return None
         try:
             arrays = load(data)
-            header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
-            if _KEY not in (metadata := header.get("__metadata__", {})):
+            texts = texts_of(data)
+            if _KEY not in texts:
                 raise ValueError(f"got a file without the metadata key {_KEY!r}")
-            if metadata.get(_SUM) != f"{_checksum(metadata[_KEY], arrays):08x}":
+            if texts.get(_SUM) != f"{_checksum(texts[_KEY], arrays):08x}":
                 raise ValueError("its checksum is another")
-            text = json.loads(metadata[_KEY])
-            if (version := text["format"]) != _FORMAT:
+            told = _object("run", read_json(texts[_KEY]))
+            version = told.get("format")
+            if type(version) is not int or version != _FORMAT:
                 newer = ": a newer version may have written it" if type(version) is int and version > _FORMAT else ""
-                raise ValueError(f"expected format {_FORMAT}, got {version!r}{newer}")
-            return cls(arrays, text["identity"], text["position"])
+                raise ValueError(f"expected format {_FORMAT}, got {shown(version)}{newer}")
+            position = {"hyper_parameters": None, **_object("position", told.get("position"))}  # once not told
+            for key, check in _POSITION.items():
+                if key not in position:
+                    raise ValueError(f"position: expected {key}, got none")
+                check(f"position.{key}", position[key])
+            return cls(arrays, _object("identity", told.get("identity")), position)
         except (SafetensorError, ValueError, KeyError, TypeError) as error:
             raise ValueError(f"{os.fspath(path)}: expected a checkpoint: {error}") from None
 
@@ -84,9 +124,8 @@ class Checkpoint:
         left_out : dict
             What the checkpoint may leave out of it, with the values that this stands for.
         """
-        mine, theirs, unsaid = (
-            dict(_flat(json.loads(json.dumps(tree)))) for tree in (identity, self.identity, left_out)
-        )
+        mine, unsaid = (dict(_flat(json.loads(json.dumps(tree)))) for tree in (identity, left_out))
+        theirs = dict(_flat(self.identity))
         theirs = {**unsaid, **theirs}
         for name in {**mine, **theirs}:  # in the order of this run's
             got, expected = mine.get(name), theirs.get(name)
@@ -94,7 +133,8 @@ class Checkpoint:
                 continue
             if name in ("data", "validation") and None not in (got, expected):
                 raise ResumeError(f"resume: expected the {name} that the checkpoint was begun with, got other numbers")
-            raise ResumeError(f"resume: expected {name} as in the checkpoint, {expected!r}, got {got!r}")
+            there, here = shown(expected), shown(got)
+            raise ResumeError(f"resume: expected {name[:100]} as in the checkpoint, {there}, got {here}")
 
 
 def _checksum(text: str, arrays: dict[str, Array]) -> int:
@@ -105,10 +145,11 @@ def _checksum(text: str, arrays: dict[str, Array]) -> int:
     return value
 
 
-def _flat(tree: dict[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
+def _flat(tree: dict[str, Any], prefix: str = "", deepest: int = _DEEPEST) -> list[tuple[str, Any]]:
     """The leaves of a tree of dicts, with the path of each."""
     leaves = []
     for key, value in tree.items():
         name = f"{prefix}{key}"
-        leaves += _flat(value, f"{name}.") if isinstance(value, dict) else [(name, value)]
+        deeper = isinstance(value, dict) and value and deepest > 1
+        leaves += _flat(value, f"{name}.", deepest - 1) if deeper else [(name, value)]
     return leaves

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
+from bptt import _core
 from bptt._checks import a_path, size, truth
 from bptt._whole_file import remove_stale
 from bptt.training.batches import Data
@@ -55,8 +56,9 @@ def fit(
     checkpoint: str | os.PathLike[str] | None,
     resume: bool,
     progress: bool,
+    interruptions: int,
 ) -> History:
-    """Train a network as its method `fit` says."""
+    """Train a network as its method `fit` says. `interruptions`: how often `bptt.interrupt` had been called before."""
     settings.check(network, data)
     truth("resume", resume)
     truth("progress", progress)
@@ -70,7 +72,12 @@ def fit(
     if resume and checkpoint is not None and (found := Checkpoint.read(checkpoint)) is not None:
         if seed is not None and seed != found.position["seed"]:  # first: data may have been drawn by it
             raise ResumeError(f"resume: expected seed as in the checkpoint, {found.position['seed']}, got {seed}")
-        training.go_on_from(found)
+        try:
+            training.go_on_from(found)
+        except ResumeError:
+            raise
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"{checkpoint}: expected a checkpoint: {error}") from None
     if checkpoint is not None:
         remove_stale(checkpoint)
     history = training.history
@@ -92,12 +99,19 @@ def fit(
             begin = time.perf_counter()
             while not training.epoch_is_over and not history.stopped:
                 batch = data.take(parts[training.batch])
-                training.update(batch)
+                try:
+                    computed = training.gradients(batch)
+                except KeyboardInterrupt:
+                    if _core.interruptions() == interruptions:
+                        raise
+                    history.stopped = "interrupted"
+                    break
+                training.update(batch, computed)
                 if training.batch == len(parts):
                     training.end_pass()
                     parts = training.parts()
                 bar.advance(batch.steps)
-                if interrupted():
+                if interrupted() or _core.interruptions() != interruptions:
                     history.stopped = "interrupted"
                 elif not training.epoch_is_over and time.monotonic() - last_saved > _CHECKPOINT_SECONDS:
                     save()

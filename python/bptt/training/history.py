@@ -10,6 +10,7 @@ from bptt._arrays import Array
 
 _UPDATE = ("loss", "gradient_norm", "learning_rate", "targets", "seconds")
 _EPOCH = ("loss", "validation", "updates", "seconds")
+STOPPED = ("", "epochs", "patience", "callback", "interrupted")
 
 
 class Record:
@@ -42,7 +43,7 @@ class Record:
             self._columns[name].append(float(row[name]))
 
     def arrays(self) -> dict[str, Array]:
-        return {name: np.array(column) for name, column in self._columns.items()}
+        return {name: np.array(column, np.float64) for name, column in self._columns.items()}
 
     def load(self, arrays: dict[str, Array]) -> None:
         self._columns = {name: arrays[name].tolist() for name in self._names}

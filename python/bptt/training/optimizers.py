@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+import copy
 import math
-from collections.abc import Mapping
-from typing import Any, NamedTuple
+from collections.abc import Callable, Mapping
+from dataclasses import KW_ONLY, dataclass, fields
+from types import MappingProxyType
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from bptt import _core
 from bptt._arrays import INT64, Array, aligned, as_array, check_shape
-from bptt._checks import number
+from bptt._checks import number, shown, size, truth
 from bptt.training.protocol import HasFlat, HasParameters
+
+Self = TypeVar("Self", bound="Optimizer")
 
 _DTYPES = (np.dtype(np.float32), np.dtype(np.float64))
 _LEAST_EPS = 1e-30  # where float32 still divides by it
 _SCALES = 1e-30, 1e30  # beyond them a float32 gradient, once divided, would be infinite or 0
+_MOST_UPDATES = 2**53
 
 
 class _Rates(NamedTuple):
@@ -29,6 +35,39 @@ class _Rates(NamedTuple):
     beta2: float = 0.0
     root: float = 1.0
     eps: float = 0.0
+
+
+def _at_least_0(name: str, value: float) -> float:
+    return number(name, value, 0.0, math.inf)
+
+
+def _below_1(name: str, value: float) -> float:
+    return number(name, value, 0.0, 1.0)
+
+
+def _eps(name: str, value: float) -> float:
+    return number(name, value, _LEAST_EPS, math.inf)
+
+
+def _betas(name: str, value: tuple[float, float]) -> tuple[float, float]:
+    if not isinstance(value, tuple | list):
+        raise TypeError(f"{name}: expected two numbers, got {type(value).__name__}")
+    if len(value) != 2:
+        raise ValueError(f"{name}: expected two numbers, got {len(value)}")
+    return _below_1(f"{name}[0]", value[0]), _below_1(f"{name}[1]", value[1])
+
+
+_CHECKS: dict[str, Callable[[str, Any], Any]] = {
+    "lr": _at_least_0,
+    "momentum": _below_1,
+    "nesterov": truth,
+    "alpha": _below_1,
+    "betas": _betas,
+    "eps": _eps,
+    "lr_decay": _at_least_0,
+    "weight_decay": _at_least_0,
+    "initial_accumulator_value": _at_least_0,
+}
 
 
 class Optimizer:
@@ -44,21 +83,34 @@ class Optimizer:
     Attributes
     ----------
     lr : float
-        The learning rate. May be changed between steps. The other hyper-parameters are attributes too.
+        The learning rate. The other hyper-parameters are attributes too. Each may be changed between steps, and is
+        checked as it is when the optimizer is made: what is refused changes nothing. A momentum that becomes 0 forgets
+        the v of earlier gradients; one that is 0 no more begins with v = 0, as at the first update.
     """
 
-    def __init__(self, lr: float, initial: float = 0.0) -> None:
-        self.lr = number("lr", lr, 0.0, math.inf)
-        self._initial = initial  # what the state holds before the first update
-        self._updates = 0
-        self._state: dict[str, Array] = {}
-        self._kind: tuple[int, np.dtype[Any]] | None = None  # how many parameters the network has, and its dtype
+    lr: float
+    _updates: int = 0
+    _state: Mapping[str, Array] = MappingProxyType({})  # what its rule keeps, by name; what is absent is as it begins
+    _kind: tuple[int, np.dtype[Any]] | None = None  # how many parameters the network has, and its dtype
 
-    # ---- What each optimizer says of itself ----
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name.startswith("_"):
+            object.__setattr__(self, name, value)
+            return
+        if not hasattr(type(self), name):  # nobody would notice a slip of the pen
+            raise AttributeError(f"{name}: expected one of {', '.join(self._options())}")
+        object.__setattr__(self, name, self._checked(name, value))
+        self._state = {name: array for name, array in self._state.items() if name in self._names()}
+
+    def _checked(self, name: str, value: Any) -> Any:
+        """Return what an attribute is to be, or raise."""
+        return _CHECKS[name](name, value) if name in _CHECKS else value
 
     def _options(self) -> dict[str, Any]:
-        """Its hyper-parameters beside the learning rate, by name, as JSON has them."""
-        raise NotImplementedError
+        """Its hyper-parameters by name."""
+        return {field.name: getattr(self, field.name) for field in fields(self)}  # type: ignore[arg-type]
+
+    # ---- What each optimizer says of itself ----
 
     def _names(self) -> tuple[str | None, str | None]:
         """What it calls the two vectors that the core's rules keep, v or s, and r; None: its rule keeps none."""
@@ -67,6 +119,11 @@ class Optimizer:
     def _rule(self, lr: float, update: int) -> tuple[str, _Rates]:
         """The core's name of its rule, and the rule's numbers in the update of this number, from 1."""
         raise NotImplementedError
+
+    @property
+    def _initial(self) -> float:
+        """What its rule keeps before the first update."""
+        return 0.0
 
     # ---- Updates ----
 
@@ -143,7 +200,9 @@ class Optimizer:
         norm_bound = math.inf if clip_norm is None else number("clip_norm", clip_norm, 0.0, math.inf, "(]")
         value_bound = math.inf if clip_value is None else number("clip_value", clip_value, 0.0, math.inf, "(]")
         rule, rates = self._rule(number("lr", self.lr if lr is None else lr, 0.0, math.inf), self._updates + 1)
-        state = self._state_for(parameters)
+        self._check_serves(parameters)
+        kind = parameters.size, parameters.dtype
+        state = self._kept(*kind)
         first, second = (None if name is None else state[name] for name in self._names())
         norm = _core.update(
             rule=rule,
@@ -159,21 +218,25 @@ class Optimizer:
         if not math.isfinite(norm):
             raise FloatingPointError(f"gradients: expected a finite norm, got {norm} after {self._updates} updates")
         self._updates += 1
-        self._state, self._kind = state, (parameters.size, parameters.dtype)
+        self._state, self._kind = state, kind
         return norm
 
-    def _state_for(self, parameters: Array) -> dict[str, Array]:
-        """What is kept for these parameters; where nothing was so far, as it is before the first update."""
-        size, dtype = parameters.size, parameters.dtype
-        if self._kind is None:
-            state = {name: aligned(size, dtype) for name in self._names() if name is not None}
-            for array in state.values():
-                array.fill(self._initial)
-            return state
-        if self._kind != (size, dtype):
+    def _check_serves(self, parameters: Array) -> None:
+        if self._kind not in (None, (parameters.size, parameters.dtype)):
             before = f"{self._kind[0]} parameters in {self._kind[1]}"
-            raise ValueError(f"rnn: expected a network of {before}, as before, got {size} in {dtype}")
-        return self._state
+            got = f"{parameters.size} in {parameters.dtype}"
+            raise ValueError(f"rnn: expected a network of {before}, as before, got {got}")
+
+    def _kept(self, size: int, dtype: np.dtype[Any]) -> dict[str, Array]:
+        """What its rule keeps for so many parameters."""
+        state = {}
+        for name in filter(None, self._names()):
+            if name in self._state:
+                state[name] = self._state[name]
+            else:
+                state[name] = aligned(size, dtype)
+                state[name].fill(self._initial)
+        return state
 
     # ---- State and configuration ----
 
@@ -186,7 +249,8 @@ class Optimizer:
             ``"updates"``, how many updates were made (int64, shape ``[]``), and, once there was one, what the rule
             keeps, each ``[n]`` in the network's dtype. Copies: no later step changes them.
         """
-        return {"updates": np.array(self._updates, INT64)} | {k: v.copy() for k, v in self._state.items()}
+        kept = {} if self._kind is None else self._kept(*self._kind)
+        return {"updates": np.array(self._updates, INT64)} | {name: array.copy() for name, array in kept.items()}
 
     def load_state(self, state: Mapping[str, ArrayLike]) -> None:
         """Go on from what `state` returned: the updates that follow have the same bits as those that followed there.
@@ -206,10 +270,9 @@ class Optimizer:
             raise TypeError(f"state: expected a dict, got {type(state).__name__}")
         updates = as_array("state['updates']", state["updates"], INT64) if "updates" in state else np.array(0)
         check_shape("state['updates']", updates, ())
-        if updates < 0:
-            raise ValueError(f"state['updates']: expected at least 0, got {int(updates)}")
+        count = size("state['updates']", int(updates), 0, _MOST_UPDATES)
         names = [name for name in self._names() if name is not None]
-        begun = updates > 0 or any(name in state for name in names)
+        begun = count > 0 or any(name in state for name in names)
         expected = {"updates", *(names if begun else ())}
         if set(state) != expected:
             raise ValueError(f"state: expected {_listed(expected)}, got {_listed(set(state))}")
@@ -224,12 +287,24 @@ class Optimizer:
                     wanted = f"{earlier.size} numbers in {earlier.dtype}, as in {other!r}"
                     raise ValueError(f"state[{name!r}]: expected {wanted}, got {array.size} in {array.dtype}")
             arrays[name] = array
-        self._state, self._kind = {}, None
+        kept, kind = {}, None
         for name, array in arrays.items():
-            self._kind = array.size, array.dtype
-            self._state[name] = aligned(*self._kind)
-            self._state[name][:] = array
-        self._updates = int(updates)
+            kind = array.size, array.dtype
+            kept[name] = aligned(*kind)
+            kept[name][:] = array
+        self._updates, self._state, self._kind = count, kept, kind
+
+    def _resumed(self: Self, options: Mapping[str, Any], state: Mapping[str, ArrayLike], parameters: Array) -> Self:
+        """A copy that has other hyper-parameters, and this state of a network with these parameters."""
+        if set(options) != set(self._options()):
+            raise ValueError(f"optimizer: expected {', '.join(self._options())}, got {shown(sorted(options))}")
+        other = copy.deepcopy(self)
+        vars(other).update(options)  # all at once first: some go together only
+        for name, value in options.items():
+            setattr(other, name, value)
+        other.load_state(state)
+        other._check_serves(parameters)
+        return other
 
     def configuration(self) -> dict[str, Any]:
         """Return what the optimizer is, as JSON can hold it.
@@ -240,11 +315,15 @@ class Optimizer:
             ``"optimizer"``, the name of the class, and its hyper-parameters by name: two that are equal here make the
             same updates from the same state.
         """
-        return {"optimizer": type(self).__name__, "lr": self.lr} | self._options()
+        plain = {name: list(value) if isinstance(value, tuple) else value for name, value in self._options().items()}
+        return {"optimizer": type(self).__name__} | plain
 
     def __repr__(self) -> str:
-        options = "".join(f", {name}={value!r}" for name, value in self._options().items())
+        options = "".join(f", {name}={value!r}" for name, value in self._options().items() if name != "lr")
         return f"{type(self).__name__}({self.lr!r}{options})"
+
+    def __copy__(self: Self) -> Self:
+        return copy.deepcopy(self)  # an update changes what is kept in place
 
 
 def _vector(gradients: Any) -> Any:
@@ -267,18 +346,7 @@ def _listed(names: set[str]) -> str:
     return ", ".join(sorted(map(repr, names))) or "nothing"
 
 
-def _betas(betas: tuple[float, float]) -> tuple[float, float]:
-    if not isinstance(betas, tuple | list):
-        raise TypeError(f"betas: expected two numbers, got {type(betas).__name__}")
-    if len(betas) != 2:
-        raise ValueError(f"betas: expected two numbers, got {len(betas)}")
-    return number("betas[0]", betas[0], 0.0, 1.0), number("betas[1]", betas[1], 0.0, 1.0)
-
-
-def _eps(eps: float) -> float:
-    return number("eps", eps, _LEAST_EPS, math.inf)
-
-
+@dataclass(eq=False, repr=False)
 class SGD(Optimizer):
     """Stochastic gradient descent (algorithm 8.1), with momentum (8.2), also Nesterov's (8.3).
 
@@ -307,20 +375,19 @@ class SGD(Optimizer):
     Optimizer.step, Optimizer.state, Optimizer.configuration : what all optimizers do.
     """
 
-    def __init__(
-        self, lr: float = 1e-3, *, momentum: float = 0.0, nesterov: bool = False, weight_decay: float = 0.0
-    ) -> None:
-        super().__init__(lr)
-        self.momentum = number("momentum", momentum, 0.0, 1.0)
-        self.weight_decay = number("weight_decay", weight_decay, 0.0, math.inf)
-        if not isinstance(nesterov, bool):
-            raise TypeError(f"nesterov: expected a bool, got {type(nesterov).__name__}")
-        if nesterov and self.momentum == 0.0:
-            raise ValueError(f"nesterov: expected False without momentum, got {nesterov}")
-        self.nesterov = nesterov
+    lr: float = 1e-3
+    _: KW_ONLY
+    momentum: float = 0.0
+    nesterov: bool = False
+    weight_decay: float = 0.0
 
-    def _options(self) -> dict[str, Any]:
-        return {"momentum": self.momentum, "nesterov": self.nesterov, "weight_decay": self.weight_decay}
+    def _checked(self, name: str, value: Any) -> Any:
+        value = super()._checked(name, value)
+        if name == "nesterov" and value and self.momentum == 0.0:
+            raise ValueError(f"nesterov: expected False without momentum, got {value}")
+        if name == "momentum" and value == 0.0 and self.nesterov:
+            raise ValueError(f"momentum: expected more than 0 with nesterov=True, got {value}")
+        return value
 
     def _names(self) -> tuple[str | None, str | None]:
         return ("momentum_buffer" if self.momentum else None), None
@@ -330,6 +397,7 @@ class SGD(Optimizer):
         return rule, _Rates(lr, self.weight_decay, beta1=self.momentum)
 
 
+@dataclass(eq=False, repr=False)
 class Adagrad(Optimizer):
     """AdaGrad (algorithm 8.4): each parameter's rate falls with the sum of its squared gradients.
 
@@ -353,28 +421,22 @@ class Adagrad(Optimizer):
     Optimizer.step, Optimizer.state, Optimizer.configuration : what all optimizers do.
     """
 
-    def __init__(
-        self,
-        lr: float = 1e-2,
-        *,
-        lr_decay: float = 0.0,
-        weight_decay: float = 0.0,
-        initial_accumulator_value: float = 0.0,
-        eps: float = 1e-10,
-    ) -> None:
-        super().__init__(lr, number("initial_accumulator_value", initial_accumulator_value, 0.0, math.inf))
-        self.initial_accumulator_value = self._initial
-        self.lr_decay = number("lr_decay", lr_decay, 0.0, math.inf)
-        self.weight_decay = number("weight_decay", weight_decay, 0.0, math.inf)
-        self.eps = _eps(eps)
+    lr: float = 1e-2
+    _: KW_ONLY
+    lr_decay: float = 0.0
+    weight_decay: float = 0.0
+    initial_accumulator_value: float = 0.0
+    eps: float = 1e-10
 
-    def _options(self) -> dict[str, Any]:
-        return {
-            "lr_decay": self.lr_decay,
-            "weight_decay": self.weight_decay,
-            "initial_accumulator_value": self.initial_accumulator_value,
-            "eps": self.eps,
-        }
+    def _checked(self, name: str, value: Any) -> Any:
+        value = super()._checked(name, value)
+        if name == "initial_accumulator_value" and self._kind is not None and value != self._initial:
+            raise ValueError(f"{name}: expected {self._initial}, with which r began, got {value}")
+        return value
+
+    @property
+    def _initial(self) -> float:
+        return self.initial_accumulator_value
 
     def _names(self) -> tuple[str | None, str | None]:
         return None, "sum"
@@ -383,6 +445,7 @@ class Adagrad(Optimizer):
         return "adagrad", _Rates(lr / (1 + (update - 1) * self.lr_decay), self.weight_decay, eps=self.eps)
 
 
+@dataclass(eq=False, repr=False)
 class RMSProp(Optimizer):
     """RMSProp (algorithm 8.5): each parameter's rate follows the root of the running mean of its squared gradients.
 
@@ -408,23 +471,12 @@ class RMSProp(Optimizer):
     Optimizer.step, Optimizer.state, Optimizer.configuration : what all optimizers do.
     """
 
-    def __init__(
-        self,
-        lr: float = 1e-2,
-        *,
-        alpha: float = 0.99,
-        eps: float = 1e-8,
-        momentum: float = 0.0,
-        weight_decay: float = 0.0,
-    ) -> None:
-        super().__init__(lr)
-        self.alpha = number("alpha", alpha, 0.0, 1.0)
-        self.eps = _eps(eps)
-        self.momentum = number("momentum", momentum, 0.0, 1.0)
-        self.weight_decay = number("weight_decay", weight_decay, 0.0, math.inf)
-
-    def _options(self) -> dict[str, Any]:
-        return {"alpha": self.alpha, "eps": self.eps, "momentum": self.momentum, "weight_decay": self.weight_decay}
+    lr: float = 1e-2
+    _: KW_ONLY
+    alpha: float = 0.99
+    eps: float = 1e-8
+    momentum: float = 0.0
+    weight_decay: float = 0.0
 
     def _names(self) -> tuple[str | None, str | None]:
         return ("momentum_buffer" if self.momentum else None), "square_avg"
@@ -434,6 +486,7 @@ class RMSProp(Optimizer):
         return rule, _Rates(lr, self.weight_decay, beta1=self.momentum, beta2=self.alpha, eps=self.eps)
 
 
+@dataclass(eq=False, repr=False)
 class Adam(Optimizer):
     """Adam (algorithm 8.7): running means of the gradient and of its square, corrected for their start at 0.
 
@@ -458,21 +511,11 @@ class Adam(Optimizer):
     Optimizer.step, Optimizer.state, Optimizer.configuration : what all optimizers do.
     """
 
-    def __init__(
-        self,
-        lr: float = 1e-3,
-        *,
-        betas: tuple[float, float] = (0.9, 0.999),
-        eps: float = 1e-8,
-        weight_decay: float = 0.0,
-    ) -> None:
-        super().__init__(lr)
-        self.betas = _betas(betas)
-        self.eps = _eps(eps)
-        self.weight_decay = number("weight_decay", weight_decay, 0.0, math.inf)
-
-    def _options(self) -> dict[str, Any]:
-        return {"betas": list(self.betas), "eps": self.eps, "weight_decay": self.weight_decay}
+    lr: float = 1e-3
+    _: KW_ONLY
+    betas: tuple[float, float] = (0.9, 0.999)
+    eps: float = 1e-8
+    weight_decay: float = 0.0
 
     def _names(self) -> tuple[str | None, str | None]:
         return "exp_avg", "exp_avg_sq"
@@ -484,6 +527,7 @@ class Adam(Optimizer):
         return "adam", _Rates(rate, self.weight_decay, beta1=beta1, beta2=beta2, root=root, eps=self.eps)
 
 
+@dataclass(eq=False, repr=False)
 class AdamW(Adam):
     """`Adam` with weight decay beside the gradient: ``theta = (1 - lr weight_decay) theta`` before each update.
 
@@ -499,15 +543,7 @@ class AdamW(Adam):
     Optimizer.step, Optimizer.state, Optimizer.configuration : what all optimizers do.
     """
 
-    def __init__(
-        self,
-        lr: float = 1e-3,
-        *,
-        betas: tuple[float, float] = (0.9, 0.999),
-        eps: float = 1e-8,
-        weight_decay: float = 1e-2,
-    ) -> None:
-        super().__init__(lr, betas=betas, eps=eps, weight_decay=weight_decay)
+    weight_decay: float = 1e-2
 
     def _rule(self, lr: float, update: int) -> tuple[str, _Rates]:
         rule, rates = super()._rule(lr, update)

@@ -48,6 +48,9 @@ class Network(HasParameters, Protocol):
     def not_told_before(self) -> dict[str, Any]:
         """What checkpoints of earlier versions leave out of `identity`, as it was then."""
 
+    def state(self, sequences: int) -> State:
+        """Memory for the states of so many sequences."""
+
     def loss(self, batch: Batch, teacher_forcing: float | None) -> float:
         """The total loss of a batch; None stands for the network's own way."""
 

@@ -8,11 +8,11 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
-from bptt._arrays import Array
+from bptt._arrays import Array, shape_text
 from bptt._checks import number, size, truth
 from bptt.training.batches import Batch, Data
 from bptt.training.checkpoint import Checkpoint
@@ -103,6 +103,9 @@ class Settings:
         }
 
 
+Computed: TypeAlias = tuple[float, HasFlat, State, float]  # the loss, its gradients, the last state; when that began
+
+
 class Training:
     """One run of `fit`: where it is, and what it takes to go on from there."""
 
@@ -131,12 +134,17 @@ class Training:
             return self.data.windows(s.truncate)
         return self.data.batches(s.batch_size or _DEFAULT_BATCH, self._random(0, self.passes) if s.shuffle else None)
 
-    def update(self, batch: Batch) -> None:
-        """One update of the parameters, or none where there is no target."""
+    def gradients(self, batch: Batch) -> Computed:
+        """The loss and the gradients of the next update, which changes nothing yet."""
         s, begin = self.settings, time.perf_counter()
         forcing = s.teacher_forcing(self.updates) if callable(s.teacher_forcing) else s.teacher_forcing
         random = None if forcing is None else self._random(1, self.updates)
-        loss, gradients, last = self.network.loss_and_gradients(batch, self.state, forcing, random)
+        return *self.network.loss_and_gradients(batch, self.state, forcing, random), begin
+
+    def update(self, batch: Batch, computed: Computed) -> None:
+        """One update of the parameters, or none where there is no target."""
+        s = self.settings
+        loss, gradients, last, begin = computed
         if batch.targets > 0:
             rate = s.optimizer.lr * (
                 1.0 if s.schedule is None else number("schedule", s.schedule(self.updates), 0, math.inf)
@@ -232,6 +240,7 @@ class Training:
         for kind, record in self._records().items():
             for name, array in record.arrays().items():
                 arrays[f"{kind}.{name}"] = array
+        options = self.settings.optimizer._options()
         position = {
             "seed": self.seed,
             "epoch": self.epoch,
@@ -241,7 +250,8 @@ class Training:
             "epoch_loss": self.epoch_loss.hex(),
             "epoch_targets": self.epoch_targets.hex(),
             "stopped": self.history.stopped,
-            "lr": self.settings.optimizer.lr,
+            "lr": options.pop("lr"),
+            "hyper_parameters": options,
         }
         return Checkpoint(arrays, self.identity, position)
 
@@ -256,22 +266,68 @@ class Training:
         }
 
     def go_on_from(self, checkpoint: Checkpoint) -> None:
-        """Be where the run was that has written the checkpoint; raise ResumeError if that was another run."""
+        """Be where the run was that has written the checkpoint.
+
+        Raises
+        ------
+        ResumeError
+            If that was another run.
+        TypeError, ValueError
+            If no run could have written it. Nothing has changed then, as with a ResumeError.
+        """
         checkpoint.check(self.identity, {"network": self.network.not_told_before()})
         arrays, position = checkpoint.arrays, checkpoint.position
-        self.settings.optimizer.load_state(checkpoint.part("optimizer"))
+        self._check_position(position)
+        self._check_arrays(arrays, position)
+        optimizer, told = self.settings.optimizer, position["hyper_parameters"]
+        options = {**(optimizer._options() if told is None else told), "lr": position["lr"]}
+        resumed = optimizer._resumed(options, checkpoint.part("optimizer"), self.network.parameters)
+        vars(optimizer).update(vars(resumed))
         for kind, record in self._records().items():
             record.load(checkpoint.part(kind))
         if (best := self.history.best_epoch) is not None:
             self.best, self.best_epoch = float(self.history.validation[best]), best
         self.network.parameters[:] = arrays["parameters"]
         self.state, self.history.best_parameters = _carried(arrays), arrays.get("best")
-        self.seed, self.settings.optimizer.lr = position["seed"], position["lr"]
+        self.seed = position["seed"]
         self.history.stopped = "callback" if position["stopped"] == "callback" else ""
         self.epoch, self.passes = position["epoch"], position["passes"]
         self.batch, self.updates = position["batch"], position["updates"]
         self.epoch_loss = float.fromhex(position["epoch_loss"])
         self.epoch_targets = float.fromhex(position["epoch_targets"])
+
+    def _check_position(self, position: dict[str, Any]) -> None:
+        """Raise ValueError for a place where no run with these data and settings can be."""
+        epoch, passes, batch, updates = (position[name] for name in ("epoch", "passes", "batch", "updates"))
+        parts, n = len(self.parts()), self.settings.updates_per_epoch
+        whole = passes == epoch or (passes, batch) == (epoch + 1, 0)  # an epoch that is not yet validated
+        if batch >= parts or (n is None and not whole):
+            raise ValueError(f"position: expected a batch of {parts} in epoch {epoch}, got {batch} in pass {passes}")
+        least, most = (0, passes * parts + batch) if n is None else (n * epoch, n * (epoch + 1))
+        if not least <= updates <= min(most, passes * parts + batch):
+            raise ValueError(f"position: expected {least} to {most} updates in epoch {epoch}, got {updates}")
+
+    def _check_arrays(self, arrays: dict[str, Array], position: dict[str, Any]) -> None:
+        """Raise ValueError unless these are the arrays, beside the optimizer's, of a run that is there."""
+        parameters, s = self.network.parameters, self.settings
+        best = {} if s.patience is None or position["epoch"] == 0 else {"best": parameters}
+        windows = s.truncate is not None and position["batch"] > 0
+        state = _named(self.network.state(len(self.data))) if windows else {}
+        like = {"parameters": parameters, **best, **state}
+        expected: dict[str, tuple[Any, ...]] = {name: (array.shape, array.dtype) for name, array in like.items()}
+        for kind, rows in (("updates", position["updates"]), ("epochs", position["epoch"])):
+            expected |= {f"{kind}.{name}": ((rows,), np.dtype(np.float64)) for name in self._records()[kind].arrays()}
+        got = {name: (a.shape, a.dtype) for name, a in arrays.items() if not name.startswith("optimizer.")}
+        for name in sorted({*expected, *got}):
+            if got.get(name) != expected.get(name):
+                there, here = (_described_array(which.get(name)) for which in (expected, got))
+                raise ValueError(f"{name[:100]}: expected {there}, got {here}")
+        if not np.isfinite(arrays["epochs.updates"]).all():
+            raise ValueError("epochs.updates: expected finite numbers")
+
+
+def _described_array(kind: tuple[Any, ...] | None) -> str:
+    return "none" if kind is None else f"{shape_text(kind[0])} in {kind[1]}"
 
 
 def _named(state: State) -> dict[str, Array]:
