@@ -83,6 +83,12 @@ def test_masked_arrays_are_refused(kind: Any) -> None:
     with pytest.raises(TypeError, match=r"^x: expected an array without a mask"):
         network(kind).forward(np.ma.masked_array(np.ones((4, 3)), True))
 
+    class Named(np.ma.MaskedArray):
+        pass
+
+    with pytest.raises(TypeError, match=r"^x: expected an array without a mask"):
+        network(kind).forward(Named(np.ones((4, 3)), True))
+
 
 @passes
 @pytest.mark.parametrize(

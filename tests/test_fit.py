@@ -593,6 +593,7 @@ def test_history_is_drawn() -> None:
         ({"callbacks": len}, TypeError, "callbacks: expected a list of functions, got a function"),
         ({"checkpoint": 3}, TypeError, "checkpoint: expected a path, got int"),
         ({"shuffle": "no"}, TypeError, "shuffle: expected True or False, got 'no'"),
+        ({"callbacks": None}, TypeError, "callbacks: expected a list of functions, got NoneType"),
         ({"callbacks": [3]}, TypeError, "callbacks: expected functions of the history, got int"),
         ({"nonsense": 3}, TypeError, "unexpected keyword argument 'nonsense'"),
     ],

@@ -45,7 +45,7 @@ def as_array(name: str, value: ArrayLike, dtype: np.dtype[Any]) -> Array:
     """`value` as an array of `dtype` (NumPy's same-kind rule); a view where nothing needs to change."""
     if type(value) is np.ndarray and (value.dtype is dtype or value.dtype == dtype):
         return value
-    if type(value).__name__ == "MaskedArray":
+    if any(kind.__name__ == "MaskedArray" for kind in type(value).__mro__):
         raise TypeError(f"{name}: expected an array without a mask; for missing targets use -1 or weight=")
     try:
         array = np.asarray(value)
@@ -57,7 +57,8 @@ def as_array(name: str, value: ArrayLike, dtype: np.dtype[Any]) -> Array:
             raise TypeError(f"{name}: expected {dtype} or what converts to it safely, got {array.dtype}")
         if array.dtype == np.uint64 and array.size and int(array.max()) > np.iinfo(np.int64).max and dtype == np.int64:
             raise ValueError(f"{name}: expected values that fit {dtype}, got {int(array.max())}")
-        array = array.astype(dtype)
+        with np.errstate(all="ignore"):  # what is too large for float32 becomes infinite, as it would in any sum
+            array = array.astype(dtype)
     return array
 
 

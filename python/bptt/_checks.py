@@ -15,7 +15,7 @@ def shown(value: object, as_text: Callable[[object], str] = repr) -> str:
     """`value` in a message: not all of it where it is long."""
     try:
         text = as_text(value)
-    except (RecursionError, ValueError):  # of nesting, or of digits, there is more than Python shows
+    except Exception:  # of nesting, or of digits, there is more than Python shows; or it is the user's own
         return f"{type(value).__name__} of a size that cannot be shown"
     return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."
 
@@ -63,16 +63,24 @@ def number(name: str, value: float, least: float, most: float, ends: str = "[)")
 def a_path(name: str, value: str | bytes | os.PathLike[str]) -> str:
     """Return the path that `value` is, as a str, else raise."""
     try:
-        return os.fsdecode(value)
+        path = os.fsdecode(value)
     except TypeError:
         raise TypeError(f"{name}: expected a path, got {type(value).__name__}") from None
+    try:
+        if b"\0" not in os.fsencode(path):
+            return path
+    except UnicodeEncodeError:
+        pass
+    raise ValueError(f"{name}: expected a path that a file can have, got {shown(value)}")
 
 
 def generator(seed: int | np.random.Generator | None) -> np.random.Generator:
-    """Return the random generator that `seed` stands for."""
-    try:
+    """Return the random generator that `seed` stands for, else raise."""
+    expected = "seed: expected an int of at least 0, a numpy.random.Generator or None"
+    if seed is None or isinstance(seed, np.random.Generator):
         return np.random.default_rng(seed)
-    except (TypeError, ValueError) as error:
-        raise type(error)(
-            f"seed: expected an int of at least 0, a numpy.random.Generator or None, got {shown(seed)}"
-        ) from None
+    if isinstance(seed, bool) or not isinstance(seed, int | np.integer):
+        raise TypeError(f"{expected}, got {type(seed).__name__}")
+    if seed < 0:
+        raise ValueError(f"{expected}, got {shown(seed, str)}")
+    return np.random.default_rng(int(seed))

@@ -49,8 +49,8 @@ _PARAGRAPHS = {
         In all methods, `x` is one sequence ``[tau, n_in]``, a batch ``[tau, batch, n_in]`` of sequences of equal length
         or, with `lengths`, padded ones, or a list of sequences ``[tau_i, n_in]``; tokens lack the last axis. Results
         come back in the same form. Nothing beyond a length is read. Outer axes may have any strides. Arrays of another
-        dtype are converted where NumPy's same-kind rule allows, else `TypeError`; a wrong shape, a token or a class out
-        of range is a `ValueError`.
+        dtype are converted where NumPy's same-kind rule allows, else `TypeError`; what is too large for float32 becomes
+        infinite. A wrong shape, a token or a class out of range is a `ValueError`.
     """,
     # ---- Of its methods ----
     "x": """

@@ -67,7 +67,10 @@ class Settings:
             raise TypeError(f"schedule: expected a function of the update, got {type(self.schedule).__name__}")
         if callable(self.callbacks):
             raise TypeError("callbacks: expected a list of functions, got a function")
-        self.callbacks = tuple(self.callbacks)
+        try:
+            self.callbacks = tuple(self.callbacks)
+        except TypeError:
+            raise TypeError(f"callbacks: expected a list of functions, got {type(self.callbacks).__name__}") from None
         for callback in self.callbacks:
             if not callable(callback):
                 raise TypeError(f"callbacks: expected functions of the history, got {type(callback).__name__}")
