@@ -14,14 +14,31 @@ INT64 = np.dtype(np.int64)  # of tokens, classes and lengths
 BOOL = np.dtype(np.bool_)
 
 _ALIGNMENT = 64  # bytes, a cache line and the widest vector
+_MARGIN = 8 << 20  # bytes, for what is small
 
 
 def aligned(count: int, dtype: DTypeLike) -> Array:
     """`count` zeros that begin at a cache line."""
     itemsize = np.dtype(dtype).itemsize
-    memory = np.zeros(count * itemsize + _ALIGNMENT, np.uint8)
+    memory = new_array((count * itemsize + _ALIGNMENT,), np.uint8, zeros=True)
     offset = -memory.ctypes.data % _ALIGNMENT
     return memory[offset : offset + count * itemsize].view(dtype)
+
+
+def new_array(shape: tuple[int, ...], dtype: DTypeLike, zeros: bool = False) -> Array:
+    """Memory for a result. A size that NumPy cannot count is one that no memory holds."""
+    try:
+        return np.zeros(shape, dtype) if zeros else np.empty(shape, dtype)
+    except ValueError:
+        raise MemoryError(f"unable to allocate an array with shape {shape} and data type {np.dtype(dtype)}") from None
+
+
+def need_memory(file_bytes: int) -> None:
+    """Raise MemoryError unless a file of so many bytes can be made or read now.
+
+    The library that does it takes twice the file. Where it gets no memory, it ends the process, or waits for ever.
+    """
+    new_array((2 * file_bytes + _MARGIN,), np.uint8)
 
 
 def as_array(name: str, value: ArrayLike, dtype: np.dtype[Any]) -> Array:

@@ -7,7 +7,17 @@ from typing import Any, Literal
 
 import numpy as np
 
-from bptt._arrays import BOOL, INT64, Array, as_array, check_shape, first_place, rows_in_place, shape_text
+from bptt._arrays import (
+    BOOL,
+    INT64,
+    Array,
+    as_array,
+    check_shape,
+    first_place,
+    new_array,
+    rows_in_place,
+    shape_text,
+)
 
 Form = Literal["single", "batch", "list"]
 
@@ -31,8 +41,8 @@ class Sequences:
     def empty(self, width: int, dtype: np.dtype[Any]) -> Array | list[Array]:
         """Memory for a result with a row of `width` at every step; 0 where no step is."""
         if self.form == "list":
-            return [np.empty((length, width), dtype) for length in self.lengths]
-        return (np.zeros if self.padded else np.empty)((self.tau, self.batch, width), dtype)
+            return [new_array((length, width), dtype) for length in self.lengths]
+        return new_array((self.tau, self.batch, width), dtype, zeros=self.padded)
 
     def give_back(self, steps: Any) -> Any:
         """A result with all steps, in the form that came in."""

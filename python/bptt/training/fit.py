@@ -14,7 +14,6 @@ from typing import TypeVar
 
 from bptt import _core
 from bptt._checks import a_path, size, truth
-from bptt._whole_file import remove_stale
 from bptt.training.batches import Data
 from bptt.training.checkpoint import Checkpoint, ResumeError
 from bptt.training.history import History
@@ -85,8 +84,6 @@ def fit(
             raise
         except (TypeError, ValueError) as error:
             raise ValueError(f"{checkpoint}: expected a checkpoint: {error}") from None
-    if checkpoint is not None:
-        remove_stale(checkpoint)
     history = training.history
     if training.epoch > 0:
         history.stopped = history.stopped or training.over()
