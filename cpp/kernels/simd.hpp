@@ -63,6 +63,11 @@ template <class T> [[gnu::always_inline]] inline Vector<T> broadcast(T x) { retu
 template <class T> [[gnu::always_inline]] inline Bits<T> bits(Vector<T> v) { return (Bits<T>)v; }
 
 // a b + c, rounded once where the instruction set has it.
+#if defined(__AVX2__) || defined(__aarch64__)
+constexpr bool fma_rounds_once = true;
+#else
+constexpr bool fma_rounds_once = false;
+#endif
 #if defined(__AVX512F__)
 [[gnu::always_inline]] inline Vector<float> fma(Vector<float> a, Vector<float> b, Vector<float> c) {
   return (Vector<float>)_mm512_fmadd_ps((__m512)a, (__m512)b, (__m512)c);
