@@ -30,7 +30,7 @@ LONG = bool(os.environ.get("BPTT_LONG"))
 CALLERS = 8
 ROUNDS = 20 if LONG else 1  # of all problems, in each of the threads
 FORKS = 500 if LONG else 10
-EXITS = 50 if LONG else 1
+EXITS = 20 if LONG else 1
 
 LARGE = Case(32, 96, 40, (20,) * 33)  # enough for all threads
 CASES = [
