@@ -7,9 +7,10 @@ import sys
 from collections import defaultdict
 from statistics import median
 
+from tqdm import tqdm
+
 from peers import OURS, PEERS
 from problem import PARAMETERS, Line, Problem, errors
-from tqdm import tqdm
 
 THEIRS = next(peer for peer in PEERS if peer.name == "PyTorch")
 LENGTHS, SIZES = (100, 1000, 10_000, 100_000), (32, 64, 128)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import platform
+import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -20,6 +22,12 @@ def pytest_report_header() -> str:
         f"bptt {here['version']}: instruction sets tested: {', '.join(ISAS)} ({here['isa']} by default); "
         f"{here['threads']} threads; NumPy {np.__version__}, {platform.machine()}"
     )
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """How many examples the fuzzing had, where it was among the tests."""
+    if (exploring := sys.modules.get("exploring")) is not None:
+        terminalreporter.write_line(exploring.summary())
 
 
 @pytest.fixture(params=ISAS)

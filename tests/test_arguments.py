@@ -83,6 +83,12 @@ def test_masked_arrays_are_refused(kind: Any) -> None:
     with pytest.raises(TypeError, match=r"^x: expected an array without a mask"):
         network(kind).forward(np.ma.masked_array(np.ones((4, 3)), True))
 
+    class Named(np.ma.MaskedArray):
+        pass
+
+    with pytest.raises(TypeError, match=r"^x: expected an array without a mask"):
+        network(kind).forward(Named(np.ones((4, 3)), True))
+
 
 @passes
 @pytest.mark.parametrize(
@@ -301,6 +307,41 @@ def test_weight(kind: Any, more: Any, x: Any, weight: Any, error: type[Exception
     rnn, y = network(kind), targets_of(x, CLASSES)
     refuses(lambda: rnn.loss(x, y, weight=weight, **more), error, message)
     refuses(lambda: rnn.loss_and_gradients(x, y, weight=weight, **more), error, message)
+
+
+@passes
+@pytest.mark.parametrize("bad", [-1, -1e-30, np.nan, np.inf])
+def test_weights_that_are_none(kind: Any, more: Any, bad: float, dtype: str) -> None:
+    expected = f"weight: expected finite numbers of at least 0, got {np.dtype(dtype).type(bad)}"
+    rnn = network(kind, dtype=dtype)
+    weight = np.ones((TAU, BATCH))
+    weight[3, 2] = bad
+    wide = np.ones((2 * TAU, 3 * BATCH), dtype)
+    wide[::-2, ::3] = weight
+    for x, y, w, sequence in (
+        (X, CLASSES, weight, 2),
+        (X, CLASSES, wide[::-2, ::3], 2),
+        (X[:, 2], CLASSES[:, 2], weight[:, 2], 0),
+        (LIST[::-1], [CLASSES[:2, 0], CLASSES[:, 0]], [np.ones(2), weight[:, 2]], 1),
+    ):
+        for call in (rnn.loss, rnn.loss_and_gradients):
+            refuses(
+                lambda call=call, x=x, y=y, w=w: call(x, y, weight=w, **more),  # type: ignore[misc]
+                ValueError,
+                f"{expected} at step 3 of sequence {sequence}",
+            )
+    weight[:, 2] = np.arange(TAU) + 1
+    full = rnn.loss(X, CLASSES, weight=weight, lengths=[5, 5, 3, 5], **more)
+    weight[3:, 2] = bad  # beyond the length nothing is read
+    assert rnn.loss(X, CLASSES, weight=weight, lengths=[5, 5, 3, 5], **more) == full
+    refuses(
+        lambda: rnn.loss(X, CLASSES, weight=weight, lengths=[5, 5, 4, 5], **more),
+        ValueError,
+        f"{expected} at step 3 of sequence 2",
+    )
+    if kind is ElmanRNN:
+        last = network(readout="last", dtype=dtype)
+        refuses(lambda: last.loss(X, CLASSES[0], weight=[1, bad, 1, 1]), ValueError, f"{expected} for sequence 1")
 
 
 def test_weight_of_the_last_step() -> None:

@@ -158,3 +158,20 @@ def test_results_belong_to_the_caller(options: Options, form: Form) -> None:
     rnn.parameters = 0 * rnn.parameters
     everything(rnn, p.arguments(form))
     assert same_bits(results, kept)
+
+
+@each(NETWORKS)
+def test_what_is_too_large_for_float32_is_infinite(options: Options) -> None:
+    """Without a warning, whatever the user has told NumPy: it may lie where nothing is read."""
+    p = problem(make(4, 11, 3, (6,) * 2, **options))
+    rnn, x = p.network("float32"), p.arguments()["x"].astype(np.float64)
+    as_float32 = x.astype(np.float32)
+    x[2, 1, 3], as_float32[2, 1, 3] = 1e300, np.inf
+    with np.errstate(all="raise"):
+        found = rnn.forward(x)
+    assert same_bits(found.h, rnn.forward(as_float32).h)
+
+
+def test_a_signalling_nan_is_one_like_the_others() -> None:
+    signalling = np.array([0x7F800001], np.uint32).view(np.float32).reshape(1, 1)
+    assert np.isnan(ElmanRNN(1, 2, 1, dtype="float64", seed=0).forward(signalling).h).all()

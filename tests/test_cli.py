@@ -433,6 +433,16 @@ def test_help(tmp_path: Path) -> None:
     assert "required: COMMAND (`bptt --help` tells more)" in run(cwd=tmp_path, code=2).stderr
 
 
+@pytest.mark.parametrize("given", ["train d", "sample m", "evaluate m d", "predict m d", "info m", ""])
+def test_unknown_arguments_name_the_help_of_their_command(given: str, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = given.split()
+    name = " ".join(["bptt", *arguments[:1]])
+    with pytest.raises(SystemExit) as raised:
+        bptt.app.options.main([*arguments, "--bogus", *([] if given else ["info", "m"])])
+    assert raised.value.code == 2
+    assert capsys.readouterr().err == f"{name}: unrecognized arguments: --bogus (`{name} --help` tells more)\n"
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="a closed pipe is another error there")
 def test_closed_pipe(trained: Trained) -> None:
     command = [sys.executable, "-m", "bptt", "sample", "model.safetensors", "--length", "100000"]

@@ -83,7 +83,10 @@ def test_tokens_need_a_vocabulary(kind: Any) -> None:
 
 
 @kinds
-@pytest.mark.parametrize(("seed", "error"), [(-1, ValueError), ("a", TypeError)])
+@pytest.mark.parametrize(
+    ("seed", "error"),
+    [(-1, ValueError), ("a", TypeError), (True, TypeError), ([1, 2], TypeError), (-(10**400), ValueError)],
+)
 def test_bad_seeds(kind: Any, seed: Any, error: type[Exception]) -> None:
     with pytest.raises(error, match=r"^seed: expected an int of at least 0"):
         network(kind, seed=seed)
@@ -151,3 +154,35 @@ def test_assigning_rows_of_different_lengths(kind: Any) -> None:
     rnn = network(kind)
     with pytest.raises(ValueError, match=r"^c: expected an array, got rows of different lengths \("):
         rnn.c = [[1.0], [1.0, 2.0]]
+
+
+HUGE = 10**5000  # Python refuses to write its digits
+
+
+@kinds
+def test_huge_numbers_are_refused_by_name(kind: Any) -> None:
+    calls: dict[str, Callable[[], object]] = {
+        "n_in": lambda: kind(HUGE, 5, 2),
+        "n_hidden": lambda: kind(3, HUGE, 2),
+        "n_out": lambda: kind(3, 5, -HUGE),
+        "dtype": lambda: network(kind, dtype=HUGE),
+        "init": lambda: network(kind, init=HUGE),
+        "output": lambda: network(kind, output="softmax" * 1000),
+    }
+    for name, call in calls.items():
+        with pytest.raises(ValueError, match=rf"^{name}: expected [^\n]{{,400}}$"):
+            call()
+
+
+@kinds
+def test_a_seed_that_holds_itself(kind: Any) -> None:
+    """It went to NumPy, and ended the process."""
+    seed: list[Any] = []
+    seed.append(seed)
+    with pytest.raises(TypeError, match=r"^seed: expected an int of at least 0.*, got list$"):
+        network(kind, seed=seed)
+
+
+@kinds
+def test_names_of_dtypes_that_numpy_forgets_are_refused_without_a_warning(kind: Any) -> None:
+    refuses(lambda: network(kind, dtype="a5"), ValueError, "dtype: expected one of 'float32', 'float64', got 'bytes40'")

@@ -347,3 +347,27 @@ def test_commands_tell_in_a_line_what_is_wrong_with_a_model(
                 assert not output
                 refused += 1
     assert refused > 40
+
+
+def test_training_tells_in_a_line_what_is_wrong_with_its_checkpoint(
+    trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path, out = tmp_path / "run", tmp_path / "model"
+    how = ["--updates", "10", "--hidden", "4", "--out", str(out), "--checkpoint", str(path), "--resume"]
+    command = ["train", str(trained / "text"), *how]
+    assert options.main(command) == 0
+    arrays, texts = parts_of(path)
+    out.unlink()
+    capsys.readouterr()
+    for name in ("updates", "epoch", "batch", "hyper_parameters"):
+        for value in (None, 10**9, "x" * 1000, [0], {"x": 0}):
+            told = json.loads(texts["bptt.checkpoint"])
+            told["position"][name] = value
+            if name == "hyper_parameters" and value is None:
+                continue  # as earlier versions have it
+            path.write_bytes(checkpoint_file(arrays, json.dumps(told)))
+            assert options.main(command) == 2
+            line = capsys.readouterr().err
+            assert line.startswith(f"bptt: --checkpoint {path}: expected a checkpoint: ")
+            assert line.count("\n") == 1
+            assert not out.exists()

@@ -530,3 +530,11 @@ def test_checkpoints_of_format_1_are_resumed_to_the_same_bits(kind: str, tmp_pat
     # 1e-6 of themselves, and so do 10 updates with a rate of 0.01 at most.
     tolerance = 0.0 if ISAS[0] == "baseline" else 1e-5
     assert np.abs(resumed.parameters - expected.parameters).max() <= tolerance
+
+
+@pytest.mark.parametrize("name", ["a\0b", "a\ud800b"])
+def test_paths_that_no_file_has(tmp_path: Path, name: str) -> None:
+    rnn, path = ElmanRNN(1, 1, 1, seed=0), str(tmp_path / name)
+    for call in (lambda: rnn.save(path), lambda: bptt.load(path)):
+        with pytest.raises(ValueError, match=r"^path: expected a path that a file can have, got "):
+            call()

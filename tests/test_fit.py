@@ -515,6 +515,16 @@ def test_progress_goes_to_standard_error(capfd: pytest.CaptureFixture[str]) -> N
     assert capfd.readouterr() == ("", "")
 
 
+def test_nothing_is_made_for_progress_that_nobody_sees(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A bar has a thread of its own, which outlives it."""
+    made: list[object] = []
+    monkeypatch.setattr("tqdm.auto.tqdm", lambda **options: made.append(options))
+    x, y = stream()
+    for progress in (False, True):  # here standard error is no terminal
+        network().fit(x, y, optimizer=SGD(0.1), epochs=1, progress=progress)
+    assert made == []
+
+
 @pytest.mark.parametrize("options", [{"truncate": 25}, {"truncate": 25, "updates_per_epoch": 4}, {"batch_size": 3}])
 def test_progress_in_a_terminal(
     options: dict[str, Any], capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
@@ -583,6 +593,7 @@ def test_history_is_drawn() -> None:
         ({"callbacks": len}, TypeError, "callbacks: expected a list of functions, got a function"),
         ({"checkpoint": 3}, TypeError, "checkpoint: expected a path, got int"),
         ({"shuffle": "no"}, TypeError, "shuffle: expected True or False, got 'no'"),
+        ({"callbacks": None}, TypeError, "callbacks: expected a list of functions, got NoneType"),
         ({"callbacks": [3]}, TypeError, "callbacks: expected functions of the history, got int"),
         ({"nonsense": 3}, TypeError, "unexpected keyword argument 'nonsense'"),
     ],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -67,8 +68,25 @@ def test_what_is_another_networks_is_refused() -> None:
         (JordanRNN(3, 5, 2), "h0", np.zeros(5)),
     ]:
         other: dict[str, Any] = {argument: value}
-        with pytest.raises(TypeError, match=f"unexpected keyword argument '{argument}'"):
+        message = f"^{argument}: expected None, as {type(rnn).__name__}.loss has no such argument$"
+        with pytest.raises(TypeError, match=message):
             bptt.gradcheck(rnn, x, y, **other)
+
+
+@pytest.mark.parametrize(
+    ("argument", "value", "error"),
+    [
+        *(("step", value, ValueError) for value in (0.0, -1e-5, math.nan, math.inf)),
+        *(("tolerance", value, ValueError) for value in (-1.0, math.nan)),
+        *(("most", -1, ValueError), ("most", 1.5, TypeError), ("seed", -1, ValueError), ("seed", "a", TypeError)),
+        *(("rnn", None, TypeError), ("rnn", ElmanRNN, TypeError), ("step", "a", TypeError)),
+    ],
+)
+def test_arguments_are_checked(argument: str, value: Any, error: type[Exception]) -> None:
+    """Some of them ended in a ZeroDivisionError or an AttributeError, or checked nothing."""
+    given: dict[str, Any] = {"rnn": ElmanRNN(3, 5, 2), "x": np.zeros((4, 3)), "y": np.zeros(4, int)}
+    with pytest.raises(error, match=f"^{argument}: expected"):
+        bptt.gradcheck(**given | {argument: value})
 
 
 # ---- The kinks of relu ----

@@ -35,6 +35,7 @@ AT_ONCE = {
     "bptt.training",
     "bptt.training.batches",
     "bptt.training.history",
+    "bptt.training.optimizer",
     "bptt.training.optimizers",
     "bptt.training.protocol",
     "bptt.training.schedules",

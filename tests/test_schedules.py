@@ -6,6 +6,7 @@ import math
 import pickle
 from typing import Any
 
+import numpy as np
 import pytest
 
 from bptt import schedules
@@ -83,3 +84,16 @@ def test_equal_to_pytorch() -> None:
 def test_bad_options(make: Any, error: type[Exception], message: str) -> None:
     with pytest.raises(error, match=message):
         make()
+
+
+def test_numbers_of_numpy_do_not_overflow() -> None:
+    """They did: a warm-up of np.int16(100) updates ended training at update 32868."""
+    for made in (
+        Warmup(np.int16(100)),
+        Step(np.int8(3), np.float32(0.5)),
+        Linear(np.int16(5)),
+        InverseSigmoid(np.float32(9)),
+    ):
+        assert all(0 <= made(i) < math.inf for i in (0, 1, 10**6))
+        assert made == eval(repr(made))
+    assert repr(Linear(3, start=1)) == "Linear(updates=3, start=1, end=0.0)", "checkpoints know schedules by their text"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 import re
 from dataclasses import replace
 from typing import Any
@@ -457,3 +458,11 @@ def test_what_is_not_finite_is_refused() -> None:
     one.targets[-1, 1] = np.nan
     with pytest.raises(UserError, match="sequence 0, last row, column 'b': expected a number, got none"):
         forecast(new_model(c, Architecture("elman", (3,))), c, [one], 2)
+
+
+def test_huge_outputs_are_scored_without_a_warning() -> None:
+    c = columns()
+    rnn, found = new_model(c, Architecture("elman", (3,))), some((20,), n=1)
+    rnn.c = np.full(rnn.n_out, 3e38)
+    found[0].targets[...] = -1.7e308
+    assert scores(rnn, c, found, "t").nats == math.inf

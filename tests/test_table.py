@@ -213,3 +213,8 @@ def test_npz_that_is_refused(tmp_path: Path) -> None:
     for arrays in ({}, {"x": np.empty((0, 3))}, {"x": np.float64(3)}, {"x": np.zeros((1, 2, 3, 4))}):
         with pytest.raises(UserError, match="expected arrays"):
             archive(tmp_path, **arrays)
+
+
+def test_a_signalling_nan_is_a_missing_cell(tmp_path: Path) -> None:
+    found = archive(tmp_path, a=np.array([0x7F800001, 0x3F800000], np.uint32).view(np.float32))
+    assert np.isnan(found.numbers(["a"], missing=True)[:, 0]).tolist() == [True, False]

@@ -204,3 +204,11 @@ def test_a_jordan_network_reads_a_text_as_its_own_output() -> None:
     rnn.fit(read_by(rnn, x), y, optimizer=Adam(0.05), epochs=30, truncate=20, progress=False)
     assert nats_per_character(rnn, vocabulary.encode("abc" * 50)) < 0.1
     assert sample(rnn, vocabulary, "ab", 9, 0.0, 0) == "cabcabcab"
+
+
+def test_a_model_that_is_not_finite_says_so() -> None:
+    vocabulary = Vocabulary("ab")
+    rnn = new_model(vocabulary, Architecture("elman", (3,)))
+    rnn.c[1] = np.nan
+    with pytest.raises(UserError, match="expected finite outputs to draw from, got NaN or infinity"):
+        sample(rnn, vocabulary, "", 5, 1.0, 0)

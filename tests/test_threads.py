@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import math
 import os
 import signal
-import sys
 import time
 import warnings
 from concurrent.futures import ThreadPoolExecutor
@@ -16,7 +14,6 @@ import numpy as np
 import pytest
 
 import bptt
-from bptt import _threads
 from core import DTYPES
 from interpreter import run_python
 from problems import Case, problem
@@ -159,36 +156,3 @@ def test_large_calls_use_threads_and_small_ones_do_not() -> None:
     for n in (1, 2, 4):
         done = run_python(COUNT_THREADS, BPTT_NUM_THREADS=str(n))
         assert done.stdout.split() == ["0", str(n - 1)], done
-
-
-def test_number_of_threads_from_the_environment() -> None:
-    show = "import bptt; print(bptt.get_num_threads())"
-    assert run_python(show, BPTT_NUM_THREADS="5").stdout == "5\n"
-    default = run_python(show).stdout
-    assert default == run_python(show, BPTT_NUM_THREADS="").stdout == f"{_threads.available_threads()}\n"
-    for bad in ("0", "-1", "1025", "many", "2.5"):
-        done = run_python(show, BPTT_NUM_THREADS=bad)
-        assert done.returncode == 1
-        last = done.stderr.splitlines()[-1]
-        assert last == f"ValueError: BPTT_NUM_THREADS: expected a number of threads from 1 to 1024, got {bad!r}"
-
-
-def test_quota_of_a_control_group(tmp_path: Path) -> None:
-    assert _threads._cgroup_quota(str(tmp_path)) == math.inf  # no such files
-    (tmp_path / "cpu").mkdir()
-    quota, period = tmp_path / "cpu" / "cpu.cfs_quota_us", tmp_path / "cpu" / "cpu.cfs_period_us"
-    period.write_text("100000\n")
-    for text, expected in [("-1\n", math.inf), ("250000\n", 2.5), ("junk", math.inf)]:
-        quota.write_text(text)
-        assert _threads._cgroup_quota(str(tmp_path)) == expected
-    for text, expected in [("max 100000\n", math.inf), ("150000 100000\n", 1.5)]:  # version 2 goes before version 1
-        (tmp_path / "cpu.max").write_text(text)
-        assert _threads._cgroup_quota(str(tmp_path)) == expected
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="affinity is known on Linux only")
-@pytest.mark.parametrize(("quota", "expected"), [(math.inf, 6), (2.5, 3), (0.1, 1), (6.0, 6), (100.0, 6)])
-def test_threads_follow_affinity_and_quota(quota: float, expected: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(6)))
-    monkeypatch.setattr(_threads, "_cgroup_quota", lambda: quota)
-    assert _threads.available_threads() == expected

@@ -2,6 +2,7 @@
 #include "kernels/isa.hpp"
 
 #include <atomic>
+#include <iterator>
 #include <stdexcept>
 #include <type_traits>
 
@@ -15,24 +16,32 @@ struct Isa {
   const Kernels<double>* float64;
 };
 
-const std::vector<Isa>& isas() {
+struct Isas {
+  const Isa* first;
+  const Isa* last;
+  const Isa* begin() const { return first; }
+  const Isa* end() const { return last; }
+};
+
+// In plain arrays: threads may look at them while the process ends.
+Isas isas() {
 #if defined(__x86_64__) || defined(_M_X64)
   // These ask for the operating system's support of the registers too.
   static const bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
   static const bool avx512 = avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
                              __builtin_cpu_supports("avx512cd") && __builtin_cpu_supports("avx512dq") &&
                              __builtin_cpu_supports("avx512vl");
-  static const std::vector<Isa> all = {
+  static const Isa all[] = {
       {"baseline", true, &baseline::float32, &baseline::float64},
       {"v3", avx2, &v3::float32, &v3::float64},
       {"v4", avx512, &v4::float32, &v4::float64},
   };
 #elif defined(__aarch64__)
-  static const std::vector<Isa> all = {{"neon", true, &neon::float32, &neon::float64}};
+  static const Isa all[] = {{"neon", true, &neon::float32, &neon::float64}};
 #else
-  static const std::vector<Isa> all = {{"baseline", true, &baseline::float32, &baseline::float64}};
+  static const Isa all[] = {{"baseline", true, &baseline::float32, &baseline::float64}};
 #endif
-  return all;
+  return {std::begin(all), std::end(all)};
 }
 
 const Isa* best() {

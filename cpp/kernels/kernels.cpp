@@ -19,6 +19,7 @@ template <class T> constexpr Kernels<T> table() {
   k.affine = affine<T>;
   k.outer = outer<T>;
   k.add_rows = add_rows<T>;
+  k.add_rows_in_double = add_rows_in_double<T>;
   k.softmax_loss = softmax_loss<T>;
   k.sigmoid_loss = sigmoid_loss<T>;
   k.squared_loss = squared_loss<T>;

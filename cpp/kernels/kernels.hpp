@@ -109,6 +109,8 @@ template <class T> struct Kernels {
   void (*outer)(const Outer<T>&) = nullptr;
   /// sums[j] += sum over r of a[row(r), j], with row(r) = index ? index[r] : r
   void (*add_rows)(const T* a, Index a_stride, const std::int32_t* index, Index rows, Index n, T* sums) = nullptr;
+  /// sums[j] += sum over r of a[r, j], in double precision
+  void (*add_rows_in_double)(const T* a, Index a_stride, Index rows, Index n, double* sums) = nullptr;
   void (*softmax_loss)(const Loss<T>&) = nullptr;  // -log softmax(o)[target]                                  (10.14)
   void (*sigmoid_loss)(const Loss<T>&) = nullptr;  // -sum_j y_j log sigma(o_j) + (1 - y_j) log(1 - sigma(o_j))
   void (*squared_loss)(const Loss<T>&) = nullptr;  // 1/2 sum_j (o_j - y_j)^2

@@ -4,6 +4,7 @@
 #include <exception>
 #include <vector>
 
+#include "base/inline_vector.hpp"
 #include "network/context.hpp"
 #include "network/token_gradient.hpp"
 #include "sequence/resets.hpp"
@@ -30,6 +31,12 @@ template <class T> class GradientSums {
   GradientSums(const Context<T>& ctx, T* flat, bool recurrent_classes = false)
       : ctx_(ctx), d_(zeroed(ctx.network, flat)), dV_(ctx.k, d_.V) {
     const Network& network = ctx.network;
+    Index biases = network.n_out;
+    for (const auto& d : d_.chain) {
+      db_from_.push_back(biases);
+      biases += d.U.rows;
+    }
+    biases_ = zeros<double>(biases);
     chains_.reserve(std::size_t(network.chains()));
     tasks_.reserve(16);
     row_sums_.reserve(std::size_t(network.chains()) + 1);
@@ -59,7 +66,7 @@ template <class T> class GradientSums {
       if (!masks) append_dW(w, t);
     if (d_o.rows > 0) append_dV(w, terms, d_o, h_top);
     for (std::size_t i = 0; i < terms.size(); ++i) append_dU(w, terms, i);
-    for (const ChainTerms<T>& t : terms) row_sums_.push_back({t.da, d_.chain[std::size_t(t.chain)].b});  // 10.23
+    for (const ChainTerms<T>& t : terms) row_sums_.push_back({t.da, biases_.data() + db_from_[std::size_t(t.chain)]});  // 10.23
     flush(&terms);
     if (!masks) return;
     for (const ChainTerms<T>& t : terms) {  // no gradient goes from there through W
@@ -73,7 +80,10 @@ template <class T> class GradientSums {
   void close() {
     assert(!closed_);
     dV_.write_back();
-    for (const ChainSums& sums : chains_) {
+    std::copy_n(biases_.data(), ctx_.network.n_out, d_.c);
+    for (std::size_t c = 0; c < chains_.size(); ++c) {
+      const ChainSums& sums = chains_[c];
+      std::copy_n(biases_.data() + db_from_[c], d_.chain[c].U.rows, d_.chain[c].b);
       sums.dW.write_back();
       sums.dU.write_back();
       sums.dU_of_tokens.write_back();
@@ -93,10 +103,10 @@ template <class T> class GradientSums {
     TokenGradient<T> dU_of_tokens, dW_of_classes;
     Blocks<T> h, da, x;  // copies: see `copy_long_rows`
   };
-  // sums += the rows of m, added up.
+  // sums += the rows of m, added up. In double precision, as these are long sums of few numbers.
   struct RowSum {
     Matrix<const T> m;
-    T* sums;
+    double* sums;
   };
 
   ChainSums& sums_of(const ChainTerms<T>& t) { return chains_[std::size_t(t.chain)]; }
@@ -164,7 +174,7 @@ template <class T> class GradientSums {
       dV_.append(do_blocks_, sums_of(terms.back()).h, terms.back().before.rows, w.size(), tasks_);
     else
       dV_.append(d_o, h_top, tasks_);
-    row_sums_.push_back({d_o, d_.c});  // 10.22
+    row_sums_.push_back({d_o, biases_.data()});  // 10.22
   }
 
   bool has_resets(const Window& w, const std::vector<ChainTerms<T>>& terms) const {
@@ -192,7 +202,7 @@ template <class T> class GradientSums {
       if (i >= rows + tokens) return ctx_.k.outer(tasks_[std::size_t(i - rows - tokens)]);
       if (i < rows) {
         const RowSum& s = row_sums_[std::size_t(i)];
-        return ctx_.k.add_rows(s.m.data, s.m.stride, nullptr, s.m.rows, s.m.cols, s.sums);
+        return ctx_.k.add_rows_in_double(s.m.data, s.m.stride, s.m.rows, s.m.cols, s.sums);
       }
       const ChainTerms<T>& t = (*terms)[std::size_t((i - rows) / 2)];
       if ((i - rows) % 2 == 0 && t.x_token != nullptr) sums_of(t).dU_of_tokens.collect(t.x_token, t.da);
@@ -208,6 +218,8 @@ template <class T> class GradientSums {
   const Context<T>& ctx_;
   const Parameters<T> d_;
   const WeightGradient<T> dV_;
+  Array<double> biases_;  // dc, then db of each chain
+  InlineVector<Index> db_from_;
   std::vector<ChainSums> chains_;
   Blocks<T> do_blocks_;
   std::vector<Outer<T>> tasks_;

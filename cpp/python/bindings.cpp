@@ -429,17 +429,17 @@ double py_update(const std::string& rule, const py::array& parameters, const py:
     using T = decltype(number);
     const auto of_all = [&](const py::array& array) {
       if (array.size() != parameters.size()) throw py::value_error("update: expected a number for each parameter in every array");
-      return all_memory<T>(array);
+      return array;
     };
     const auto state = [&](const py::object& array, bool is_kept, const char* name) {
       if (array.is_none() && is_kept)
         throw py::value_error("update: expected " + std::string(name) + " for " + rule + ", got None");
-      return array.is_none() ? nullptr : of_all(array_of(array));
+      return array.is_none() ? nullptr : all_memory<T>(of_all(array_of(array)));
     };
     T* const s = state(first, keeps_first(by), "first");
     T* const r = state(second, keeps_second(by), "second");
-    T* const theta = of_all(parameters);
-    const T* const g = of_all(gradient);
+    T* const theta = all_memory<T>(parameters);
+    const T* const g = all_memory<const T>(of_all(gradient));
     return without_lock([&] {
       return update<T>(by, parameters.size(), theta, g, s, r, {scale, clip_norm, clip_value},
                        {rate, decay, keep, beta1, beta2, root, eps});

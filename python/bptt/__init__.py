@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +15,8 @@ from bptt.networks.jordan import JordanRNN
 from bptt.networks.load import load
 from bptt.networks.results import ElmanGradients, ElmanRun, Gradients, JordanGradients, JordanRun, Run
 from bptt.training.history import History
-from bptt.training.optimizers import SGD, Adagrad, Adam, AdamW, Optimizer, RMSProp
+from bptt.training.optimizer import Optimizer
+from bptt.training.optimizers import SGD, Adagrad, Adam, AdamW, RMSProp
 
 if TYPE_CHECKING:
     from bptt import reference
@@ -73,6 +75,19 @@ def __getattr__(name: str) -> Any:  # what few need is imported when it is first
     raise AttributeError(f"module 'bptt' has no attribute {name!r}")
 
 
-if os.environ.get("BPTT_ISA"):
-    _core.set_isa(os.environ["BPTT_ISA"])
-_threads.set_from_environment()
+def _is_command() -> bool:
+    """Whether this process is the command `bptt` or ``python -m bptt``, whose name is "-m" while it is looked for."""
+    program = sys.argv[0] if getattr(sys, "argv", None) else ""
+    return os.path.basename(program).partition(".")[0] == "bptt" or (program == "-m" and "bptt" in sys.orig_argv)
+
+
+try:
+    if isa := os.environ.get("BPTT_ISA"):
+        _core.set_isa(isa.encode(errors="backslashreplace").decode())
+    _threads.set_from_environment()
+except ValueError as error:
+    if not _is_command():
+        raise
+    if sys.stderr is not None:  # in a command it is one line, as every error of its user
+        print(f"bptt: {' '.join(str(error).split())}", file=sys.stderr)
+    raise SystemExit(2) from None

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import math
 import os
+from collections.abc import Callable
 
 import numpy as np
 
 _LONGEST = 200  # characters of a value in a message
 
 
-def shown(value: object) -> str:
+def shown(value: object, as_text: Callable[[object], str] = repr) -> str:
     """`value` in a message: not all of it where it is long."""
     try:
-        text = str(value) if isinstance(value, np.generic) else repr(value)
-    except (RecursionError, ValueError):  # of nesting, or of digits, there is more than Python shows
+        text = as_text(value)
+    except Exception:  # of nesting, or of digits, there is more than Python shows; or it is the user's own
         return f"{type(value).__name__} of a size that cannot be shown"
     return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."
 
@@ -38,9 +39,9 @@ def size(name: str, value: int, least: int, most: int = 2**31 - 1) -> int:
     if isinstance(value, bool) or not isinstance(value, int | np.integer):
         raise TypeError(f"{name}: expected an int, got {type(value).__name__}")
     if value < least:
-        raise ValueError(f"{name}: expected at least {least}, got {shown(value)}")
+        raise ValueError(f"{name}: expected at least {least}, got {shown(value, str)}")
     if value > most:
-        raise ValueError(f"{name}: expected at most {most}, got {shown(value)}")
+        raise ValueError(f"{name}: expected at most {most}, got {shown(value, str)}")
     return int(value)
 
 
@@ -55,23 +56,31 @@ def number(name: str, value: float, least: float, most: float, ends: str = "[)")
     above = least <= result if ends[0] == "[" else least < result
     below = result <= most if ends[1] == "]" else result < most
     if not (above and below):  # nor NaN
-        raise ValueError(f"{name}: expected a number in {ends[0]}{least:g}, {most:g}{ends[1]}, got {shown(value)}")
+        raise ValueError(f"{name}: expected a number in {ends[0]}{least:g}, {most:g}{ends[1]}, got {shown(value, str)}")
     return result
 
 
 def a_path(name: str, value: str | bytes | os.PathLike[str]) -> str:
     """Return the path that `value` is, as a str, else raise."""
     try:
-        return os.fsdecode(value)
+        path = os.fsdecode(value)
     except TypeError:
         raise TypeError(f"{name}: expected a path, got {type(value).__name__}") from None
+    try:
+        if b"\0" not in os.fsencode(path):
+            return path
+    except UnicodeEncodeError:
+        pass
+    raise ValueError(f"{name}: expected a path that a file can have, got {shown(value)}")
 
 
 def generator(seed: int | np.random.Generator | None) -> np.random.Generator:
-    """Return the random generator that `seed` stands for."""
-    try:
+    """Return the random generator that `seed` stands for, else raise."""
+    expected = "seed: expected an int of at least 0, a numpy.random.Generator or None"
+    if seed is None or isinstance(seed, np.random.Generator):
         return np.random.default_rng(seed)
-    except (TypeError, ValueError) as error:
-        raise type(error)(
-            f"seed: expected an int of at least 0, a numpy.random.Generator or None, got {shown(seed)}"
-        ) from None
+    if isinstance(seed, bool) or not isinstance(seed, int | np.integer):
+        raise TypeError(f"{expected}, got {type(seed).__name__}")
+    if seed < 0:
+        raise ValueError(f"{expected}, got {shown(seed, str)}")
+    return np.random.default_rng(int(seed))

@@ -4,34 +4,74 @@ from __future__ import annotations
 
 import math
 import os
+import re
+from collections.abc import Iterator
 
 from bptt import _core
-from bptt._checks import size
+from bptt._checks import shown, size
+
+_MOST = 1024
+_PROCESS = "/proc/self"
+_QUOTA_FILES = {"cgroup2": ("cpu.max",), "cgroup": ("cpu.cfs_quota_us", "cpu.cfs_period_us")}  # of control groups
+_USUAL_MOUNTS = [("cgroup2", "/", "/sys/fs/cgroup"), ("cgroup", "/", "/sys/fs/cgroup/cpu")]
 
 
 def _read(path: str) -> str:
-    with open(path) as file:
-        return file.read()
+    try:
+        with open(path, encoding="utf-8", errors="surrogateescape") as file:
+            return file.read()
+    except OSError:
+        return ""
 
 
-def _cgroup_quota(root: str = "/sys/fs/cgroup") -> float:
-    """The CPUs that this process's control group may use (Linux, version 2 or 1); infinite without a limit."""
-    try:
-        quota, period = _read(f"{root}/cpu.max").split()
-        return math.inf if quota == "max" else int(quota) / int(period)
-    except (OSError, ValueError):
-        pass
-    try:
-        quota_us = int(_read(f"{root}/cpu/cpu.cfs_quota_us"))
-        return quota_us / int(_read(f"{root}/cpu/cpu.cfs_period_us")) if quota_us > 0 else math.inf
-    except (OSError, ValueError, ZeroDivisionError):
-        return math.inf
+def _control_groups(process: str) -> Iterator[tuple[str, str]]:
+    """Of the process's control group and those above it, the version and the folder, which may not exist."""
+    paths = {}
+    for line in _read(f"{process}/cgroup").splitlines():  # "3:cpu,cpuacct:/a/b", or "0::/a/b" of version 2
+        _, controllers, path = line.split(":", 2)
+        if not controllers or "cpu" in controllers.split(","):
+            paths["cgroup" if controllers else "cgroup2"] = path
+    mounts = []
+    for line in _read(f"{process}/mountinfo").splitlines():  # "32 31 0:29 /root /mount/point rw - cgroup cgroup rw,cpu"
+        before, _, after = line.partition(" - ")
+        version, _, options = after.split(" ", 2)
+        if version == "cgroup2" or (version == "cgroup" and "cpu" in options.split(",")):
+            root, point = (re.sub(r"\\([0-7]{3})", lambda m: chr(int(m[1], 8)), f) for f in before.split(" ")[3:5])
+            mounts.append((version, root, point))
+    for version, root, folder in mounts or _USUAL_MOUNTS:
+        yield version, folder
+        path = f"{paths.get(version, '/')}/"
+        if not path.startswith(f"{root.rstrip('/')}/") or ".." in path.split("/"):
+            continue  # outside what is mounted
+        for name in filter(None, path[len(root.rstrip("/")) :].split("/")):
+            folder = f"{folder}/{name}"
+            yield version, folder
+
+
+def _quota(process: str = _PROCESS) -> float:
+    """The CPUs that the process may use by its control group and all above it (Linux); infinite without a limit."""
+    least = math.inf
+    for version, folder in _control_groups(process):
+        text = " ".join(_read(f"{folder}/{name}") for name in _QUOTA_FILES[version])
+        try:
+            quota, period = map(int, text.split())
+            if quota > 0:
+                least = min(least, quota / period)
+        except (ValueError, ArithmeticError):
+            pass  # "max", or no such file
+    return least
 
 
 def available_threads() -> int:
-    """What the process may use: its CPU affinity, and the quota of its control group rounded up."""
+    """What the process may use: its CPU affinity, and the quota of its control group rounded down, but at least 1."""
     cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(1, min(cpus, math.ceil(min(_cgroup_quota(), cpus))))
+    return max(1, math.floor(min(_quota(), cpus)))
+
+
+def _openmp_threads() -> int | None:
+    """What ``OMP_NUM_THREADS`` says of the outermost level; None where it says nothing that OpenMP knows."""
+    first = os.environ.get("OMP_NUM_THREADS", "").split(",")[0].strip()
+    return min(int(first), _MOST) or None if re.fullmatch("[0-9]{1,9}", first) else None
 
 
 def set_num_threads(n: int) -> None:
@@ -42,22 +82,26 @@ def set_num_threads(n: int) -> None:
     n : int
         1 or more.
     """
-    _core.set_num_threads(size("n", n, 1, 1024))
+    _core.set_num_threads(size("n", n, 1, _MOST))
 
 
 def get_num_threads() -> int:
-    """Return how many threads a call may use: by default what the process may use, or ``BPTT_NUM_THREADS``."""
+    """Return how many threads a call may use.
+
+    By default that is what the environment variable ``BPTT_NUM_THREADS`` says, else ``OMP_NUM_THREADS`` (of a list the
+    first number), else what the process may use: its CPU affinity, and the quota of its control group rounded down.
+    """
     return _core.num_threads()
 
 
 def set_from_environment() -> None:
     """Set the number of threads at import."""
-    wanted = os.environ.get("BPTT_NUM_THREADS")
-    if not wanted:
-        return set_num_threads(available_threads())
-    if not wanted.strip().isdecimal() or not 1 <= int(wanted) <= 1024:
-        raise ValueError(f"BPTT_NUM_THREADS: expected a number of threads from 1 to 1024, got {wanted!r}")
-    set_num_threads(int(wanted))
+    if wanted := os.environ.get("BPTT_NUM_THREADS"):
+        if not re.fullmatch(r"\s*[0-9]{1,9}\s*", wanted) or not 1 <= int(wanted) <= _MOST:
+            raise ValueError(f"BPTT_NUM_THREADS: expected a number of threads from 1 to {_MOST}, got {shown(wanted)}")
+        set_num_threads(int(wanted))
+    else:
+        set_num_threads(_openmp_threads() or available_threads())
 
 
 def interrupt() -> None:

@@ -1,5 +1,5 @@
 // Whole networks through the core's own face: gradients beside central differences, and the same bits for every number of threads
-// and every memory limit. It needs no Python, so it also runs under sanitizers and on an emulated processor. Exit code 1 if
+// and every memory limit, and after every allocation has failed once. It needs no Python, so it also runs under sanitizers and on an emulated processor. Exit code 1 if
 // anything is off.
 #include <cmath>
 #include <cstdio>
@@ -7,9 +7,11 @@
 #include <random>
 #include <stdexcept>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "base/threads.hpp"
+#include "failing_memory.hpp"
 #include "network/bptt.hpp"
 
 using namespace bptt;
@@ -17,7 +19,7 @@ using namespace bptt;
 namespace {
 
 int failures = 0;
-long compared = 0;
+long compared = 0, failed_blocks = 0;
 
 struct Case {
   const char* name;
@@ -77,6 +79,42 @@ class Problem {
   }
 
   double loss() const { return bptt::loss<double>(network, parameters.data(), batch_, forcing_); }
+
+  void forward() {
+    std::vector<std::vector<double>> h, r_last = r0_;
+    const bool every_step = network.readout == ReadoutFrom::all;
+    std::vector<double> o(std::size_t((every_step ? tau_ : 1) * count_ * network.n_out));
+    ForwardResults<double> results;
+    for (Index l = 0; l < network.layers(); ++l) {
+      h.emplace_back(std::size_t(tau_ * count_ * network.width(l)));
+      results.h.push_back(rows<double>(h.back(), network.width(l), true));
+    }
+    results.o = rows<double>(o, network.n_out, every_step);
+    for (Index chain = 0; chain < network.chains(); ++chain)
+      results.r_last.push_back(rows<double>(r_last[std::size_t(chain)], network.n_recurrent(chain / network.directions()), false));
+    bptt::forward<double>(network, parameters.data(), batch_, results);
+  }
+
+  bool can_generate() const {
+    const bool reads_outputs = network.n_in == network.n_out && (network.input == Input::real || network.output == Output::softmax);
+    return network.readout == ReadoutFrom::all && !network.bidirectional && (network.recurrence != Recurrence::h || reads_outputs);
+  }
+
+  void generate() const {
+    Drawn<double> drawn;
+    drawn.steps = *std::min_element(batch_.lengths.begin(), batch_.lengths.end());
+    drawn.batch = count_;
+    std::vector<std::int64_t> classes(std::size_t(drawn.steps * count_));
+    std::vector<double> values(std::size_t(drawn.steps * count_ * network.n_out)), o(std::size_t(count_ * network.n_out));
+    drawn.classes = classes.data();
+    drawn.numbers = values.data();
+    std::vector<std::vector<double>> r = r0_;
+    std::vector<double*> state;
+    for (std::vector<double>& layer : r) state.push_back(layer.data());
+    Drawing drawing;
+    drawing.from_state = true;
+    bptt::generate<double>(network, parameters.data(), batch_, state, o.data(), drawing, drawn);
+  }
 
   // The loss, and all gradients in one vector: of the parameters, of every r(0), of x.
   double gradients(Index memory_limit, std::vector<double>& all) {
@@ -181,6 +219,47 @@ void check(const Case& c) {
     }
 }
 
+// Each allocation of a call fails once, and with it all that come after it. The call ends with std::bad_alloc, and every block is
+// given back: the thread, which keeps some, ends too.
+template <class F> void check_memory(const char* name, const F& call) {
+  for (const int threads : {1, 2}) {
+    set_num_threads(threads);
+    call();  // the pool's threads stay
+    const long before = blocks_in_use();
+    bool done = false;
+    long allowed = 0;
+    for (; !done; ++allowed) {
+      std::thread([&] {
+        allow_blocks(allowed);
+        try {
+          call();
+          done = true;
+        } catch (const std::bad_alloc&) {
+        }
+        allow_blocks(-1);
+      }).join();
+      expect(blocks_in_use() == before, name, "the number of blocks after a failure", double(blocks_in_use()), double(before));
+    }
+    failed_blocks += allowed - 1;
+  }
+  set_num_threads(1);
+}
+
+void check_memory(const Case& c) {
+  Problem problem(c);
+  std::vector<double> exact, again;
+  const double loss = problem.gradients(-1, exact);
+  check_memory(c.name, [&] { problem.forward(); });
+  check_memory(c.name, [&] { problem.loss(); });
+  check_memory(c.name, [&] {
+    std::vector<double> all;
+    problem.gradients(-1, all);
+  });
+  if (problem.can_generate()) check_memory(c.name, [&] { problem.generate(); });
+  const double other = problem.gradients(-1, again);
+  expect(other == loss && again == exact, c.name, "the loss after failures", other, loss);
+}
+
 }  // namespace
 
 int main() {
@@ -204,8 +283,10 @@ int main() {
                          {"two layers, two directions, last", {6, 9}, real, softmax, last, h, tanh, true, 0, windows},
                          {"output recurrence, forced", {7}, real, softmax, all, y_hat, tanh, false, 1, ragged},
                          {"output recurrence, free", {7}, token, softmax, all, y_hat, tanh, false, 0, many},
-                         {"output recurrence, sampled", {7}, real, sigmoid, all, o, relu, false, 0.5, windows}})
+                         {"output recurrence, sampled", {7}, real, sigmoid, all, o, relu, false, 0.5, windows}}) {
     check(c);
-  std::printf("%ld numbers compared, %d failures in all\n", compared, failures);
+    check_memory(c);
+  }
+  std::printf("%ld numbers compared, %ld allocations failed, %d failures in all\n", compared, failed_blocks, failures);
   return failures == 0 ? 0 : 1;
 }

@@ -6,7 +6,6 @@ import os
 import tempfile
 from pathlib import Path
 
-from bptt._whole_file import remove_stale
 from bptt.app.errors import UserError
 from bptt.networks.elman import ElmanRNN
 from bptt.networks.jordan import JordanRNN
@@ -24,7 +23,6 @@ def load_model(path: str) -> Network:
 
 
 def save_model(rnn: Network, out: str) -> None:
-    remove_stale(out)
     try:
         rnn.save(out)
     except OSError as error:

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import argparse
 import csv
-import io
 import math
 import os
 import sys
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, TextIO
 
 from bptt._threads import set_num_threads
 from bptt._version import __version__
@@ -19,7 +18,7 @@ from bptt.app.commands.info import info
 from bptt.app.commands.predict import predict
 from bptt.app.commands.sample import sample
 from bptt.app.commands.train import OPTIMIZERS, SCHEDULES, train
-from bptt.app.errors import INTERRUPTED, UserError
+from bptt.app.errors import CLOSED_PIPE, INTERRUPTED, UserError
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -34,17 +33,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     -------
     int
         The exit code: 0; 2 if the user can put something right (one line on standard error says what);
-        130 after Ctrl-C.
+        130 after Ctrl-C; 141 if standard output is a pipe that nobody reads any more (`bptt sample | head`).
     """
-    for name in ("stdin", "stdout", "stderr"):  # one that is closed is as good as one that holds nothing
-        if getattr(sys, name) is None:
-            setattr(sys, name, io.TextIOWrapper(io.BytesIO()))
-    for stream in (sys.stdout, sys.stderr):
-        # A terminal that cannot show a character gets its escape instead of a traceback.
-        if callable(reconfigure := getattr(stream, "reconfigure", None)):
-            reconfigure(errors="backslashreplace")
-    options = _parser().parse_args(arguments)
+    _open_streams()
     try:
+        try:
+            options = _parser().parse_args(arguments)
+        except SystemExit:  # help was shown
+            sys.stdout.flush()
+            raise
         command: Callable[[argparse.Namespace], int] = options.command
         if options.threads is not None:
             set_num_threads(options.threads)
@@ -52,21 +49,46 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stdout.flush()
         return code
     except UserError as error:
-        print(f"bptt: {' '.join(str(error).split())}", file=sys.stderr)
+        _complain(f"bptt: {' '.join(str(error).split())}\n")
         return 2
     except MemoryError:
-        print("bptt: not enough memory for a model or data of this size", file=sys.stderr)
+        _complain("bptt: not enough memory for a model or data of this size\n")
         return 2
     except KeyboardInterrupt:
-        print("bptt: interrupted", file=sys.stderr)
+        _complain("bptt: interrupted\n")
         return INTERRUPTED
     except OSError as error:
-        # What Python would still flush at exit has nowhere to go.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        if isinstance(error, BrokenPipeError):  # the reader has seen enough (`| head`)
-            return 1
-        print(f"bptt: standard output: {error.strerror or error}", file=sys.stderr)
+        _discard(sys.stdout)
+        if isinstance(error, BrokenPipeError):  # the reader has seen enough
+            return CLOSED_PIPE
+        _complain(f"bptt: standard output: {error.strerror or error}\n")
         return 2
+
+
+def _open_streams() -> None:
+    """See to it that there are three streams, and that they take what is written."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:  # closed: it holds nothing, and no file that is opened later takes its number
+            nothing = os.open(os.devnull, os.O_RDWR)
+            setattr(sys, name, os.fdopen(nothing, mode, encoding="utf-8", closefd=False))
+    for stream in (sys.stdout, sys.stderr):
+        # A terminal that cannot show a character gets its escape instead of a traceback.
+        if callable(reconfigure := getattr(stream, "reconfigure", None)):
+            reconfigure(errors="backslashreplace")
+
+
+def _complain(text: str) -> None:
+    """Write it to standard error, if that takes it."""
+    try:
+        sys.stderr.write(text)
+        sys.stderr.flush()
+    except OSError:
+        _discard(sys.stderr)
+
+
+def _discard(stream: TextIO) -> None:
+    """Let go what a stream still holds: it would fail again when Python ends, with another exit code."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -103,10 +125,23 @@ if TYPE_CHECKING:
 
 
 class _Parser(argparse.ArgumentParser):
-    """Errors are one line."""
+    """Errors are one line, which names the command whose help tells more."""
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        options, unknown = super().parse_known_args(args, namespace)
+        if unknown:  # a command would leave them to the parser of the commands
+            self.error(f"unrecognized arguments: {' '.join(unknown)}")
+        return options, unknown
 
     def error(self, message: str) -> NoReturn:
         self.exit(2, f"{self.prog}: {message} (`{self.prog} --help` tells more)\n")
+
+    def _print_message(self, message: str, file: Any = None) -> None:
+        """Like the one it replaces, which passes over what standard output does not take."""
+        if file is sys.stdout:
+            sys.stdout.write(message)
+        else:
+            _complain(message)
 
 
 def _add_train(subparsers: _Subparsers) -> None:
@@ -166,7 +201,12 @@ examples:
         metavar="N",
         help="how many rows ahead the targets are (default: 1, the next row; 0: the same row)",
     )
-    add("--id", metavar="COLUMN", help="column that tells sequences apart (default: the table is one sequence)")
+    add(
+        "--id",
+        type=_text,
+        metavar="COLUMN",
+        help="column that tells sequences apart (default: the table is one sequence)",
+    )
     add(
         "--differences",
         action="store_true",
@@ -217,7 +257,13 @@ def _add_sample(subparsers: _Subparsers) -> None:
     )
     _add_model(parser)
     add = parser.add_argument
-    add("--prompt", default="", metavar="TEXT", help="what the model reads first (default: the beginning of a line)")
+    add(
+        "--prompt",
+        type=_text,
+        default="",
+        metavar="TEXT",
+        help="what the model reads first (default: the beginning of a line)",
+    )
     add("--length", type=_count, default=text_model.SAMPLE, metavar="N", help="characters (default: %(default)s)")
     add(
         "--temperature",
@@ -342,10 +388,15 @@ def _horizon(text: str) -> int:
     return _whole(text, 0, "a whole number from 0 to 1000000", 1_000_000)
 
 
+def _text(argument: str) -> str:
+    """What stands on the command line in UTF-8, as texts and tables do, whatever the locale says (`LC_ALL=C`)."""
+    return os.fsencode(argument).decode("utf-8", "surrogateescape")
+
+
 def _names(text: str) -> list[str]:
     """Names with commas between them; one with a comma in it stands in double quotes."""
     try:
-        names = [name.strip() for name in next(csv.reader([text], skipinitialspace=True, strict=True), [])]
+        names = [name.strip() for name in next(csv.reader([_text(text)], skipinitialspace=True, strict=True), [])]
     except csv.Error:
         names = []
     if not names or not all(names) or len(set(names)) < len(names):

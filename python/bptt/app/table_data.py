@@ -153,7 +153,8 @@ class Table:
                 numbers = [_number(cell) for cell in column]
                 self._numbers[name] = None if None in numbers else np.array(numbers, np.float64)
             else:
-                self._numbers[name] = column.astype(np.float64) if column.dtype.kind in "biuf" else None
+                with np.errstate(invalid="ignore"):  # a signalling NaN is one like the others
+                    self._numbers[name] = column.astype(np.float64) if column.dtype.kind in "biuf" else None
         return self._numbers[name]
 
     def _where(self, row: int) -> str:

@@ -24,6 +24,8 @@ _WARM_UP = 1000  # rows, at most, that are read before those held out
 _WINDOWS_A_STREAM = 8  # of each, at least, where there are several streams: few windows begin without a past
 _AT_ONCE = 4096  # steps of a prediction computed at once
 
+_quiet = np.errstate(over="ignore", invalid="ignore")  # huge numbers: what becomes of them is checked, or shown
+
 
 @dataclass(frozen=True)
 class Columns:
@@ -211,6 +213,7 @@ class Split(NamedTuple):
     held_out: str  # in words
 
 
+@_quiet
 def split(all_series: list[Series], columns: Columns, name: str) -> Split:
     """Hold out the last tenth: of sequences where there are many, else of the rows of each; standardise by the others.
 
@@ -374,6 +377,7 @@ def needs_targets(rnn: ElmanRNN | JordanRNN, columns: Columns) -> bool:
     return columns.differences or forcing_of(rnn, columns) == 1.0
 
 
+@_quiet
 def predictions(rnn: ElmanRNN | JordanRNN, columns: Columns, some: list[Series]) -> list[Array]:
     """Return what a model puts out after each row of each sequence, in the units of the targets.
 
@@ -386,6 +390,7 @@ def predictions(rnn: ElmanRNN | JordanRNN, columns: Columns, some: list[Series])
     return [columns.in_units(o, series.targets) for o, series in zip(outputs, some, strict=True)]
 
 
+@_quiet
 def forecast(rnn: ElmanRNN | JordanRNN, columns: Columns, some: list[Series], steps: int) -> list[Array]:
     """Return the rows that follow each sequence, every one read like a row of the table before the next is predicted.
 
@@ -424,6 +429,7 @@ def forecast(rnn: ElmanRNN | JordanRNN, columns: Columns, some: list[Series], st
         o = run.o[0]
 
 
+@_quiet
 def scores(
     rnn: ElmanRNN | JordanRNN, columns: Columns, some: list[Series], name: str, starts: Sequence[int] | None = None
 ) -> Scores:

@@ -160,8 +160,12 @@ def sample(
     Raises
     ------
     UserError
-        The prompt holds a character that the model does not know.
+        The prompt holds a character that the model does not know, or its outputs are not finite.
     """
     first = "\n" if "\n" in vocabulary.characters else vocabulary.characters[0]
     tokens = vocabulary.encode(prompt or first, "--prompt")
-    return vocabulary.decode(rnn.generate(length, prompt=tokens, temperature=temperature, seed=seed))
+    try:
+        drawn = rnn.generate(length, prompt=tokens, temperature=temperature, seed=seed)
+    except ValueError as error:
+        raise UserError(str(error)) from error
+    return vocabulary.decode(drawn)

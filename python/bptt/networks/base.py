@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from bptt import _core
-from bptt._arrays import INT64, Array, aligned
+from bptt._arrays import INT64, Array, aligned, new_array
 from bptt._checks import a_path, choice, generator, size, truth
 from bptt.networks import initial_weights, model_file
 from bptt.networks.drawing import Drawing
@@ -122,10 +122,12 @@ class RecurrentNetwork(Letters):
     def _targets(self, s: Sequences, y: Any, weight: Any) -> tuple[Any, Any]:
         per_target = s.every_step if self._every_step else s.one_row
         width, dtype = (None, INT64) if self._classes else (self._n_out, self._dtype)
-        return (
-            per_target("y", y, width, dtype),
-            None if weight is None else per_target("weight", weight, None, self._dtype),
-        )
+        targets = per_target("y", y, width, dtype)
+        if weight is None:
+            return targets, None
+        weights = per_target("weight", weight, None, self._dtype)
+        s.check_weights(weights, self._every_step)
+        return targets, weights
 
     @property
     def feeds_outputs_back(self) -> bool:
@@ -234,7 +236,7 @@ class RecurrentNetwork(Letters):
     ) -> Array:
         """Draw from the states r ``[batch, ...]`` on, and from the outputs o ``[batch, n_out]``; None: those of r."""
         batch, n_out, dtype = len(r[0]), self._n_out, self._dtype
-        y = np.empty((n_steps, batch), INT64) if self._classes else np.empty((n_steps, batch, n_out), dtype)
+        y = new_array((n_steps, batch), INT64) if self._classes else new_array((n_steps, batch, n_out), dtype)
         drawn = _core.generate(
             network=self._core,
             parameters=self._flat,

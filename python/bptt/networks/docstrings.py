@@ -49,8 +49,8 @@ _PARAGRAPHS = {
         In all methods, `x` is one sequence ``[tau, n_in]``, a batch ``[tau, batch, n_in]`` of sequences of equal length
         or, with `lengths`, padded ones, or a list of sequences ``[tau_i, n_in]``; tokens lack the last axis. Results
         come back in the same form. Nothing beyond a length is read. Outer axes may have any strides. Arrays of another
-        dtype are converted where NumPy's same-kind rule allows, else `TypeError`; a wrong shape, a token or a class out
-        of range is a `ValueError`.
+        dtype are converted where NumPy's same-kind rule allows, else `TypeError`; what is too large for float32 becomes
+        infinite. A wrong shape, a token or a class out of range is a `ValueError`.
     """,
     # ---- Of its methods ----
     "x": """
@@ -72,7 +72,7 @@ _PARAGRAPHS = {
     """,
     "weight": """
         weight : array_like, or list of array_like where x is a list, optional
-            ``[tau, batch]``, a factor of each step's loss. Where it is 0, the target is not read.
+            ``[tau, batch]``, a factor of each step's loss, at least 0. Where it is 0, the target is not read.
     """,
     "loss": """
         Return the total loss: the sum over steps and sequences of the negative log-likelihood (10.12-10.14), in nats.

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
+import sys
 from typing import NamedTuple
 
 import numpy as np
 
-from bptt._checks import generator
+from bptt._checks import generator, shown, size
 
 
 class Drawing(NamedTuple):
@@ -22,16 +23,17 @@ def drawing(
     output: str, n_out: int, temperature: float, top_k: int | None, seed: int | np.random.Generator | None
 ) -> Drawing:
     """Check the arguments of `generate`."""
-    if isinstance(temperature, bool) or not isinstance(temperature, int | float | np.number):
+    if isinstance(temperature, bool) or not isinstance(temperature, int | float | np.integer | np.floating):
         raise TypeError(f"temperature: expected a number, got {type(temperature).__name__}")
-    if not (math.isfinite(temperature) and temperature >= 0):
-        raise ValueError(f"temperature: expected a finite number of at least 0, got {temperature}")
+    try:
+        converted = float(temperature)
+    except OverflowError:
+        converted = math.inf  # an int that no float can hold
+    if not (math.isfinite(converted) and converted >= 0):
+        raise ValueError(f"temperature: expected a finite number of at least 0, got {shown(temperature, str)}")
     if top_k is not None:
-        if isinstance(top_k, bool) or not isinstance(top_k, int | np.integer):
-            raise TypeError(f"top_k: expected an int, got {type(top_k).__name__}")
+        top_k = size("top_k", top_k, 1, sys.maxsize**2)
         if output != "softmax":
             raise ValueError(f"top_k: expected None for {output} outputs, got {top_k}")
-        if top_k < 1:
-            raise ValueError(f"top_k: expected at least 1, got {top_k}")
     bits = int(generator(seed).integers(2**64, dtype=np.uint64))
-    return Drawing(float(temperature), n_out if top_k is None else min(int(top_k), n_out), bits)
+    return Drawing(converted, n_out if top_k is None else min(top_k, n_out), bits)

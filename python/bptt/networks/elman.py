@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any, ClassVar, Literal
 
@@ -267,7 +268,10 @@ class ElmanRNN(TrainableNetwork):
             raise TypeError("prompt: expected an array, got a list, which is a list of sequences")
         if np.size(prompt) == 0:
             raise ValueError("prompt: expected at least one time step, or None, got an empty array")
-        run = self.forward(prompt, h0=h0)
+        try:
+            run = self.forward(prompt, h0=h0)
+        except (TypeError, ValueError) as error:  # which call it x
+            raise type(error)(re.sub(r"^x\b", "prompt", str(error))) from None
         h = [np.atleast_2d(state) for _, state in self._states.arrays_of(run.h_last)]
         o = run.o[-1]
         return self._generate(n_steps, None, h, np.atleast_2d(o), how, single=o.ndim == 1)

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from bptt._arrays import Array
+from bptt._checks import number, size
 from bptt.networks.base import RecurrentNetwork
 
 
@@ -72,8 +73,17 @@ def gradcheck(
     ValueError
         If relu has its kinks so near that most elements of a parameter cannot be checked; and as for ``rnn.loss``.
     TypeError
-        If an argument is another network's.
+        If an argument is another network's; and as for ``rnn.loss``.
     """
+    if not isinstance(rnn, RecurrentNetwork):
+        raise TypeError(f"rnn: expected an ElmanRNN or a JordanRNN, got {type(rnn).__name__}")
+    for name, value, needs_outputs in (("h0", h0, False), ("r0", r0, True), ("teacher_forcing", teacher_forcing, True)):
+        if value is not None and rnn.feeds_outputs_back is not needs_outputs:
+            raise TypeError(f"{name}: expected None, as {type(rnn).__name__}.loss has no such argument")
+    step = number("step", step, 0.0, math.inf, "()")
+    tolerance = number("tolerance", tolerance, 0.0, math.inf)
+    most = size("most", most, 0)
+    seed = size("seed", seed, 0, 2**64 - 1)
     kind: Any = type(rnn)
     double = kind(**{**rnn.configuration(), "dtype": "float64"}, init=None)
     double.parameters = rnn.parameters

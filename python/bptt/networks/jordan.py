@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
 from bptt._arrays import INT64, Array, as_array, shape_text
-from bptt._checks import choice, size
+from bptt._checks import choice, shown, size
 from bptt.networks.base import Forced
 from bptt.networks.docstrings import shared_paragraphs
 from bptt.networks.drawing import drawing
@@ -219,7 +219,7 @@ class JordanRNN(TrainableNetwork):
         if isinstance(teacher_forcing, bool) or not isinstance(teacher_forcing, float | int | np.floating | np.integer):
             raise TypeError(f"teacher_forcing: expected a number from 0 to 1, got {type(teacher_forcing).__name__}")
         if not 0 <= teacher_forcing <= 1:  # nor NaN
-            raise ValueError(f"teacher_forcing: expected a number from 0 to 1, got {teacher_forcing}")
+            raise ValueError(f"teacher_forcing: expected a number from 0 to 1, got {shown(teacher_forcing, str)}")
         p = float(teacher_forcing)
         expected = "seed: expected an int in [0, 2**64), a numpy.random.Generator or None"
         if seed is None:
@@ -229,7 +229,7 @@ class JordanRNN(TrainableNetwork):
         if isinstance(seed, bool) or not isinstance(seed, int | np.integer):
             raise TypeError(f"{expected}, got {type(seed).__name__}")
         if not 0 <= seed < 2**64:
-            raise ValueError(f"{expected}, got {seed}")
+            raise ValueError(f"{expected}, got {shown(seed, str)}")
         return Forced(p, int(seed))
 
     @shared_paragraphs

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from bptt._arrays import Array
+from bptt._arrays import Array, need_memory
 from bptt._whole_file import read_json, texts_of, write_whole
 
 _KEY = "bptt"  # of the configuration in the file's metadata
@@ -46,7 +46,9 @@ def write(
         raise ValueError(f"metadata: expected what JSON can hold: {error}") from None
     if not isinstance(metadata, dict) or json.loads(text)["metadata"] != metadata:
         raise ValueError("metadata: expected a dict that JSON gives back as it is (string keys, lists, no tuples)")
-    write_whole(path, save({name: np.ascontiguousarray(array) for name, array in parameters.items()}, {_KEY: text}))
+    arrays = {name: np.ascontiguousarray(array) for name, array in parameters.items()}
+    need_memory(len(text) + sum(array.nbytes for array in arrays.values()))
+    write_whole(path, save(arrays, {_KEY: text}))
 
 
 def read(path: str | os.PathLike[str]) -> Model:
@@ -61,6 +63,7 @@ def read(path: str | os.PathLike[str]) -> Model:
 
     with open(path, "rb") as file:
         data = file.read()
+    need_memory(len(data))
     try:
         tensors = dict(deserialize(data))  # type: ignore[no-untyped-call]
         texts = texts_of(data)

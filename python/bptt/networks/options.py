@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -9,7 +10,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from bptt import _core
-from bptt._checks import choice, size, truth
+from bptt._checks import choice, shown, size, truth
 
 Sizes = int | Sequence[int]
 
@@ -53,11 +54,7 @@ class Options:
         self.n_in = size("n_in", n_in, 0 if input == "real" else 1)
         self.n_hidden = _layers(n_hidden)
         self.n_out = size("n_out", n_out, 1)
-        try:
-            dtype_name = "None" if dtype is None else np.dtype(dtype).name
-        except TypeError:
-            dtype_name = str(dtype)
-        self.dtype = np.dtype(choice("dtype", dtype_name, ("float32", "float64")))
+        self.dtype = np.dtype(choice("dtype", _dtype_name(dtype), ("float32", "float64")))
 
     @property
     def directions(self) -> int:
@@ -77,6 +74,18 @@ class Options:
             activation=self.activation,
             bidirectional=self.bidirectional,
         )
+
+
+def _dtype_name(dtype: DTypeLike) -> str:
+    """NumPy's name of a dtype, or what came in its place."""
+    if dtype is None:
+        return "None"
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # names that NumPy is about to forget
+            return str(np.dtype(dtype).name)
+    except (TypeError, ValueError, SyntaxError):
+        return dtype if isinstance(dtype, str) else shown(dtype)
 
 
 def _layers(n_hidden: Any) -> tuple[int, ...]:

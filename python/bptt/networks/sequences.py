@@ -7,7 +7,17 @@ from typing import Any, Literal
 
 import numpy as np
 
-from bptt._arrays import BOOL, INT64, Array, as_array, check_shape, rows_in_place, shape_text
+from bptt._arrays import (
+    BOOL,
+    INT64,
+    Array,
+    as_array,
+    check_shape,
+    first_place,
+    new_array,
+    rows_in_place,
+    shape_text,
+)
 
 Form = Literal["single", "batch", "list"]
 
@@ -31,8 +41,8 @@ class Sequences:
     def empty(self, width: int, dtype: np.dtype[Any]) -> Array | list[Array]:
         """Memory for a result with a row of `width` at every step; 0 where no step is."""
         if self.form == "list":
-            return [np.empty((length, width), dtype) for length in self.lengths]
-        return (np.zeros if self.padded else np.empty)((self.tau, self.batch, width), dtype)
+            return [new_array((length, width), dtype) for length in self.lengths]
+        return new_array((self.tau, self.batch, width), dtype, zeros=self.padded)
 
     def give_back(self, steps: Any) -> Any:
         """A result with all steps, in the form that came in."""
@@ -64,6 +74,15 @@ class Sequences:
             check_shape(name, array, (self.tau, len(self.lengths), *tail))
         return rows_in_place(array, 2)
 
+    def check_weights(self, weights: Any, every_step: bool) -> None:
+        """Raise ValueError for a weight that is no finite number of at least 0."""
+        if all(map(_are_weights, weights)) if isinstance(weights, list) else _are_weights(weights):
+            return
+        wrong = [_no_weight(a) for a in weights] if isinstance(weights, list) else _no_weight(weights)
+        places = ((i, 0, length) for i, length in enumerate(self.lengths))
+        if place := first_place(wrong, weights, places, every_step):  # else it is beyond the lengths, and not read
+            raise ValueError(f"weight: expected finite numbers of at least 0, {place}")
+
     def flags(self, name: str, value: Any) -> Array | list[Array] | None:
         """An argument with a truth value at every step, as bytes; None for none."""
         if value is None:
@@ -81,6 +100,16 @@ class Sequences:
         else:
             check_shape(name, array, (self.batch, *tail))
         return rows_in_place(array, 1)
+
+
+def _are_weights(weights: Array) -> bool:
+    """Whether no bits are those of infinity or, as integers, larger: NaN and what has a sign, -0 too. In one pass."""
+    bits = weights.view("u4" if weights.itemsize == 4 else "u8")
+    return int(bits.max()) < (0x7F800000 if weights.itemsize == 4 else 0x7FF0000000000000)
+
+
+def _no_weight(weights: Array) -> Array:
+    return ~((weights >= 0) & np.isfinite(weights))
 
 
 def _check_steps(name: str, length: int) -> None:

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 from bptt import _core
 from bptt.networks.base import RecurrentNetwork
 from bptt.training.history import History
-from bptt.training.optimizers import Optimizer
+from bptt.training.optimizer import Optimizer
 
 
 class TrainableNetwork(RecurrentNetwork):
@@ -98,12 +98,13 @@ class TrainableNetwork(RecurrentNetwork):
         -------
         History
             With losses (nats per target), gradient norms, learning rates and seconds. Ctrl-C ends training after the
-            update under way, and the history tells so.
+            update or the batch of validation under way, and the history tells so: its `stopped` is ``"interrupted"``.
 
         Raises
         ------
         FloatingPointError
             If a loss, a gradient or an updated parameter is not finite; the parameters are those before that update.
+            Where that comes from a number in x or y that is not finite, the message says where it is.
         ValueError, TypeError
             As for `loss`; and if the checkpoint is damaged or belongs to another run.
         OSError

@@ -114,8 +114,6 @@ def _check(rnn: RecurrentNetwork, data: Data) -> None:
     if rnn.input == "token":
         _check_range("x", "tokens", data.within_lengths(data.x, True), 0, rnn.n_in - 1)
     weights = data.within_lengths(data.weight, data.every_step)
-    if weights is not None and not (np.isfinite(weights).all() and (weights >= 0).all()):
-        raise ValueError("weight: expected finite numbers of at least 0")
     y = data.within_lengths(data.y, data.every_step)
     if weights is not None:
         y = y[weights != 0]

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from bptt._arrays import Array
+from bptt._arrays import Array, first_place
 
 _SORTED_TOGETHER = 16  # batches: few enough that each epoch's batches are others
 
@@ -18,6 +18,7 @@ class Batch(NamedTuple):
     arguments: dict[str, Any]  # of `loss`: x, y, and weight, reset, lengths where they are given
     targets: float  # the sum of the weights of its targets, by which the loss is divided
     steps: int
+    part: slice | Array  # where it is in the data: steps of all sequences, or whole sequences
 
 
 class Data:
@@ -75,12 +76,29 @@ class Data:
 
     def take(self, part: slice | Array) -> Batch:
         """Some steps of all sequences, or all steps of some sequences."""
-        return self._window(part.start, part.stop) if isinstance(part, slice) else self._some(part)
+        return self._window(part) if isinstance(part, slice) else self._some(part)
+
+    def not_finite(self, part: slice | Array | None = None) -> str:
+        """Say which number of a part, or of all data, is the first that is not finite; an empty text if all are."""
+        n = len(self)
+        if isinstance(part, slice):
+            places = [(i, part.start, part.stop) for i in range(n)]
+        else:
+            places = [(i, 0, int(self.lengths[i])) for i in (range(n) if part is None else part.tolist())]
+        for name, rows, every_step in (("x", self.x, True), ("y", self.y, self.every_step)):
+            read = self.weight if name == "y" else None  # a target of weight 0 is not
+            if isinstance(rows, list):
+                wrong: Any = [_not_finite(r, w) for r, w in zip(rows, read or [None] * n, strict=True)]
+            else:
+                wrong = _not_finite(rows, read)
+            if place := first_place(wrong, rows, places, every_step):
+                return f"{name}: expected finite numbers, {place}"
+        return ""
 
     def _some(self, sequences: Array) -> Batch:
         if len(sequences) == len(self) and (np.diff(sequences) == 1).all():
             lengths = self.lengths if self.padded else None
-            return self._batch(self.x, self.y, self.weight, self.reset, lengths, self.lengths)
+            return self._batch(sequences, self.x, self.y, self.weight, self.reset, lengths, self.lengths)
         lengths = self.lengths[sequences]
         tau = int(lengths.max())
 
@@ -90,6 +108,7 @@ class Data:
             return [part[i] for i in sequences] if self.is_list else part[:tau, sequences]
 
         return self._batch(
+            sequences,
             of(self.x, True),
             of(self.y, self.every_step),
             of(self.weight, self.every_step),
@@ -98,9 +117,10 @@ class Data:
             lengths,
         )
 
-    def _window(self, begin: int, end: int) -> Batch:
-        weight, reset = (None if part is None else part[begin:end] for part in (self.weight, self.reset))
-        return self._batch(self.x[begin:end], self.y[begin:end], weight, reset, None, np.full(len(self), end - begin))
+    def _window(self, steps: slice) -> Batch:
+        weight, reset = (None if part is None else part[steps] for part in (self.weight, self.reset))
+        lengths = np.full(len(self), steps.stop - steps.start)
+        return self._batch(steps, self.x[steps], self.y[steps], weight, reset, None, lengths)
 
     def windows(self, steps: int) -> list[slice | Array]:
         """All steps, cut into windows."""
@@ -116,10 +136,10 @@ class Data:
         batches = [order[i : i + size] for i in range(0, len(self), size)]
         return [*batches] if random is None else [batches[i] for i in random.permutation(len(batches))]
 
-    def _batch(self, x: Any, y: Any, weight: Any, reset: Any, lengths: Any, steps: Array) -> Batch:
+    def _batch(self, part: slice | Array, x: Any, y: Any, weight: Any, reset: Any, lengths: Any, steps: Array) -> Batch:
         given = {"x": x, "y": y, "weight": weight, "reset": reset, "lengths": lengths}
         arguments = {name: value for name, value in given.items() if value is not None}
-        return Batch(arguments, self._targets(y, weight, steps), int(steps.sum()))
+        return Batch(arguments, self._targets(y, weight, steps), int(steps.sum()), part)
 
     def _targets(self, y: Any, weight: Any, lengths: Array) -> float:
         if isinstance(y, list):
@@ -146,3 +166,11 @@ class Data:
                 if rows.size:
                     value = zlib.crc32(np.ascontiguousarray(rows).data.cast("B"), value)
         return value
+
+
+def _not_finite(rows: Array, weight: Array | None) -> Array:
+    """Where numbers are not finite, those of weight 0 left out."""
+    wrong = ~np.isfinite(rows)
+    if weight is not None:
+        wrong &= (weight != 0).reshape(*weight.shape, *(1,) * (wrong.ndim - weight.ndim))
+    return np.asarray(wrong)

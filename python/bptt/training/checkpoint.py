@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from bptt._arrays import Array
+from bptt._arrays import Array, need_memory
 from bptt._checks import choice, number, shown, size
 from bptt._whole_file import read_json, texts_of, write_whole
 from bptt.training.history import STOPPED
@@ -74,6 +74,7 @@ class Checkpoint:
 
         arrays = {name: np.asarray(array, order="C") for name, array in self.arrays.items()}
         text = json.dumps({"format": _FORMAT, "identity": self.identity, "position": self.position})
+        need_memory(len(text) + sum(array.nbytes for array in arrays.values()))
         write_whole(path, save(arrays, {_KEY: text, _SUM: f"{_checksum(text, arrays):08x}"}))
 
     @classmethod
@@ -93,6 +94,7 @@ class Checkpoint:
                 data = file.read()
         except FileNotFoundError:
             return None
+        need_memory(len(data))
         try:
             arrays = load(data)
             texts = texts_of(data)

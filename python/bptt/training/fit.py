@@ -8,11 +8,12 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from types import FrameType
+from typing import TypeVar
 
 from bptt import _core
 from bptt._checks import a_path, size, truth
-from bptt._whole_file import remove_stale
 from bptt.training.batches import Data
 from bptt.training.checkpoint import Checkpoint, ResumeError
 from bptt.training.history import History
@@ -20,12 +21,17 @@ from bptt.training.progress import Bar
 from bptt.training.protocol import Network
 from bptt.training.updates import Settings, Training
 
+Result = TypeVar("Result")
+
 _CHECKPOINT_SECONDS = 30.0  # apart, at least; at the end of an epoch in any case
 
 
 @contextmanager
-def interruptible() -> Iterator[Callable[[], bool]]:
-    """Turn the first Ctrl-C inside into a note, which the given function tells; a second one interrupts at once."""
+def interruptible(interruptions: int) -> Iterator[Callable[[], bool]]:
+    """Turn the first Ctrl-C inside into a note, which the given function tells; a second one interrupts at once.
+
+    It tells as well whether `bptt.interrupt` was called more often than so many times.
+    """
     pressed = threading.Event()
 
     def note(signum: int, frame: FrameType | None) -> None:
@@ -40,7 +46,7 @@ def interruptible() -> Iterator[Callable[[], bool]]:
     if listens:
         signal.signal(signal.SIGINT, note)
     try:
-        yield pressed.is_set
+        yield lambda: pressed.is_set() or _core.interruptions() != interruptions
     finally:
         if listens:
             signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -78,8 +84,6 @@ def fit(
             raise
         except (TypeError, ValueError) as error:
             raise ValueError(f"{checkpoint}: expected a checkpoint: {error}") from None
-    if checkpoint is not None:
-        remove_stale(checkpoint)
     history = training.history
     if training.epoch > 0:
         history.stopped = history.stopped or training.over()
@@ -91,19 +95,24 @@ def fit(
             training.checkpoint().write(checkpoint)
             last_saved = time.monotonic()
 
+    def result(call: Callable[[], Result]) -> Result | None:
+        """What a call returns; None if `bptt.interrupt` has stopped it."""
+        try:
+            return call()
+        except KeyboardInterrupt:
+            if _core.interruptions() == interruptions:
+                raise  # a second Ctrl-C
+            return None
+
     if checkpoint is not None and not history.stopped:
         save()  # what cannot be written is found out now
     parts = training.parts()
-    with interruptible() as interrupted, Bar(training, len(parts), progress) as bar:
+    with interruptible(interruptions) as interrupted, Bar(training, len(parts), progress) as bar:
         while not history.stopped:
             begin = time.perf_counter()
             while not training.epoch_is_over and not history.stopped:
                 batch = data.take(parts[training.batch])
-                try:
-                    computed = training.gradients(batch)
-                except KeyboardInterrupt:
-                    if _core.interruptions() == interruptions:
-                        raise
+                if (computed := result(partial(training.gradients, batch))) is None:
                     history.stopped = "interrupted"
                     break
                 training.update(batch, computed)
@@ -111,18 +120,20 @@ def fit(
                     training.end_pass()
                     parts = training.parts()
                 bar.advance(batch.steps)
-                if interrupted() or _core.interruptions() != interruptions:
+                if interrupted():
                     history.stopped = "interrupted"
                 elif not training.epoch_is_over and time.monotonic() - last_saved > _CHECKPOINT_SECONDS:
                     save()
-            if history.stopped != "interrupted":
-                training.end_epoch(time.perf_counter() - begin)
+            seconds = time.perf_counter() - begin
+            if history.stopped != "interrupted" and result(partial(training.end_epoch, seconds, interrupted)):
                 history.stopped = training.over()
                 for callback in settings.callbacks:
                     if callback(history) is True and not history.stopped:
                         history.stopped = "callback"
                 bar.end_epoch()
             save()
+            if interrupted():  # during validation, a callback or this writing
+                history.stopped = "interrupted"
     if settings.patience is not None and history.best_parameters is not None and history.stopped != "interrupted":
         network.parameters[:] = history.best_parameters
     return history

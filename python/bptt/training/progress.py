@@ -15,32 +15,39 @@ _LINES, _SECONDS = 100, 60.0  # of a log: at the ends of epochs, at most; betwee
 _RECENT = 50  # updates whose mean loss is shown
 
 
+def _bar(training: Training, parts: int) -> Any:
+    """A bar in a terminal or notebook, else None. It has a thread of its own, so it is made where it is seen."""
+    from tqdm.auto import tqdm
+
+    if not (sys.stderr.isatty() or "notebook" in tqdm.__module__):
+        return None
+    s = training.settings
+    passes = s.epochs if s.updates_per_epoch is None else s.epochs * s.updates_per_epoch / parts
+    done = training.passes + training.batch / parts
+    return tqdm(
+        initial=round(training.data.steps * min(passes, done)),
+        total=round(training.data.steps * passes),
+        unit="step",
+        unit_scale=True,
+        dynamic_ncols=True,
+    )
+
+
 class Bar:
     """Progress on standard error: a bar in a terminal or notebook, lines in a log, or nothing."""
 
     def __init__(self, training: Training, parts: int, wanted: bool) -> None:
-        from tqdm.auto import tqdm
-
         self._training, self._begin = training, time.monotonic()
         wanted = wanted and sys.stderr is not None
-        live = wanted and (sys.stderr.isatty() or "notebook" in tqdm.__module__)
-        self._logs, self._logged, self._steps = wanted and not live, self._begin, 0
-        s = training.settings
-        passes = s.epochs if s.updates_per_epoch is None else s.epochs * s.updates_per_epoch / parts
-        done = training.passes + training.batch / parts
-        self._bar: Any = tqdm(
-            initial=round(training.data.steps * min(passes, done)),
-            total=round(training.data.steps * passes),
-            unit="step",
-            unit_scale=True,
-            dynamic_ncols=True,
-            disable=not (wanted and live),
-        )
+        self._bar: Any = _bar(training, parts) if wanted else None
+        self._logs, self._logged, self._steps = wanted and self._bar is None, self._begin, 0
 
     def __enter__(self) -> Bar:
         return self
 
     def __exit__(self, *_: object) -> None:
+        if self._bar is None:
+            return
         if self._training.history.stopped == "epochs":
             self._bar.total = self._bar.n  # windows differ in size: the total was near, this is it
         with self._whatever_happens():
@@ -53,14 +60,15 @@ class Bar:
             yield
         except OSError:
             self._logs = False
-            self._bar.disable = True
+            if self._bar is not None:
+                self._bar.disable = True
 
     def advance(self, steps: int) -> None:
         """After an update."""
         self._steps += steps
         if self._logs and time.monotonic() - self._logged > _SECONDS:
             self._log(self._training.epoch + 1)
-        if not self._bar.disable:
+        if self._bar is not None and not self._bar.disable:
             with self._whatever_happens():
                 self._bar.set_postfix_str(self._losses(), refresh=False)
                 self._bar.update(steps)

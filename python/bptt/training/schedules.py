@@ -13,7 +13,15 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+import numpy as np
+
 from bptt._checks import number, size
+
+
+def _keep(schedule: object, name: str, value: float) -> None:
+    """Keep a number of NumPy's as Python's, which does not overflow; Python's own stay as they are."""
+    if isinstance(getattr(schedule, name), np.generic):
+        object.__setattr__(schedule, name, value)  # schedules are frozen
 
 
 @dataclass(frozen=True)
@@ -41,8 +49,8 @@ class Step:
     gamma: float = 0.1
 
     def __post_init__(self) -> None:
-        size("every", self.every, 1)
-        number("gamma", self.gamma, 0.0, 1.0, "(]")
+        _keep(self, "every", size("every", self.every, 1))
+        _keep(self, "gamma", number("gamma", self.gamma, 0.0, 1.0, "(]"))
 
     def __call__(self, update: int) -> float:
         """Return the factor ``gamma ** (update // every)``."""
@@ -65,8 +73,8 @@ class Cosine:
     final: float = 0.0
 
     def __post_init__(self) -> None:
-        size("updates", self.updates, 1)
-        number("final", self.final, 0.0, 1.0, "[]")
+        _keep(self, "updates", size("updates", self.updates, 1))
+        _keep(self, "final", number("final", self.final, 0.0, 1.0, "[]"))
 
     def __call__(self, update: int) -> float:
         """Return the factor ``final + (1 - final) (1 + cos(pi update / updates)) / 2``."""
@@ -90,7 +98,7 @@ class Warmup:
     then: Callable[[int], float] = field(default_factory=Constant)
 
     def __post_init__(self) -> None:
-        size("updates", self.updates, 0)
+        _keep(self, "updates", size("updates", self.updates, 0))
         if not callable(self.then):
             raise TypeError(f"then: expected a schedule, got {type(self.then).__name__}")
 
@@ -118,9 +126,9 @@ class Linear:
     end: float = 0.0
 
     def __post_init__(self) -> None:
-        size("updates", self.updates, 1)
-        number("start", self.start, 0.0, math.inf)
-        number("end", self.end, 0.0, math.inf)
+        _keep(self, "updates", size("updates", self.updates, 1))
+        _keep(self, "start", number("start", self.start, 0.0, math.inf))
+        _keep(self, "end", number("end", self.end, 0.0, math.inf))
 
     def __call__(self, update: int) -> float:
         """Return ``start + (end - start) min(update / updates, 1)``."""
@@ -140,7 +148,7 @@ class InverseSigmoid:
     k: float
 
     def __post_init__(self) -> None:
-        number("k", self.k, 1.0, math.inf)
+        _keep(self, "k", number("k", self.k, 1.0, math.inf))
 
     def __call__(self, update: int) -> float:
         """Return ``k / (k + exp(update / k))``."""

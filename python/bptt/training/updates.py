@@ -17,7 +17,7 @@ from bptt._checks import number, size, truth
 from bptt.training.batches import Batch, Data
 from bptt.training.checkpoint import Checkpoint
 from bptt.training.history import History, Record
-from bptt.training.optimizers import Optimizer
+from bptt.training.optimizer import Optimizer
 from bptt.training.protocol import HasFlat, Network, State
 
 _DEFAULT_BATCH = 32  # sequences
@@ -67,7 +67,10 @@ class Settings:
             raise TypeError(f"schedule: expected a function of the update, got {type(self.schedule).__name__}")
         if callable(self.callbacks):
             raise TypeError("callbacks: expected a list of functions, got a function")
-        self.callbacks = tuple(self.callbacks)
+        try:
+            self.callbacks = tuple(self.callbacks)
+        except TypeError:
+            raise TypeError(f"callbacks: expected a list of functions, got {type(self.callbacks).__name__}") from None
         for callback in self.callbacks:
             if not callable(callback):
                 raise TypeError(f"callbacks: expected functions of the history, got {type(callback).__name__}")
@@ -149,7 +152,7 @@ class Training:
             rate = s.optimizer.lr * (
                 1.0 if s.schedule is None else number("schedule", s.schedule(self.updates), 0, math.inf)
             )
-            norm = self._step(loss, gradients, batch.targets, rate)
+            norm = self._step(loss, gradients, batch, rate)
             self.history.updates.append(
                 loss=loss / batch.targets,
                 gradient_norm=norm,
@@ -172,7 +175,7 @@ class Training:
         n = self.settings.updates_per_epoch
         return self.passes > self.epoch if n is None else self.updates == (self.epoch + 1) * n
 
-    def _step(self, loss: float, gradients: HasFlat, targets: float, rate: float) -> float:
+    def _step(self, loss: float, gradients: HasFlat, batch: Batch, rate: float) -> float:
         """Update the parameters, or raise and leave them as they were; the norm of the gradient of the mean loss."""
         s, parameters = self.settings, self.network.parameters
         self._before[:] = parameters
@@ -180,26 +183,33 @@ class Training:
             if not math.isfinite(loss):
                 raise FloatingPointError(f"the loss is {loss}")
             norm = s.optimizer.step(
-                self.network, gradients, scale=targets, clip_norm=s.clip_norm, clip_value=s.clip_value, lr=rate
+                self.network, gradients, scale=batch.targets, clip_norm=s.clip_norm, clip_value=s.clip_value, lr=rate
             )
             if not np.isfinite(parameters).all():
                 raise FloatingPointError(f"the parameters overflow at a learning rate of {rate:g}")
         except FloatingPointError as error:
             parameters[:] = self._before
-            norm = float(np.sqrt(np.square(gradients.flat, dtype=np.float64).sum())) / targets
+            norm = float(np.sqrt(np.square(gradients.flat, dtype=np.float64).sum())) / batch.targets
+            what = self.data.not_finite(batch.part) or error  # data are searched only where something went wrong
             raise FloatingPointError(
-                f"update {self.updates} (epoch {self.epoch}): {error}; the norm of the gradient is {norm:.6g}; "
+                f"update {self.updates} (epoch {self.epoch}): {what}; the norm of the gradient is {norm:.6g}; "
                 "the parameters are those before this update"
             ) from None
         return norm
 
-    def end_epoch(self, seconds: float) -> None:
+    def end_epoch(self, seconds: float, interrupted: Callable[[], bool]) -> bool:
+        """Validate and write the history. False where validation was interrupted: then the epoch is not over yet."""
         loss = self.epoch_loss / self.epoch_targets if self.epoch_targets > 0 else math.nan
-        validation = math.nan if self.validation is None else self.mean_loss(self.validation)
-        if self.validation is not None and not math.isfinite(validation):
-            raise FloatingPointError(
-                f"epoch {self.epoch}: the validation loss is {validation}; the parameters are those after it"
-            )
+        validation = math.nan
+        if self.validation is not None:
+            found = self.mean_loss(self.validation, interrupted)
+            if found is None:
+                return False
+            validation = found
+            if not math.isfinite(validation):
+                where = self.validation.not_finite()
+                what = f"validation: {where}" if where else f"the validation loss is {validation}"
+                raise FloatingPointError(f"epoch {self.epoch}: {what}; the parameters are those after it")
         self.history.epochs.append(loss=loss, validation=validation, updates=self.updates, seconds=seconds)
         if validation < self.best:
             self.best, self.best_epoch = validation, self.epoch
@@ -207,12 +217,18 @@ class Training:
                 self.history.best_parameters = self.network.parameters.copy()
         self.epoch += 1
         self.epoch_loss = self.epoch_targets = 0.0
+        return True
 
-    def mean_loss(self, data: Data) -> float:
-        """Per target, in batches. A network with teacher forcing is fed with targets unless it is never trained so."""
+    def mean_loss(self, data: Data, interrupted: Callable[[], bool]) -> float | None:
+        """Per target, in batches; None where it was interrupted between them.
+
+        A network with teacher forcing is fed with targets unless it is never trained so.
+        """
         forcing = 0.0 if self.settings.teacher_forcing == 0 else None
         total = targets = 0.0
         for part in data.batches(self.settings.batch_size or _DEFAULT_BATCH, None):
+            if interrupted():
+                return None
             batch = data.take(part)
             total += self.network.loss(batch, forcing)
             targets += batch.targets

@@ -41,6 +41,11 @@ def info(options: argparse.Namespace) -> int:
 
 def _recurrences(rnn: Network) -> dict[str, Array]:
     """The matrix by which a step of each layer and direction follows the one before it, under its name."""
+    with np.errstate(all="ignore"):  # numbers that are not finite, or huge
+        return _products(rnn)
+
+
+def _products(rnn: Network) -> dict[str, Array]:
     if isinstance(rnn, JordanRNN):  # with the output unit left out; W V has the eigenvalues of V W, and zeros
         W, V = rnn.W.astype(np.float64), rnn.V.astype(np.float64)
         return {"W V": V @ W if len(V) < len(W) else W @ V}

@@ -19,7 +19,8 @@ from bptt.app.text_data import Vocabulary, default_text, read_text, text_name
 from bptt.networks.jordan import JordanRNN
 from bptt.training.checkpoint import Checkpoint, ResumeError
 from bptt.training.history import History
-from bptt.training.optimizers import SGD, Adagrad, Adam, AdamW, Optimizer, RMSProp
+from bptt.training.optimizer import Optimizer
+from bptt.training.optimizers import SGD, Adagrad, Adam, AdamW, RMSProp
 from bptt.training.schedules import Constant, Cosine, Step, Warmup
 
 OPTIMIZERS: dict[str, tuple[Callable[[float], Optimizer], float]] = {  # and the default of --lr
@@ -195,6 +196,10 @@ def _fit(
         for name, option in _OPTION_OF.items():
             message = message.replace(f"expected {name} as in", f"expected {option} as in")
         raise UserError(f"--{message}; data and options have to be those of the run that is to go on") from error
+    except ValueError as error:
+        if not str(error).startswith(f"{options.checkpoint}: "):
+            raise
+        raise UserError(f"--checkpoint {error}") from error
     if not _save_best(rnn, [history], options.out):
         save_model(rnn, options.out)
         say(f"saved: {options.out}, the newest parameters (after {count_updates(len(history.updates))})")
