@@ -328,14 +328,14 @@ template <class T> void add_rows(const T* a, Index a_stride, const std::int32_t*
 }
 
 template <class T> void add_rows_in_double(const T* a, Index a_stride, Index rows, Index n, double* sums) {
-  constexpr int chains = 4;  // side by side: an addition takes some cycles
+  constexpr int parts = 4;  // side by side, as an addition takes some cycles; of consecutive rows, whose signs often alternate
+  const Index part = rows / parts;
   for (Index j = 0; j < n; j += lanes<double>) {
     const Index width = n - j < lanes<double> ? n - j : lanes<double>;
-    Vector<double> totals[chains] = {};
-    Index r = 0;
-    for (; r + chains <= rows; r += chains)
-      for (int i = 0; i < chains; ++i) totals[i] += load_as_double(a + a_stride * (r + i) + j);
-    for (; r < rows; ++r) totals[0] += load_as_double(a + a_stride * r + j);
+    Vector<double> totals[parts] = {};
+    for (Index r = 0; r < part; ++r)
+      for (int i = 0; i < parts; ++i) totals[i] += load_as_double(a + a_stride * (i * part + r) + j);
+    for (Index r = parts * part; r < rows; ++r) totals[parts - 1] += load_as_double(a + a_stride * r + j);
     const Vector<double> total = (totals[0] + totals[1]) + (totals[2] + totals[3]);
     store_first(sums + j, load_first(sums + j, width) + total, width);
   }

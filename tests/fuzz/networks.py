@@ -66,4 +66,4 @@ def stack_of(case: Case, rnn: Any) -> reference.Stack:
 
     both = case.bidirectional
     of_layers = [layer(one, layer(one.reverse, None) if both else None) for one in layers]
-    return reference.Stack(of_layers, np.float64(rnn.V).tolist(), np.float64(rnn.c).tolist())
+    return reference.Stack(of_layers, np.asarray(rnn.V, np.float64).tolist(), np.asarray(rnn.c, np.float64).tolist())
