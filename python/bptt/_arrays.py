@@ -63,7 +63,7 @@ def as_array(name: str, value: ArrayLike, dtype: np.dtype[Any]) -> Array:
 
 
 def rows_in_place(array: Array, axes: int) -> Array:
-    """The array itself, if its last axis beyond the first `axes` has no gaps, else a copy."""
+    """The array itself, if it is aligned and its last axis beyond the first `axes` has no gaps, else a copy."""
     flags = array.flags
     if flags.carray or (flags.c_contiguous and flags.aligned):
         return array
@@ -71,7 +71,7 @@ def rows_in_place(array: Array, axes: int) -> Array:
     contiguous = array.ndim == axes or array.shape[-1] <= 1 or array.strides[-1] == itemsize
     if contiguous and flags.aligned and all(stride % itemsize == 0 for stride in array.strides[:axes]):
         return array
-    return np.ascontiguousarray(array)
+    return array.copy()  # np.ascontiguousarray would leave one as it is that is not aligned
 
 
 def shape_text(shape: tuple[int | str, ...]) -> str:

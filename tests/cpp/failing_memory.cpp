@@ -37,9 +37,16 @@ void give_back(void* block) {
 void allow_blocks(long count) { allowed.store(count); }
 long blocks_in_use() { return in_use.load(); }
 
-// The forms for arrays and those with sizes call these, and those without exceptions do.
+// The forms for arrays call these. So do those without exceptions, save where a sanitizer brings its own.
 void* operator new(std::size_t bytes) { return take(bytes, __STDCPP_DEFAULT_NEW_ALIGNMENT__); }
 void* operator new(std::size_t bytes, std::align_val_t alignment) { return take(bytes, std::size_t(alignment)); }
+void* operator new(std::size_t bytes, const std::nothrow_t&) noexcept {
+  try {
+    return operator new(bytes);
+  } catch (const std::bad_alloc&) {
+    return nullptr;
+  }
+}
 void operator delete(void* block) noexcept { give_back(block); }
 void operator delete(void* block, std::size_t) noexcept { give_back(block); }
 void operator delete(void* block, std::align_val_t) noexcept { give_back(block); }
