@@ -1,7 +1,7 @@
 """A program: writers that are killed, or that meet. The file is whole at every moment, and nothing is left beside it.
 
-`python tests/killed_writers.py save`, `checkpoint` (each killed a hundred times) or `together` (two processes write one
-file, a third reads it).
+`python tests/killed_writers.py save` or `checkpoint`: a hundred kills of each, or as many as a second argument says; or
+`together`: two processes write one file so often, and a third reads it.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ import bptt.training.fit
 from bptt import ElmanRNN
 from bptt.training.checkpoint import Checkpoint
 
-KILLS, SAVES = 100, 150
+TIMES = int(sys.argv[2]) if len(sys.argv) > 2 else 100
 NETWORKS = [ElmanRNN(8, 300, 8, seed=seed) for seed in (0, 1)]
 
 
@@ -66,7 +66,7 @@ def killed(work: Callable[[Path], None], check: Callable[[Path], bool], write: C
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "file"
         write(path)
-        for _ in range(KILLS):
+        for _ in range(TIMES):
             before = others(path)
             child = fork(lambda: work(path))
             while others(path) <= before:  # until it writes
@@ -80,12 +80,12 @@ def killed(work: Callable[[Path], None], check: Callable[[Path], bool], write: C
         write(path)
         assert not others(path)
     assert left > 0, "no kill met a write"
-    return f"{KILLS} kills, {left} of them within a write"
+    return f"{TIMES} kills, {left} of them within a write"
 
 
 def together() -> str:
     def work(rnn: ElmanRNN) -> None:
-        for _ in range(SAVES):
+        for _ in range(TIMES):
             rnn.save(path)
 
     with tempfile.TemporaryDirectory() as folder:
@@ -101,7 +101,7 @@ def together() -> str:
                 assert status == 0
                 children.remove(child)
         assert not others(path)
-    return f"2 times {SAVES} saves, {loads} loads meanwhile"
+    return f"2 times {TIMES} saves, {loads} loads meanwhile"
 
 
 def checkpoint(path: Path) -> object:

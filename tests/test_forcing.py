@@ -231,7 +231,8 @@ def test_forced_windows_give_the_bits_of_one_pass(isa: str) -> None:
     """A state that is a class, one-hot, is that class: the losses of all steps are the same, which leaves the rounding
     of their sum in double precision. Bits of float32 that differ would be 1e-8 of a loss."""
     random = np.random.default_rng(0)
-    for input, n_in in (("real", 5), ("real", 0), ("token", 5)):
+    inputs: list[tuple[Any, int]] = [("real", 5), ("real", 0), ("token", 5)]
+    for input, n_in in inputs:
         rnn = JordanRNN(n_in, 33, 7, input=input, seed=0)
         y = random.integers(-1, 7, (24, 9))
         x: Any = random.standard_normal((24, 9, n_in)) if input == "real" else random.integers(0, n_in, (24, 9))

@@ -60,6 +60,9 @@ def longer(*shape: int) -> Any:
         lambda rnn: rnn.loss(longer(1, 2**60, 1), longer(1, 2**60, 1)),
         lambda rnn: rnn.loss_and_gradients(longer(1, 2**60, 1), longer(1, 2**60, 1)),
         lambda rnn: rnn.loss_and_gradients(longer(2**60, 1), longer(2**60, 1), wrt_x=True),
+        lambda rnn: rnn.loss(longer(2**60, 1), longer(2**60, 1)),
+        lambda rnn: rnn.loss_and_gradients(longer(2**60, 1), longer(2**60, 1)),
+        lambda rnn: rnn.loss_and_gradients(longer(2**60, 1), longer(2**60, 1), memory_limit=0),
         lambda rnn: rnn.generate(MOST, h0=longer(2**40, 256)),
     ],
 )

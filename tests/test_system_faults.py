@@ -14,7 +14,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -56,37 +56,38 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def mount(options: str, where: Path) -> None:
-    done = subprocess.run(["mount", "-t", "tmpfs", "-o", options, "tmpfs", where], capture_output=True, text=True)
+@contextmanager
+def disk(size: str, where: Path) -> Iterator[None]:
+    """A small disk at a folder."""
+    command = ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(where)]
+    done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode != 0:
         pytest.skip(f"only who may mount a file system can have one that is full or read-only: {done.stderr}")
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", where], check=True)
 
 
 @pytest.fixture
 def full(folder: Path, tmp_path: Path) -> Iterator[Path]:
     """A folder on a full disk, which holds a model."""
-    mount("size=128k", tmp_path)
-    try:
+    with disk("128k", tmp_path):
         shutil.copy(folder / "text", tmp_path / "model")
         with open(tmp_path / "fill", "wb", buffering=0) as file, suppress(OSError):
             while True:
                 file.write(bytes(4096))
         assert shutil.disk_usage(tmp_path).free == 0
         yield tmp_path
-    finally:
-        subprocess.run(["umount", tmp_path], check=True)
 
 
 @pytest.fixture
 def read_only(folder: Path, tmp_path: Path) -> Iterator[Path]:
     """A folder on a disk that cannot be written, which holds a model. Permissions alone would not stop root."""
-    mount("size=1m", tmp_path)
-    try:
+    with disk("1m", tmp_path):
         shutil.copy(folder / "text", tmp_path / "model")
         subprocess.run(["mount", "-o", "remount,ro", tmp_path], check=True)
         yield tmp_path
-    finally:
-        subprocess.run(["umount", tmp_path], check=True)
 
 
 def everything(path: Path) -> dict[str, bytes]:
@@ -112,9 +113,8 @@ def test_a_full_disk(full: Path, folder: Path) -> None:
             call()
         assert everything(full) == before
     for command, name in (
-        (f"train text.txt {TRAIN} --hidden 200 --out {full}/model", f"{full}/model"),
-        (f"train text.txt {TRAIN} --hidden 200 --out {full}/new", f"{full}/new"),
-        (f"train text.txt {TRAIN} --hidden 200 --out unused --checkpoint {full}/new", f"--checkpoint {full}/new"),
+        (f"train text.txt {TRAIN} --out {full}/model", f"{full}/model"),
+        (f"train text.txt {TRAIN} --out unused --checkpoint {full}/new", f"--checkpoint {full}/new"),
         (f"predict table table.csv --out {full}/new", f"{full}/new"),
         (f"sample text --length 9000 >>{full}/fill", "standard output"),
     ):
@@ -123,6 +123,20 @@ def test_a_full_disk(full: Path, folder: Path) -> None:
         assert done.stderr.splitlines()[-1] == f"bptt: {name}: No space left on device"
         assert "Traceback" not in done.stderr
         assert everything(full) == before
+
+
+def test_a_disk_that_is_full_during_training(folder: Path, tmp_path: Path) -> None:
+    """A checkpoint grows with the history. The last one that fitted stays, and the best parameters so far are saved."""
+    with disk("100k", tmp_path):
+        training = "train text.txt --hidden 8 --truncate 16 --updates 8000"
+        done = shell(f"bptt {training} --out late --checkpoint {tmp_path}/c", folder)
+        assert done.returncode == 2
+        assert done.stderr.splitlines()[-1] == f"bptt: --checkpoint {tmp_path}/c: No space left on device"
+        assert "saved: late, the parameters with the best validation" in done.stdout
+        found = Checkpoint.read(tmp_path / "c")
+        assert found is not None
+        assert 0 < found.position["updates"] < 8000
+    assert bptt.load(folder / "late").n_hidden == 8
 
 
 def test_a_limit_of_file_sizes(tmp_path: Path) -> None:
@@ -180,7 +194,7 @@ def test_a_file_that_only_its_owner_may_read_stays_so(tmp_path: Path) -> None:
 @pytest.mark.parametrize("how", ["save", "checkpoint", "together"])
 def test_writers_that_are_killed_or_meet(how: str) -> None:
     program = Path(__file__).with_name("killed_writers.py")
-    done = subprocess.run([sys.executable, program, how], capture_output=True, text=True, timeout=120)
+    done = subprocess.run([sys.executable, program, how, "20"], capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
 
 

@@ -7,7 +7,7 @@
 #include <array>
 #include <atomic>
 #include <chrono>
-#include <sstream>
+#include <cstdio>
 #include <string>
 #include <thread>
 
@@ -151,17 +151,23 @@ template <class T> std::vector<Rows<T>> rows_of_each(const py::object& list, boo
   return result;
 }
 
+// A number in a message. Not by a stream: a library that holds a libstdc++ of its own shares their locales with another's.
+std::string text(std::int64_t value) { return std::to_string(value); }
+std::string text(double value) {
+  char digits[32];
+  std::snprintf(digits, sizeof digits, "%g", value);
+  return digits;
+}
+
 // "x: expected tokens in [0, 65), got 70 at step 3 of sequence 1"
 template <class V, class T>
 void check_range(const std::string& expected, const Rows<const V>& rows, Index width, const std::vector<Index>& lengths, V low,
                  V high, const Rows<const T>& weight, bool time) {
   const Place found = first_outside(rows, width, lengths, low, high, weight);
   if (found.sequence < 0) return;
-  std::ostringstream message;
-  message << expected << ", got " << rows(found.step, found.sequence)[found.column];
-  if (time) message << " at step " << found.step << " of";
-  message << (time ? "" : " for") << " sequence " << found.sequence;
-  throw py::value_error(message.str());
+  const std::string place = time ? " at step " + std::to_string(found.step) + " of" : " for";
+  throw py::value_error(expected + ", got " + text(rows(found.step, found.sequence)[found.column]) + place + " sequence " +
+                        std::to_string(found.sequence));
 }
 
 template <class T>

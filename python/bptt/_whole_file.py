@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import glob
 import os
-import shutil
+import stat
 import sys
 import zlib
 from contextlib import suppress
@@ -34,7 +34,7 @@ def write_whole(path: str | os.PathLike[str], data: bytes) -> None:
             with open(temporary, "xb") as file:
                 _lock(file)
                 with suppress(OSError):  # no file yet, or a file system without permissions
-                    shutil.copymode(path, temporary)
+                    os.chmod(temporary, stat.S_IMODE(os.stat(path).st_mode))
                 file.write(data)
                 file.flush()
                 os.fsync(file.fileno())

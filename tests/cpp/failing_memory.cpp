@@ -19,7 +19,8 @@ bool is_allowed() {
 
 void* take(std::size_t bytes, std::size_t alignment) {
   void* const block =
-      !is_allowed() ? nullptr : std::aligned_alloc(alignment, (bytes + alignment - 1) / alignment * alignment + (bytes == 0) * alignment);
+      !is_allowed() ? nullptr
+                    : std::aligned_alloc(alignment, (bytes + alignment - 1) / alignment * alignment + (bytes == 0) * alignment);
   if (block == nullptr) throw std::bad_alloc();
   in_use.fetch_add(1);
   return block;

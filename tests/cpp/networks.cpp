@@ -1,6 +1,6 @@
 // Whole networks through the core's own face: gradients beside central differences, and the same bits for every number of threads
-// and every memory limit, and after every allocation has failed once. It needs no Python, so it also runs under sanitizers and on an emulated processor. Exit code 1 if
-// anything is off.
+// and every memory limit, and after every allocation has failed once. It needs no Python, so it also runs under sanitizers and on
+// an emulated processor. Exit code 1 if anything is off.
 #include <cmath>
 #include <cstdio>
 #include <cstring>

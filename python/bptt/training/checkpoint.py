@@ -18,7 +18,7 @@ from bptt._whole_file import read_json, texts_of, write_whole
 from bptt.training.history import STOPPED
 
 _KEY, _SUM = "bptt.checkpoint", "bptt.checkpoint.crc32"
-_FORMAT = 1  # changes when an older run could not go on to the same bits
+_FORMAT = 1  # changes when an older run could not go on
 _DEEPEST = 4  # objects within objects in an identity
 
 
