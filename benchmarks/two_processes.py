@@ -1,7 +1,7 @@
 """Two processes that compute at once, each with all threads: what each of them keeps of the speed that it has alone.
 
-Half is what the processor leaves to each. Threads that wait for each other may lose more. Run it on a quiet machine: the
-best of three rounds counts, and the exit code is 1 if one of the two keeps less than 45 %.
+Half is what the processor leaves to each. Threads that wait for each other may lose more. Run it on a quiet machine.
+The best of three rounds counts, and the exit code is 1 if one of the two keeps less than 45 %.
 """
 
 from __future__ import annotations
