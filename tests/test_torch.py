@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from bptt import ElmanRNN
 from cases import make
 from core import ISAS, instruction_set
 from problems import Array, Case, Problem, joined_state, letters, problem
@@ -144,3 +145,50 @@ def test_the_networks_drawn_are_of_every_kind() -> None:
         assert len({getattr(case, name) for case in cases}) > 1, name
     assert {len(case.sizes) for case in cases} == {1, 2, 3}
     assert any(len(set(case.lengths)) > 1 for case in cases)
+
+
+def gradients_of_pytorch(rnn: ElmanRNN, x: Array, y: Array) -> dict[str, Array]:
+    """PyTorch's gradients of a network of one layer, in the dtype of x."""
+    n_hidden, n_in = rnn.U.shape
+    theirs, readout = torch.nn.RNN(n_in, n_hidden), torch.nn.Linear(n_hidden, rnn.n_out)
+    places = {
+        "U": theirs.weight_ih_l0,
+        "W": theirs.weight_hh_l0,
+        "b": theirs.bias_ih_l0,
+        "V": readout.weight,
+        "c": readout.bias,
+    }
+    theirs.bias_hh_l0.data.zero_()
+    for name, place in places.items():
+        place.data = torch.tensor(getattr(rnn, name))
+    h, _ = theirs(torch.tensor(x))
+    torch.nn.functional.cross_entropy(readout(h), torch.tensor(y), reduction="sum").backward()
+    return {name: place.grad.numpy() for name, place in places.items()}
+
+
+def test_long_gradients_in_float32_are_as_near_to_float64_as_pytorchs() -> None:
+    """All of the gradient, and dL/dW and dL/dc, whose sums are long: medians of three networks, errors in norm.
+
+    PyTorch adds up dL/dW step by step, so that its errors grow with tau: at this length they are three times as large.
+    """
+    tau, n_in, n_hidden, n_out = 3000, 16, 64, 16
+    errors: dict[str, list[tuple[float, float]]] = {"W": [], "c": [], "all": []}
+    for seed in range(3):
+        random = np.random.default_rng(seed)
+        x, y = random.standard_normal((tau, n_in), np.float32), random.integers(0, n_out, tau)
+        rnn, exact = (ElmanRNN(n_in, n_hidden, n_out, dtype=dtype, seed=seed) for dtype in ("float32", "float64"))
+        exact.parameters = rnn.parameters
+        found = {
+            "ours": letters(rnn.loss_and_gradients(x, y)[1]),
+            "theirs": gradients_of_pytorch(rnn, x, y),
+            "exact": letters(exact.loss_and_gradients(x, y)[1]),
+        }
+        for gradients in found.values():
+            gradients["all"] = np.concatenate([gradients[name].ravel() for name in "UWbVc"])
+        for name, pairs in errors.items():
+            exactly = found["exact"][name]
+            ours, theirs = (np.linalg.norm(found[who][name] - exactly) for who in ("ours", "theirs"))
+            pairs.append((ours / np.linalg.norm(exactly), theirs / np.linalg.norm(exactly)))
+    for name, pairs in errors.items():
+        ours, theirs = np.median(pairs, axis=0)
+        assert ours <= theirs, (name, ours, theirs)
