@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bptt import ElmanRNN
+from bptt import SGD, ElmanRNN
 from cases import INPUTS, NETWORKS, OUTPUTS, Options, cycled, each, make
 from core import DTYPES
 from problems import Array, Form, joined_state, problem, split_state
@@ -85,6 +85,15 @@ def test_any_memory_layout(layout: str, options: Options, input: str, output: st
     as_list = {name: [*value.swapaxes(0, 1)] if name in of_steps else value for name, value in laid_out.items()}
     found = by_sequence(everything(rnn, given(as_list)), "list", case)
     assert same_bits(found, by_sequence(expected, "batch", case))
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_any_memory_layout_of_a_gradient(layout: str, dtype: str) -> None:
+    rnn, gradient = ElmanRNN(3, 5, 2, dtype=dtype, seed=0), np.linspace(-1, 1, 57).astype(dtype)
+    other = copy.deepcopy(rnn)
+    SGD(0.1).step(rnn, gradient)
+    SGD(0.1).step(other, LAYOUTS[layout](gradient))
+    assert same_bits(other.parameters, rnn.parameters)
 
 
 FLAGS: dict[str, Callable[[Array], Any]] = {

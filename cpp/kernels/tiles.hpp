@@ -104,19 +104,20 @@ template <class T, int R, int P, int C> void affine_tile(const Affine<T>& s, Ind
 
 // ---- A^T B -----------------------------------------------------------------------------------------------------------------
 
-// Columns [j, j + P vectors) of rows [i, i + R) of c, over the steps [from, to).
+// Columns [j, j + P vectors) of rows [i, i + R) of c, over the steps [from, to). A long chain of sums loses digits in float32: each
+// part of the steps begins anew.
 template <class T, int R, int P> void outer_tile(const Outer<T>& s, Index from, Index to, Index i, Index j, Index last) {
-  Vector<T> sums[R][P] = {};
-  prefetch<T, R, P>(s.c + i * s.c_stride + j, s.c_stride);
-  constexpr Index panel = 2 * lanes<T>;
+  constexpr Index panel = 2 * lanes<T>, part = sizeof(T) == sizeof(float) ? 64 : 512;
   const Index column = (j / panel) * s.b_block + j % panel;
   const T* a = s.a + (i / tile_rows) * s.a_block + i % tile_rows + from * s.a_stride;
-  for (int part = 0; part < 2; ++part) {
-    const bool first = part == 0;
-    if (first && s.first_rows == 0) continue;
+  Vector<T> totals[R][P] = {};  // in memory
+  prefetch<T, R, P>(s.c + i * s.c_stride + j, s.c_stride);
+  while (from < to) {
+    const bool first = from < s.first_rows;
+    const Index rest = (first && s.first_rows < to ? s.first_rows : to) - from;
     const T* b = (first ? s.b_first + from * s.b_stride : s.b + (from - s.first_rows) * s.b_stride) + column;
-    const Index end = first && s.first_rows < to ? s.first_rows : to;
-    for (; from < end; ++from, a += s.a_stride, b += s.b_stride) {
+    Vector<T> sums[R][P] = {};
+    for (const Index end = from + (rest < part ? rest : part); from < end; ++from, a += s.a_stride, b += s.b_stride) {
       Vector<T> row_of_b[P];
 #pragma GCC unroll 8
       for (int p = 0; p < P; ++p) row_of_b[p] = load(b + p * lanes<T>);
@@ -127,14 +128,18 @@ template <class T, int R, int P> void outer_tile(const Outer<T>& s, Index from, 
         for (int p = 0; p < P; ++p) sums[r][p] = fma(x, row_of_b[p], sums[r][p]);
       }
     }
+#pragma GCC unroll 8
+    for (int r = 0; r < R; ++r)
+#pragma GCC unroll 8
+      for (int p = 0; p < P; ++p) totals[r][p] += sums[r][p];
   }
 #pragma GCC unroll 8
   for (int r = 0; r < R; ++r) {
     T* c = s.c + (i + r) * s.c_stride + j;
 #pragma GCC unroll 8
-    for (int p = 0; p < P - 1; ++p) store(c + p * lanes<T>, load(c + p * lanes<T>) + sums[r][p]);
+    for (int p = 0; p < P - 1; ++p) store(c + p * lanes<T>, load(c + p * lanes<T>) + totals[r][p]);
     c += (P - 1) * lanes<T>;
-    store_first(c, load_first(c, last) + sums[r][P - 1], last);
+    store_first(c, load_first(c, last) + totals[r][P - 1], last);
   }
 }
 

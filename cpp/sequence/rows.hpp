@@ -78,11 +78,17 @@ template <class S, class T> void scatter_add(Matrix<S> window, const Window& w, 
   });
 }
 
-/// Tokens or targets. The caller's other threads may have changed them since they were checked: never beyond [low, high].
+/// A token or target within [low, high]. The caller's other threads may change it after it was checked, so it is read once.
+inline std::int64_t read_clamped(const std::int64_t* number, std::int64_t low, std::int64_t high) {
+  const std::int64_t value = __atomic_load_n(number, __ATOMIC_RELAXED);  // std::clamp reads what it is given twice
+  return std::clamp(value, low, high);
+}
+
+/// Tokens or targets.
 inline void gather_indices(const Rows<const std::int64_t>& rows, const Window& w, std::int64_t low, std::int64_t high, Index from,
                            Index to, std::int32_t* window) {
   for_each_row(w, from, to,
-               [&](Index f, Index t, Index i) { window[f] = std::int32_t(std::clamp(*rows(w.begin + t, i), low, high)); });
+               [&](Index f, Index t, Index i) { window[f] = std::int32_t(read_clamped(rows(w.begin + t, i), low, high)); });
 }
 
 /// Where a value of the caller's is not what it may be; sequence -1 for nowhere.

@@ -71,7 +71,8 @@ def rows_in_place(array: Array, axes: int) -> Array:
     contiguous = array.ndim == axes or array.shape[-1] <= 1 or array.strides[-1] == itemsize
     if contiguous and flags.aligned and all(stride % itemsize == 0 for stride in array.strides[:axes]):
         return array
-    return array.copy()  # np.ascontiguousarray would leave one as it is that is not aligned
+    copy: Array = array.copy()  # np.ascontiguousarray would leave one as it is that is not aligned
+    return copy
 
 
 def shape_text(shape: tuple[int | str, ...]) -> str:

@@ -47,8 +47,8 @@ inline Number operator/(Number a, Number b) {
   return quick_sum(first, second) + Number{rest.high / b.high};
 }
 
-// exp(x) - 1, for |x| <= 0.7: Taylor's series of x / 512, from which (1 + e)^2 - 1 = e (2 + e) leads back in 9 steps. The terms from
-// the sixth power on are below 2^-57 of the sum, so that doubles do for them; the first one left out is below 2^-107.
+// exp(x) - 1, for |x| <= 0.7: Taylor's series of x / 512, from which (1 + e)^2 - 1 = e (2 + e) leads back in 9 steps. The terms
+// from the sixth power on are below 2^-57 of the sum, so that doubles do for them; the first one left out is below 2^-107.
 inline Number exp_minus_1(Number x) {
   static const Number third = Number{1} / Number{3}, fifth = Number{1} / Number{5};
   const Number y = {x.high / 512, x.low / 512};

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from bptt import _core
-from bptt._arrays import INT64, Array, aligned, as_array, check_shape
+from bptt._arrays import INT64, Array, aligned, as_array, check_shape, rows_in_place
 from bptt._checks import number, shown, size, truth
 from bptt.training.protocol import HasFlat, HasParameters
 
@@ -206,7 +206,7 @@ class Optimizer:
         norm = _core.update(
             rule=rule,
             parameters=parameters,
-            gradient=np.ascontiguousarray(gradient),
+            gradient=rows_in_place(gradient, 0),
             first=first,
             second=second,
             scale=scale,
