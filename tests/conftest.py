@@ -26,7 +26,7 @@ def pytest_report_header() -> str:
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:
     """How many examples the fuzzing had, where it was among the tests."""
-    if (exploring := sys.modules.get("exploring")) is not None:
+    if (exploring := sys.modules.get("exploring")) is not None and exploring.OUTCOMES:
         terminalreporter.write_line(exploring.summary())
 
 
