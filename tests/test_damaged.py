@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import functools
 import json
 import time
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,21 @@ from bptt.app import options
 from problems import Array
 from results import same_bits
 
-_SECONDS = 1.0  # of the processor, at most, to refuse a file: 0.05 on a quiet machine, several times that on a busy one
+_SECONDS = 0.1  # of the processor, at most, to refuse a file
+
+
+def in_time(seconds: float, again: Callable[[], object]) -> bool:
+    """Whether a file was refused in time: what is slow by itself is slow every time, what a busy machine delays is not."""
+    for _ in range(5):
+        if seconds < _SECONDS:
+            return True
+        begin = time.process_time()
+        with contextlib.suppress(ValueError):
+            again()
+        seconds = time.process_time() - begin
+    return False
+
+
 _DEEP = 100_000
 # What stands in place of a value, as JSON has it.
 WRONG = [
@@ -116,7 +131,7 @@ class Run:
             assert message.startswith((f"{self.path}: expected a checkpoint: ", "resume: expected "))
             assert len(message) < 1000 + len(str(self.path))
             assert "\n" not in message
-            assert seconds < _SECONDS
+            assert in_time(seconds, lambda: self.fit(rnn, optimizer, epochs=3, resume=True))
             assert same_bits(rnn.parameters, before)
             assert optimizer.configuration() == configuration
             assert optimizer.updates == 0
@@ -263,7 +278,7 @@ def refused_model(path: Path, data: bytes) -> str:
         bptt.load(path)
     except ValueError as error:
         message = str(error)
-        assert time.process_time() - begin < _SECONDS
+        assert in_time(time.process_time() - begin, lambda: bptt.load(path))
         assert message.startswith(f"{path}: ")
         assert len(message) < 1000 + len(str(path))
         return message
@@ -338,12 +353,14 @@ def test_commands_tell_in_a_line_what_is_wrong_with_a_model(
         for call in calls:
             begin = time.process_time()
             code = options.main(call)
+            seconds = time.process_time() - begin
             output, errors = capsys.readouterr()
             if code != 0:
                 assert code == 2, (at, wrong and wrong[:50])
                 assert errors.startswith((f"bptt: {path}: ", f"bptt: {trained / data}: "))
                 assert len(errors.splitlines()) == 1
-                assert time.process_time() - begin < _SECONDS
+                assert in_time(seconds, functools.partial(options.main, call))
+                capsys.readouterr()
                 assert not output
                 refused += 1
     assert refused > 40
