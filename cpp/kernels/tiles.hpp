@@ -112,20 +112,23 @@ template <class T, int R, int P> void outer_tile(const Outer<T>& s, Index from, 
   const T* a = s.a + (i / tile_rows) * s.a_block + i % tile_rows + from * s.a_stride;
   Vector<T> totals[R][P] = {};  // in memory
   prefetch<T, R, P>(s.c + i * s.c_stride + j, s.c_stride);
-  while (from < to) {
-    const bool first = from < s.first_rows;
-    const Index rest = (first && s.first_rows < to ? s.first_rows : to) - from;
-    const T* b = (first ? s.b_first + from * s.b_stride : s.b + (from - s.first_rows) * s.b_stride) + column;
+  for (Index end = from + part; from < to; end += part) {
+    if (end > to) end = to;
     Vector<T> sums[R][P] = {};
-    for (const Index end = from + (rest < part ? rest : part); from < end; ++from, a += s.a_stride, b += s.b_stride) {
-      Vector<T> row_of_b[P];
+    while (from < end) {
+      const bool first = from < s.first_rows;
+      const Index stop = first && s.first_rows < end ? s.first_rows : end;
+      const T* b = (first ? s.b_first + from * s.b_stride : s.b + (from - s.first_rows) * s.b_stride) + column;
+      for (; from < stop; ++from, a += s.a_stride, b += s.b_stride) {
+        Vector<T> row_of_b[P];
 #pragma GCC unroll 8
-      for (int p = 0; p < P; ++p) row_of_b[p] = load(b + p * lanes<T>);
+        for (int p = 0; p < P; ++p) row_of_b[p] = load(b + p * lanes<T>);
 #pragma GCC unroll 8
-      for (int r = 0; r < R; ++r) {
-        const Vector<T> x = broadcast(a[r]);
+        for (int r = 0; r < R; ++r) {
+          const Vector<T> x = broadcast(a[r]);
 #pragma GCC unroll 8
-        for (int p = 0; p < P; ++p) sums[r][p] = fma(x, row_of_b[p], sums[r][p]);
+          for (int p = 0; p < P; ++p) sums[r][p] = fma(x, row_of_b[p], sums[r][p]);
+        }
       }
     }
 #pragma GCC unroll 8
