@@ -26,7 +26,7 @@ _SECONDS = 0.1  # of the processor, at most, to refuse a file
 
 
 def in_time(seconds: float, again: Callable[[], object]) -> bool:
-    """Whether a file was refused in time: what is slow by itself is so every time, what a busy machine delays is not."""
+    """Whether it was refused in time. What is slow by itself is so every time, what a busy machine delays is not."""
     for _ in range(5):
         if seconds < _SECONDS:
             return True
