@@ -205,15 +205,7 @@ template <class T> class Feedback {
     });
   }
 
-  // r = the unit's value of o     (10.11), or o itself
-  void feed(const T* o, Index rows, T* r) const {
-    if (ctx_.network.recurrence == Recurrence::o || ctx_.network.output == Output::linear)
-      std::copy_n(o, rows * m_, r);
-    else if (softmax_)
-      ctx_.k.softmax(o, rows, m_, r);
-    else
-      ctx_.k.sigmoid(o, rows * m_, r);
-  }
+  void feed(const T* o, Index rows, T* r) const { bptt::feed_back(ctx_.network, ctx_.k, o, rows, r); }
 
   // The network's own outputs o of some rows to r(t-1) of the rows from `row` on that see them: to r, a copy of these rows of
   // r_window_ that gets the others too, or these rows themselves.

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "network/context.hpp"
+#include "network/step.hpp"
 #include "sequence/directions.hpp"
 
 namespace bptt {
@@ -20,9 +21,7 @@ template <class T> class LayerInput {
   LayerInput(const Context<T>& ctx, Matrix<const T> U, const T* b, Rows<const std::int64_t> tokens)
       : ctx_(&ctx), U_(U), b_(b), tokens_(std::move(tokens)), token_window_(ctx.timeline.largest) {
     if (U.cols > ctx.timeline.stored) return;  // more tokens than steps do not repay a table
-    table_ = Array<T>(U.cols * U.rows);
-    for (Index j = 0; j < U.rows; ++j)
-      for (Index token = 0; token < U.cols; ++token) table_[token * U.rows + j] = b[j] + U(j, token);
+    table_ = token_table<T>(U, b);
   }
 
   LayerInput(const Context<T>& ctx, Matrix<const T> U, const T* b, const BothDirections<const T>& below, bool reverse)

@@ -3,22 +3,11 @@
 #pragma once
 
 #include "network/input.hpp"
+#include "network/step.hpp"
 #include "sequence/layer_rows.hpp"
 #include "sequence/resets.hpp"
 
 namespace bptt {
-
-/// A kind of unit: f, and the way back through it.
-struct Unit {
-  Epilogue f, derivative;
-};
-inline Unit unit_of(Activation activation) {
-  switch (activation) {
-    case Activation::tanh: return {Epilogue::tanh, Epilogue::tanh_derivative};
-    case Activation::relu: return {Epilogue::relu, Epilogue::relu_derivative};
-  }
-  return {};
-}
 
 /// What enters a layer from above on the way back, row by row of a window.
 template <class T> struct Above {
@@ -44,27 +33,21 @@ template <class T> class RecurrentLayer {
         ctx_(&ctx),
         W_(p.W),
         reset_(&reset),
-        unit_(unit_of(ctx.network.activation)),
-        W_transposed_(pack_transposed<T>(ctx.k, p.W, ctx.call.threads())) {
+        step_(ctx.k, p.W, ctx.network.activation, ctx.call.threads()) {
     if (reset.given()) masked_ = Array<T>(ctx.timeline.batch * n);
   }
 
   // ---- The equations of a step ----
 
-  /// a(t) = b + W r(t-1) + U x(t)     (10.8; `a` holds b + U x(t))
-  /// h(t) = f(a(t))                   (10.9)
-  /// Without r, `a` holds W r(t-1) too, or there is none. Over several steps r(t-1) moves as h(t) does.
-  void step(Sum<T>& a, Matrix<const T> r, Matrix<T> h, const Steps& steps = {}) const {
-    if (r.rows > 0) a.plus(r, W_transposed_, steps.out);
-    a.into(h, unit_.f, steps);
-  }
+  /// Left to right: see RecurrentStep.
+  void step(Sum<T>& a, Matrix<const T> r, Matrix<T> h, const Steps& steps = {}) const { step_(a, r, h, steps); }
 
   /// dh(t) = what comes from above + W^T da(t+1)     (10.19-10.21)
   /// da(t) = dh(t) f'(a(t))                          (the diag(1 - h(t)^2) dh(t) of 10.23-10.28)
   /// f'(a(t)) follows from h = h(t): 1 - h(t)^2 for tanh; for relu 1 where h(t) > 0, else 0.
   void step_back(Sum<T>& dh, Matrix<const T> da_after, Matrix<const T> h, Matrix<T> da, const Steps& steps = {}) const {
     if (da_after.rows > 0) dh.plus(da_after, W_packed_, steps.out);
-    dh.into(da, unit_.derivative, h, steps);
+    dh.into(da, step_.unit.derivative, h, steps);
   }
 
   /// dL/dr(0) = W^T da(1)
@@ -198,13 +181,13 @@ template <class T> class RecurrentLayer {
   }
 
   const Packed<T>& W_packed() const { return W_packed_; }
-  const Packed<T>& W_transposed() const { return W_transposed_; }
+  const Packed<T>& W_transposed() const { return step_.W_transposed; }
 
   /// With few rows a step is hardly more than a product of a matrix and a vector. Then what is not recurrent, a product with
   /// `other`, is hoisted out of the loop over time: it becomes a product over many steps. With many rows one tile does the whole
   /// step, where both matrices stay in L2.
   bool hoists(const Window& w, const Packed<T>& other) const {
-    return w.rows < ctx_->k.tile_rows || ctx_->exceeds_half_L2(W_transposed_) || ctx_->exceeds_half_L2(other);
+    return w.rows < ctx_->k.tile_rows || ctx_->exceeds_half_L2(step_.W_transposed) || ctx_->exceeds_half_L2(other);
   }
 
   /// True if the threads share each step's columns, with a barrier after every step: where there are hardly more rows than threads,
@@ -212,7 +195,7 @@ template <class T> class RecurrentLayer {
   bool shares_columns(const Window& w) const {
     const int threads = ctx_->call.threads();
     return threads > 1 && double(n) * double(n) > least_W_for_columns &&
-           (w.rows < 2 * threads || ctx_->exceeds_half_L2(W_transposed_));
+           (w.rows < 2 * threads || ctx_->exceeds_half_L2(step_.W_transposed));
   }
 
   LayerInput<T> input;
@@ -269,8 +252,8 @@ template <class T> class RecurrentLayer {
   const Context<T>* ctx_;
   Matrix<const T> W_;
   const ResetFlags* reset_;
-  Unit unit_;
-  Packed<T> W_transposed_, W_packed_;
+  RecurrentStep<T> step_;
+  Packed<T> W_packed_;
   Array<T> masked_, da_next_;
 };
 

@@ -1,126 +1,20 @@
-// Arrays in, arrays out: the one file that knows Python. The face in python/bptt has checked shapes and dtypes; what only a pass
+// Arrays in, arrays out. The face in python/bptt has checked shapes and dtypes; what only a pass
 // over the data can tell (a token out of range) is checked here, before anything is computed.
-#include <pybind11/numpy.h>
-#include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
 
 #include <array>
-#include <atomic>
-#include <chrono>
-#include <cstdio>
-#include <string>
-#include <thread>
 
-#if !defined(_WIN32)
-#include <pthread.h>
-#endif
-
-#include "base/denormals.hpp"
-#include "base/interruption.hpp"
 #include "base/threads.hpp"
 #include "kernels/isa.hpp"
 #include "network/bptt.hpp"
 #include "optimizer.hpp"
+#include "python/python.hpp"
+#include "python/stream.hpp"
 
 namespace py = pybind11;
 
 namespace bptt {
 namespace {
-
-// ---- Without the interpreter's lock ----
-
-// The core computes without the lock. From time to time the main thread takes it, to run the handlers of signals (Ctrl-C).
-class WithoutLock {
- public:
-  WithoutLock() : state_(PyEval_SaveThread()), outer_(innermost) { innermost = this; }
-  ~WithoutLock() {
-    innermost = outer_;
-    take_lock();
-  }
-  WithoutLock(const WithoutLock&) = delete;
-  WithoutLock& operator=(const WithoutLock&) = delete;
-
-  // True if a handler has raised, whose error is Python's then.
-  static bool signalled() {
-    if (innermost == nullptr || PyThread_get_thread_ident() != main_thread.load(std::memory_order_relaxed)) return false;
-    WithoutLock& self = *innermost;
-    self.take_lock();
-    const FlushDenormals as_elsewhere(false);  // a handler is any Python program, and may call this core
-    const bool raised = PyErr_CheckSignals() != 0;
-    self.state_ = PyEval_SaveThread();
-    return raised;
-  }
-
-  static void find_main_thread() {
-    main_thread = py::module_::import("threading").attr("main_thread")().attr("ident").cast<unsigned long>();
-#if !defined(_WIN32)
-    pthread_atfork(nullptr, nullptr, [] { main_thread = PyThread_get_thread_ident(); });  // a child has this thread alone
-#endif
-  }
-
- private:
-  // When the interpreter ends, CPython before 3.14 ends other threads that take the lock, by unwinding their frames. C++ frames do
-  // not allow that in destructors, and their objects could not be destroyed without the lock. So such a thread sleeps until the
-  // process ends, as it does in later versions.
-  void take_lock() noexcept {
-    try {
-      PyEval_RestoreThread(state_);
-    } catch (...) {
-      for (;;) std::this_thread::sleep_for(std::chrono::hours(1));
-    }
-  }
-
-  static inline thread_local WithoutLock* innermost = nullptr;
-  static inline std::atomic<unsigned long> main_thread{0};
-  PyThreadState* state_;
-  WithoutLock* outer_;
-};
-
-// f() without the lock. Where it was interrupted, Python's error is that of the signal's handler, or KeyboardInterrupt.
-template <class F> auto without_lock(const F& f) {
-  try {
-    const WithoutLock released;
-    return f();
-  } catch (const Interrupted&) {
-    if (PyErr_Occurred() == nullptr) PyErr_SetNone(PyExc_KeyboardInterrupt);
-    throw py::error_already_set();
-  }
-}
-
-// ---- Arrays ----
-
-// NumPy's own object for a type of numbers, which saves a comparison of dtypes in parts. Set when the module is made.
-template <class T> PyObject* native = nullptr;
-
-template <class T> bool holds(const py::array& array) {
-  return py::detail::array_proxy(array.ptr())->descr == native<T> || py::isinstance<py::array_t<T>>(array);
-}
-
-py::array array_of(const py::handle& object) {
-  if (!py::isinstance<py::array>(object)) throw py::type_error("expected an array");
-  return py::reinterpret_borrow<py::array>(object);
-}
-
-// The array's memory, after a check of its dtype and of gaps; that shapes fit is the face's to know.
-template <class T> T* memory(const py::array& array, Index axes_before_row) {
-  if (!holds<std::remove_const_t<T>>(array)) throw py::type_error("unexpected dtype");
-  for (Index axis = axes_before_row; axis < array.ndim(); ++axis)
-    if (array.shape(axis) > 1 && array.strides(axis) != array.itemsize()) throw py::value_error("rows must be contiguous");
-  if constexpr (std::is_const_v<T>)
-    return static_cast<T*>(array.data());
-  else
-    return static_cast<T*>(py::array(array).mutable_data());
-}
-
-// The same for an array without gaps.
-template <class T> T* all_memory(const py::array& array) {
-  if ((array.flags() & py::array::c_style) == 0) throw py::value_error("the array must be contiguous");
-  return memory<T>(array, array.ndim());
-}
-
-template <class T> Index stride(const py::array& array, Index axis) {
-  return array.shape(axis) > 1 ? array.strides(axis) / Index(sizeof(T)) : 0;
-}
 
 // [tau, batch, ...], or [batch, ...] where there is no time axis, or a list with [tau_i, ...] for each sequence, or None.
 template <class T> Rows<T> rows(const py::object& object, bool time) {
@@ -149,14 +43,6 @@ template <class T> std::vector<Rows<T>> rows_of_each(const py::object& list, boo
   if (list.is_none()) return result;
   for (const py::handle item : list) result.push_back(rows<T>(py::reinterpret_borrow<py::object>(item), time));
   return result;
-}
-
-// A number in a message. Not by a stream: a library that holds a libstdc++ of its own shares their locales with another's.
-std::string text(std::int64_t value) { return std::to_string(value); }
-std::string text(double value) {
-  char digits[32];
-  std::snprintf(digits, sizeof digits, "%g", value);
-  return digits;
 }
 
 // "x: expected tokens in [0, 65), got 70 at step 3 of sequence 1"
@@ -201,11 +87,6 @@ Batch<T> batch_of(const Network& network, const std::vector<Index>& lengths, con
   return batch;
 }
 
-// Calls f with a number of the type of the parameters.
-template <class F> auto with_dtype(const py::array& parameters, const F& f) {
-  return holds<float>(parameters) ? f(float()) : f(double());
-}
-
 // The place of a name in the order of its enumeration.
 template <class Enum> Enum named(const std::string& name, std::initializer_list<const char*> names) {
   int value = 0;
@@ -247,9 +128,6 @@ py::list py_layout(const Network& network) {
 }
 
 // ---- The three calls that everything else is made of ----
-//
-// pybind11 makes a dict of the arguments by name and looks each name up in it. For fifteen of them that takes more than a
-// microsecond, and a whole call on a short sequence takes a few. So these three go through CPython's own vectorcall.
 
 // The names of a function's arguments, all of which a call must give by name.
 template <std::size_t n> struct Signature {
@@ -286,7 +164,7 @@ std::array<py::object, n> arguments(const Signature<n>& signature, PyObject* con
   return found;
 }
 
-PyObject* py_forward(PyObject* const* given, Py_ssize_t positional, PyObject* names) {
+PyObject* py_forward(PyObject*, PyObject* const* given, Py_ssize_t positional, PyObject* names) {
   const auto [net, parameters, lengths, x, r0, reset, h, o, r_last] = arguments(forward_signature, given, positional, names);
   const Network& network = net.template cast<const Network&>();
   const py::array flat = array_of(parameters);
@@ -303,7 +181,7 @@ PyObject* py_forward(PyObject* const* given, Py_ssize_t positional, PyObject* na
   return py::none().release().ptr();
 }
 
-PyObject* py_loss(PyObject* const* given, Py_ssize_t positional, PyObject* names) {
+PyObject* py_loss(PyObject*, PyObject* const* given, Py_ssize_t positional, PyObject* names) {
   const auto [net, parameters, lengths, x, y, r0, weight, reset, p, seed] = arguments(loss_signature, given, positional, names);
   const Network& network = net.template cast<const Network&>();
   const py::array flat = array_of(parameters);
@@ -318,7 +196,7 @@ PyObject* py_loss(PyObject* const* given, Py_ssize_t positional, PyObject* names
   return PyFloat_FromDouble(sum);
 }
 
-PyObject* py_loss_and_gradients(PyObject* const* given, Py_ssize_t positional, PyObject* names) {
+PyObject* py_loss_and_gradients(PyObject*, PyObject* const* given, Py_ssize_t positional, PyObject* names) {
   const auto [net, parameters, lengths, x, y, r0, weight, reset, p, seed, d_flat, dr0, dx, r_last, memory_limit] =
       arguments(gradients_signature, given, positional, names);
   const Network& network = net.template cast<const Network&>();
@@ -341,36 +219,8 @@ PyObject* py_loss_and_gradients(PyObject* const* given, Py_ssize_t positional, P
   return PyFloat_FromDouble(sum);
 }
 
-// What CPython calls. An exception becomes Python's, as pybind11 has it.
-template <PyObject* (*function)(PyObject* const*, Py_ssize_t, PyObject*)>
-PyObject* entry(PyObject*, PyObject* const* given, Py_ssize_t positional, PyObject* names) {
-  try {
-    return function(given, positional, names);
-  } catch (py::error_already_set& error) {
-    error.restore();
-  } catch (const py::cast_error&) {
-    PyErr_SetString(PyExc_TypeError, "an argument has the wrong type");
-  } catch (const py::builtin_exception& error) {
-    error.set_error();
-  } catch (const std::bad_alloc& error) {
-    PyErr_SetString(PyExc_MemoryError, error.what());
-  } catch (const std::invalid_argument& error) {
-    PyErr_SetString(PyExc_ValueError, error.what());
-  } catch (const std::length_error& error) {  // a vector of more elements than an address can tell
-    PyErr_SetString(PyExc_MemoryError, error.what());
-  } catch (const std::exception& error) {
-    PyErr_SetString(PyExc_RuntimeError, error.what());
-  }
-  return nullptr;
-}
-
 template <std::size_t n> void intern(Signature<n>& signature) {
   for (std::size_t i = 0; i < n; ++i) signature.interned[i] = PyUnicode_InternFromString(signature.names[i]);
-}
-
-template <PyObject* (*function)(PyObject* const*, Py_ssize_t, PyObject*)> PyMethodDef method(const char* name) {
-  const _PyCFunctionFastWithKeywords called = &entry<function>;
-  return {name, reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(called)), METH_FASTCALL | METH_KEYWORDS, nullptr};
 }
 
 void add_calls(py::module_& m) {
@@ -481,6 +331,7 @@ PYBIND11_MODULE(core, m, py::mod_gil_not_used()) {
       .def_property_readonly("size", [](const Network& network) { return size(network); })
       .def_property_readonly("layout", &py_layout);
   add_calls(m);
+  add_stream(m);
   m.def("generate", &py_generate, by_name, arg("network"), arg("parameters"), arg("x"), arg("r"), arg("o"), arg("temperature"),
         arg("top_k"), arg("seed"), arg("from_state"), arg("y"));
   m.def("output_unit", &py_output_unit, by_name, arg("output"), arg("o"), arg("y_hat"));

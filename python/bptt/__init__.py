@@ -14,6 +14,7 @@ from bptt.networks.elman import ElmanRNN
 from bptt.networks.jordan import JordanRNN
 from bptt.networks.load import load
 from bptt.networks.results import ElmanGradients, ElmanRun, Gradients, JordanGradients, JordanRun, Run
+from bptt.networks.stream import Stream
 from bptt.training.history import History
 from bptt.training.optimizer import Optimizer
 from bptt.training.optimizers import SGD, Adagrad, Adam, AdamW, RMSProp
@@ -38,6 +39,7 @@ __all__ = [
     "Optimizer",
     "RMSProp",
     "Run",
+    "Stream",
     "__version__",
     "config",
     "get_num_threads",

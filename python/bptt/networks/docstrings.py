@@ -104,6 +104,11 @@ _PARAGRAPHS = {
         seed : int or numpy.random.Generator, optional
             Equal seeds draw equal outputs.
     """,
+    "batch of a stream": """
+        batch : int, optional
+            How many sequences go side by side, each with its own state; by default a single one, without a batch axis,
+            or as many as the state has rows.
+    """,
     "drawn": """
         ndarray
             ``[n_steps]`` or ``[n_steps, batch]``, int64, for softmax; else ``[n_steps, n_out]`` or

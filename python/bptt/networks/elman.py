@@ -15,6 +15,7 @@ from bptt.networks.docstrings import shared_paragraphs
 from bptt.networks.drawing import drawing
 from bptt.networks.options import Options
 from bptt.networks.results import ElmanGradients, ElmanRun
+from bptt.networks.stream import Stream
 from bptt.networks.trainable import TrainableNetwork
 
 
@@ -215,6 +216,28 @@ class ElmanRNN(TrainableNetwork):
         """
         loss, parts = self._loss_and_gradients(x, y, h0, lengths, weight, reset, wrt_x, memory_limit)
         return loss, ElmanGradients(*parts)
+
+    @shared_paragraphs
+    def stream(self, h0: Any = None, batch: int | None = None) -> Stream:
+        """Return a `Stream`: the network one step at a time, its weights packed once and its state carried along.
+
+        Parameters
+        ----------
+        h0 : array_like, or list, optional
+            h(0), ``[n_hidden]`` or ``[batch, n_hidden]``, of several layers a list of them; 0 by default.
+        {batch of a stream}
+
+        Returns
+        -------
+        Stream
+            ``o = stream.step(x_t)`` for a step, ``stream.run(x)`` for a block of them.
+
+        Raises
+        ------
+        ValueError
+            If the network has two directions, of which one begins at the end.
+        """
+        return Stream(self, h0, batch)
 
     @shared_paragraphs
     def generate(

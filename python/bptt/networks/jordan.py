@@ -15,6 +15,7 @@ from bptt.networks.docstrings import shared_paragraphs
 from bptt.networks.drawing import drawing
 from bptt.networks.options import Options
 from bptt.networks.results import JordanGradients, JordanRun
+from bptt.networks.stream import Stream
 from bptt.networks.trainable import TrainableNetwork
 
 
@@ -231,6 +232,26 @@ class JordanRNN(TrainableNetwork):
         if not 0 <= seed < 2**64:
             raise ValueError(f"{expected}, got {shown(seed, str)}")
         return Forced(p, int(seed))
+
+    @shared_paragraphs
+    def stream(self, r0: ArrayLike | None = None, batch: int | None = None) -> Stream:
+        """Return a `Stream`: the network one step at a time, its weights packed once and its state carried along.
+
+        Each step sees the network's own output of the step before or, given ``step(x_t, y=...)``, y in its place: the
+        y(t-1) of teacher forcing, a class as its one-hot vector, -1 for 0.
+
+        Parameters
+        ----------
+        r0 : array_like, optional
+            r(0), what the first step sees, ``[n_out]`` or ``[batch, n_out]``; 0 by default.
+        {batch of a stream}
+
+        Returns
+        -------
+        Stream
+            ``o = stream.step(x_t)`` for a step, ``stream.run(x)`` for a block of them.
+        """
+        return Stream(self, r0, batch)
 
     @shared_paragraphs
     def generate(

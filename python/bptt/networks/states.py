@@ -41,44 +41,51 @@ class States:
             return [np.empty((batch, self._widths[0]), dtype)]
         return [np.empty((batch, n), dtype) for n in self._widths]
 
+    def zeros(self, batch: int, dtype: np.dtype[Any]) -> list[Array]:
+        """The state that a network begins with where none is given, as the core has it."""
+        return [np.zeros((batch, n), dtype) for n in self._widths]
+
     def read(self, s: Sequences, value: Any, dtype: np.dtype[Any]) -> list[Array] | None:
         """What a user gives for these sequences, as the core has it; None for none."""
         if value is None:
             return None
         if isinstance(value, list | tuple):
             n = self._widths[0]
-            self._check_even(value, f"[{n}]" if s.form == "single" else f"[{s.batch}, {n}]")
+            self._check_even(value, f"[{n}]" if s.form == "single" else f"[{s.batch}, {n}]", self._name)
         return [
             s.one_row(name, array, n, dtype)
             for (name, array), n in zip(self.arrays_of(value), self._widths, strict=True)
         ]
 
-    def read_alone(self, value: Any, dtype: np.dtype[Any]) -> tuple[list[Array], bool]:
+    def read_alone(
+        self, value: Any, dtype: np.dtype[Any], name: str | None = None
+    ) -> tuple[list[Array], bool]:
         """What a user gives without sequences beside it, as the core has it; and whether it is for a single one."""
+        name = name or self._name
         if isinstance(value, list | tuple):
-            self._check_even(value, f"[{self._widths[0]}] or [batch, {self._widths[0]}]")
+            self._check_even(value, f"[{self._widths[0]}] or [batch, {self._widths[0]}]", name)
         arrays: list[Array] = []
-        for (name, given), n in zip(self.arrays_of(value), self._widths, strict=True):
-            array = as_array(name, given, dtype)
+        for (entry, given), n in zip(self.arrays_of(value, name), self._widths, strict=True):
+            array = as_array(entry, given, dtype)
             if array.ndim not in (1, 2) or array.shape[-1] != n or len(array) == 0:
-                raise ValueError(f"{name}: expected [{n}] or [batch, {n}], got {array.shape}")
+                raise ValueError(f"{entry}: expected [{n}] or [batch, {n}], got {array.shape}")
             if arrays:
-                check_shape(name, array, (*arrays[0].shape[:-1], n))
+                check_shape(entry, array, (*arrays[0].shape[:-1], n))
             arrays.append(array)
         return [np.atleast_2d(array) for array in arrays], arrays[0].ndim == 1
 
-    def _check_even(self, value: list[Any] | tuple[Any, ...], expected: str) -> None:
+    def _check_even(self, value: list[Any] | tuple[Any, ...], expected: str, name: str) -> None:
         """Raise ValueError for a list that makes no array, such as the state of several layers, where one is needed."""
         if not self.is_one_array:
             return
         try:
             np.asarray(value)
         except ValueError:
-            raise ValueError(f"{self._name}: expected {expected}, got a list of {len(value)}") from None
+            raise ValueError(f"{name}: expected {expected}, got a list of {len(value)}") from None
 
-    def arrays_of(self, value: Any) -> list[tuple[str, Any]]:
+    def arrays_of(self, value: Any, name: str | None = None) -> list[tuple[str, Any]]:
         """The arrays that a user gives, not yet checked, with the name of each in errors."""
-        name = self._name
+        name = name or self._name
         if self.is_one_array:
             return [(name, value)]
         if not isinstance(value, list | tuple):

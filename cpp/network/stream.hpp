@@ -1,0 +1,83 @@
+// A network that goes on one step after another, as its inputs come.
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "network/step.hpp"
+
+namespace bptt {
+
+/// What runs a network in one direction step by step, its weights packed once. Constant: threads may share it.
+template <class T> class Cell {
+ public:
+  /// What is carried from one step to the next, of `rows` sequences, and the room that steps need: taking them allocates nothing.
+  struct State {
+    State(const Network&, Index rows);
+
+    Index rows, most_steps;   // sequences; steps that are taken at once
+    std::vector<Array<T>> h;  // of each layer: h(t-1), then h of the steps that are taken
+    Array<T> r;               // of an output recurrence: r(t-1)
+  };
+
+  Cell(const Network&, const T* parameters);
+
+  const Network& network() const { return network_; }
+
+  /// r(t-1) of a layer [rows, n_recurrent].
+  Matrix<T> r(const State& s, Index layer) const {
+    return {network_.recurrence == Recurrence::h ? s.h[std::size_t(layer)].data() : s.r.data(), s.rows, network_.n_recurrent(layer)};
+  }
+
+  /// At most s.most_steps steps: o(t) [steps, rows, n_out] from x(t) [steps, rows, n_in], or from tokens [steps, rows]. Without gaps.
+  void advance(State& s, Index steps, const T* x, const std::int32_t* tokens, T* o) const;
+
+ private:
+  struct Layer {
+    RecurrentStep<T> step;
+    Packed<T> U_transposed;
+    Array<T> b, table;  // of tokens
+  };
+
+  // The b + U x(t) that a(t) begins with, of steps from x or `tokens` on, in `count` rows.
+  void start(Sum<T>& a, std::size_t layer, const T* x, Index count, const std::int32_t* tokens, Index rows) const;
+  void outputs(Matrix<const T> h, T* o) const;
+
+  const Network network_;
+  const Kernels<T>& k_;
+  std::vector<Layer> layers_;
+  Packed<T> V_transposed_;
+  Array<T> c_;
+};
+
+/// A network, its state, and the last of its outputs.
+template <class T> class Stream {
+ public:
+  Stream(const Network& network, const T* parameters, Index rows)
+      : cell_(std::make_unique<Cell<T>>(network, parameters)),
+        state_(network, rows),
+        tokens_(product(state_.most_steps, rows)),
+        last_(zeros<T>(product(rows, network.n_out))) {}
+
+  /// Reads the parameters again. Else they are those of when it was made.
+  void refresh(const T* parameters) { cell_ = std::make_unique<Cell<T>>(network(), parameters); }
+
+  const Network& network() const { return cell_->network(); }
+  Index rows() const { return state_.rows; }
+  Index most_steps() const { return state_.most_steps; }
+  Matrix<T> r(Index layer) const { return cell_->r(state_, layer); }
+  const Array<T>& last_outputs() const { return last_; }
+  /// Room for the tokens of one `advance`.
+  std::int32_t* tokens() const { return tokens_.data(); }
+
+  /// At most most_steps() steps: o(t) from x(t), or from what is in `tokens`.
+  void advance(Index steps, const T* x, T* o);
+
+ private:
+  std::unique_ptr<Cell<T>> cell_;
+  typename Cell<T>::State state_;
+  Array<std::int32_t> tokens_;
+  Array<T> last_;
+};
+
+}  // namespace bptt

@@ -1,0 +1,320 @@
+// A stream as Python has it. The calls `step` and `run` take under a microsecond, so they look at arrays themselves. What is not in
+// the form that they read goes to the class's own `_step` and `_run`, in Python, which convert it or say what is wrong.
+#include "python/stream.hpp"
+
+#include <pybind11/stl.h>
+
+#include <atomic>
+#include <optional>
+#include <variant>
+
+#include "network/stream.hpp"
+#include "python/python.hpp"
+
+namespace bptt {
+namespace {
+
+constexpr double operations_with_lock = 1e6;  // multiply-adds: longer calls release the interpreter's lock, and may be stopped
+
+double operations_of_step(const Network& network, Index rows) { return double(rows) * double(size(network)); }
+
+// Stream<float> or Stream<double>, of one sequence without a batch axis or of a batch, and whether a call is using it.
+struct PyStream {
+  std::variant<Stream<float>, Stream<double>> stream;
+  bool has_batch_axis;
+  std::atomic<bool> used{false};
+};
+
+class InUse {
+ public:
+  explicit InUse(PyStream& stream) : used_(stream.used) {
+    if (used_.exchange(true, std::memory_order_acquire))
+      throw std::runtime_error("stream: expected one call at a time, and another thread's is under way; give each its own stream");
+  }
+  ~InUse() { used_.store(false, std::memory_order_release); }
+  InUse(const InUse&) = delete;
+  InUse& operator=(const InUse&) = delete;
+
+ private:
+  std::atomic<bool>& used_;
+};
+
+// ---- The arguments of step and run ----
+
+struct Arguments {
+  PyObject *x = nullptr, *y = Py_None, *out = Py_None;
+};
+
+Arguments parse(const char* function, PyObject* const* given, Py_ssize_t positional, PyObject* names, const char* x_name) {
+  const auto refuse = [&](const std::string& what) { throw py::type_error(std::string(function) + "(): " + what); };
+  Arguments a;
+  if (positional > 1) refuse("expected every argument after " + std::string(x_name) + " by name");
+  if (positional == 1) a.x = given[0];
+  const Py_ssize_t count = names == nullptr ? 0 : PyTuple_GET_SIZE(names);
+  for (Py_ssize_t i = 0; i < count; ++i) {
+    PyObject* const name = PyTuple_GET_ITEM(names, i);
+    PyObject* const value = given[positional + i];
+    if (PyUnicode_CompareWithASCIIString(name, "out") == 0)
+      a.out = value;
+    else if (PyUnicode_CompareWithASCIIString(name, "y") == 0)
+      a.y = value;
+    else if (a.x == nullptr && PyUnicode_CompareWithASCIIString(name, x_name) == 0)
+      a.x = value;
+    else
+      refuse("unexpected argument " + py::str(name).cast<std::string>());
+  }
+  if (a.x == nullptr) refuse("missing argument " + std::string(x_name));
+  return a;
+}
+
+// [steps], [batch], [width]: those axes that a value has.
+struct Shape {
+  Index sizes[3];
+  int axes = 0;
+  void append(Index size) { sizes[axes++] = size; }
+};
+
+// Whether it is an array of just this class, dtype and shape, aligned and without gaps.
+template <class T> bool is_plain(PyObject* object, const Shape& shape, bool writable = false) {
+  const auto& numpy = py::detail::npy_api::get();
+  if (Py_TYPE(object) != numpy.PyArray_Type_) return false;
+  const auto* const array = py::detail::array_proxy(object);
+  constexpr int plain = py::detail::npy_api::NPY_ARRAY_C_CONTIGUOUS_ | py::detail::npy_api::NPY_ARRAY_ALIGNED_;
+  const int wanted = plain | (writable ? int(py::detail::npy_api::NPY_ARRAY_WRITEABLE_) : 0);
+  if ((array->flags & wanted) != wanted || array->nd != shape.axes || array->descr != native<T>) return false;
+  for (int axis = 0; axis < shape.axes; ++axis)
+    if (Index(array->dimensions[axis]) != shape.sizes[axis]) return false;
+  return true;
+}
+template <class T> T* data_of(PyObject* array) { return reinterpret_cast<T*>(py::detail::array_proxy(array)->data); }
+
+template <class T> py::object new_array(const Shape& shape) {
+  const auto& numpy = py::detail::npy_api::get();
+  Py_INCREF(native<T>);
+  py::ssize_t sizes[3];
+  std::copy_n(shape.sizes, shape.axes, sizes);
+  PyObject* const array =
+      numpy.PyArray_NewFromDescr_(numpy.PyArray_Type_, native<T>, shape.axes, sizes, nullptr, nullptr, 0, nullptr);
+  if (array == nullptr) throw py::error_already_set();
+  return py::reinterpret_steal<py::object>(array);
+}
+
+template <class T, class X> bool overlap(const T* a, Index n, const X* b, Index m) {
+  return reinterpret_cast<const char*>(a) < reinterpret_cast<const char*>(b + m) &&
+         reinterpret_cast<const char*>(b) < reinterpret_cast<const char*>(a + n);
+}
+
+// Indices of one step or many: an int for a single sequence's step, else an array of int64.
+class Indices {
+ public:
+  bool read(PyObject* object, const Shape& shape) {
+    if (shape.axes == 0 && PyLong_CheckExact(object)) {
+      int overflow = 0;
+      single_ = PyLong_AsLongLongAndOverflow(object, &overflow);
+      return overflow == 0;
+    }
+    if (!is_plain<std::int64_t>(object, shape)) return false;
+    array_ = data_of<const std::int64_t>(object);
+    return true;
+  }
+  std::int64_t operator[](Index i) const { return array_ == nullptr ? single_ : array_[i]; }
+
+ private:
+  std::int64_t single_ = 0;
+  const std::int64_t* array_ = nullptr;
+};
+
+// Throws ValueError for an index that is not in [low, high].
+void check(const char* expected, const Indices& indices, Index count, Index rows, std::int64_t low, std::int64_t high,
+           const std::string& range) {
+  for (Index i = 0; i < count; ++i)
+    if (const std::int64_t value = indices[i]; value < low || value > high)
+      throw py::value_error(std::string(expected) + range + ", got " + text(value) +
+                            (count > 1 ? " at step " + text(std::int64_t(i / rows)) + " of sequence " + text(std::int64_t(i % rows))
+                                       : ""));
+}
+
+// ---- The calls ----
+
+// The steps of a call: one, without an axis for it, or as many as x has. None if an argument is not in plain form.
+template <class T> py::object take(PyStream& self, Stream<T>& stream, const Arguments& given, bool block) {
+  const Network& net = stream.network();
+  const Index rows = stream.rows(), m = net.n_out;
+  const bool tokens = net.input == Input::token, fed = given.y != Py_None;
+  const char* const x_name = block ? "x" : "x_t";
+  if (fed && net.recurrence == Recurrence::h) return py::none();
+  Shape leading;
+  if (block) {
+    const auto* const array = py::detail::array_proxy(given.x);
+    if (Py_TYPE(given.x) != py::detail::npy_api::get().PyArray_Type_ || array->nd < 1 || array->dimensions[0] < 1) return py::none();
+    leading.append(array->dimensions[0]);
+  }
+  if (self.has_batch_axis) leading.append(rows);
+  Shape x_shape = leading, o_shape = leading;
+  x_shape.append(net.n_in);
+  o_shape.append(m);
+  const Index steps = block ? leading.sizes[0] : 1, count = steps * rows;
+
+  Indices token, target;
+  if (tokens ? !token.read(given.x, leading) : !is_plain<T>(given.x, x_shape)) return py::none();
+  const bool classes = fed && net.output == Output::softmax;
+  if (fed && (classes ? !target.read(given.y, leading) : !is_plain<T>(given.y, o_shape))) return py::none();
+  if (given.out != Py_None && !is_plain<T>(given.out, o_shape, true)) return py::none();
+  const T* const x = tokens ? nullptr : data_of<const T>(given.x);
+  const T* const y = fed && !classes ? data_of<const T>(given.y) : nullptr;
+  if (block && given.out != Py_None) {  // later steps would read what earlier ones have written
+    const T* const o = data_of<const T>(given.out);
+    if (x != nullptr && overlap(o, count * m, x, count * net.n_in)) return py::none();
+    if (tokens && overlap(o, count * m, data_of<const std::int64_t>(given.x), count)) return py::none();
+    if (y != nullptr && overlap(o, count * m, y, count * m)) return py::none();
+    if (classes && overlap(o, count * m, data_of<const std::int64_t>(given.y), count)) return py::none();
+  }
+  if (tokens) check(x_name, token, count, rows, 0, net.n_in - 1, ": expected tokens in [0, " + std::to_string(net.n_in) + ")");
+  if (classes)
+    check("y", target, count, rows, -1, m - 1, ": expected classes in [0, " + std::to_string(m) + "), or -1 for none");
+
+  const py::object out = given.out == Py_None ? new_array<T>(o_shape) : py::reinterpret_borrow<py::object>(given.out);
+  T* const o = data_of<T>(out.ptr());
+  const InUse in_use(self);
+  const auto some = [&](Index first, Index number) {
+    if (tokens)
+      for (Index i = 0; i < number * rows; ++i) {
+        const std::int64_t value = token[first * rows + i];  // read once: the caller's other threads may be changing it
+        stream.tokens()[i] = std::int32_t(std::clamp<std::int64_t>(value, 0, net.n_in - 1));
+      }
+    if (y != nullptr) std::copy_n(y + first * rows * m, rows * m, stream.r(0).data);
+    if (classes) {
+      std::fill_n(stream.r(0).data, rows * m, T(0));
+      for (Index i = 0; i < rows; ++i)
+        if (const std::int64_t value = target[first * rows + i]; value >= 0 && value < m) stream.r(0)(i, value) = T(1);
+    }
+    stream.advance(number, x == nullptr ? nullptr : x + first * rows * net.n_in, o + first * rows * m);
+  };
+  const double of_step = operations_of_step(net, rows);
+  if (double(steps) * of_step <= operations_with_lock) {
+    for (Index t = 0; t < steps; t += stream.most_steps()) some(t, std::min(stream.most_steps(), steps - t));
+    return out;
+  }
+  std::vector<Array<T>> before;  // where the call is stopped, the stream is as it was
+  for (Index l = 0; l < net.layers(); ++l) {
+    const Matrix<T> r = stream.r(l);
+    before.emplace_back(r.rows * r.cols);
+    std::copy_n(r.data, r.rows * r.cols, before.back().data());
+  }
+  try {
+    without_lock([&] {
+      Interruption interruption;
+      for (Index t = 0; t < steps; t += stream.most_steps()) {
+        const Index number = std::min(stream.most_steps(), steps - t);
+        interruption.check(of_step * double(number));
+        some(t, number);
+      }
+    });
+  } catch (...) {
+    for (Index l = 0; l < net.layers(); ++l) {
+      const Matrix<T> r = stream.r(l);
+      std::copy_n(before[std::size_t(l)].data(), r.rows * r.cols, r.data);
+    }
+    throw;
+  }
+  return out;
+}
+
+PyStream& stream_of(PyObject* self) {
+  auto* const instance = reinterpret_cast<py::detail::instance*>(self);  // of this class: the method's descriptor has looked
+  auto* const stream = static_cast<PyStream*>(instance->get_value_and_holder().value_ptr());
+  if (stream == nullptr) throw py::type_error("stream: expected one that rnn.stream() has made");
+  return *stream;
+}
+
+// A method for arguments in plain form, and otherwise the method `checked` of the Python class, or without one None.
+template <bool block, bool checked>
+PyObject* call(PyObject* self, PyObject* const* given, Py_ssize_t positional, PyObject* names) {
+  const Arguments a = parse(block ? "run" : "step", given, positional, names, block ? "x" : "x_t");
+  PyStream& stream = stream_of(self);
+  py::object o = std::visit([&](auto& s) { return take(stream, s, a, block); }, stream.stream);
+  if (checked && o.is_none()) o = py::handle(self).attr(block ? "_run" : "_step")(py::handle(a.x), py::handle(a.y), py::handle(a.out));
+  return o.release().ptr();
+}
+
+// ---- The state ----
+
+template <class F> auto with_stream(PyStream& self, const F& f) {
+  const InUse in_use(self);
+  return std::visit(f, self.stream);
+}
+
+py::list read_state(PyStream& self) {
+  return with_stream(self, [](auto& stream) {
+    py::list layers;
+    const Index count = stream.network().layers();
+    for (Index l = 0; l < count; ++l) {
+      const auto r = stream.r(l);
+      layers.append(py::array_t<std::decay_t<decltype(*r.data)>>({r.rows, r.cols}, r.data));
+    }
+    return layers;
+  });
+}
+
+void write_state(PyStream& self, const std::vector<py::array>& layers) {
+  with_stream(self, [&](auto& stream) {
+    using T = std::decay_t<decltype(*stream.r(0).data)>;
+    std::vector<const T*> from;
+    for (Index l = 0; l < stream.network().layers(); ++l) {
+      const auto r = stream.r(l);
+      const py::array& array = layers.at(std::size_t(l));
+      if (array.size() != r.rows * r.cols) throw py::value_error("state: expected a number for each unit");
+      from.push_back(all_memory<const T>(array));
+    }
+    for (Index l = 0; l < stream.network().layers(); ++l)
+      std::copy_n(from[std::size_t(l)], stream.r(l).rows * stream.r(l).cols, stream.r(l).data);
+  });
+}
+
+void refresh(PyStream& self, const py::array& parameters) {
+  with_stream(self, [&](auto& stream) {
+    using T = std::decay_t<decltype(*stream.r(0).data)>;
+    if (parameters.size() != size(stream.network())) throw py::value_error("parameters: expected as many as the network has");
+    stream.refresh(all_memory<const T>(parameters));
+  });
+}
+
+py::array last_outputs(PyStream& self) {
+  return with_stream(self, [](auto& stream) -> py::array {
+    using T = std::decay_t<decltype(*stream.r(0).data)>;
+    return py::array_t<T>({stream.rows(), stream.network().n_out}, stream.last_outputs().data());
+  });
+}
+
+std::unique_ptr<PyStream> make(const Network& network, const py::array& parameters, Index rows, bool has_batch_axis) {
+  if (network.bidirectional) throw py::value_error("stream: expected a network in one direction");
+  if (rows < 1 || parameters.size() != size(network)) throw py::value_error("stream: expected a row and all parameters");
+  const auto of = [&](auto number) -> std::variant<Stream<float>, Stream<double>> {
+    using T = decltype(number);
+    return Stream<T>(network, all_memory<const T>(parameters), rows);
+  };
+  return std::unique_ptr<PyStream>(new PyStream{with_dtype(parameters, of), has_batch_axis});
+}
+
+void add_method(const py::object& type, PyMethodDef& method) {
+  PyObject* const descriptor = PyDescr_NewMethod(reinterpret_cast<PyTypeObject*>(type.ptr()), &method);
+  if (descriptor == nullptr) throw py::error_already_set();
+  type.attr(method.ml_name) = py::reinterpret_steal<py::object>(descriptor);
+}
+
+}  // namespace
+
+void add_stream(py::module_& m) {
+  using py::arg;
+  py::class_<PyStream> type(m, "Stream");
+  type.def(py::init(&make), py::kw_only(), arg("network"), arg("parameters"), arg("rows"), arg("has_batch_axis"))
+      .def("read_state", &read_state)
+      .def("write_state", &write_state, arg("layers"))
+      .def("refresh_from", &refresh, arg("parameters"))
+      .def("last_outputs", &last_outputs);
+  static PyMethodDef methods[] = {method<call<false, true>>("step"), method<call<true, true>>("run"),
+                                  method<call<false, false>>("step_plain"), method<call<true, false>>("run_plain")};
+  for (PyMethodDef& each : methods) add_method(type, each);
+}
+
+}  // namespace bptt

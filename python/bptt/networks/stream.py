@@ -1,0 +1,247 @@
+"""Streams: a network that goes on one step after another, as its inputs come."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from bptt import _core
+from bptt._arrays import BOOL, INT64, Array, as_array, check_shape, shape_text
+from bptt._checks import number, size
+from bptt.networks.base import RecurrentNetwork
+
+_SETTLED = 16  # units in the last place: what rounding alone may change from one step to the next
+
+
+class Stream(_core.Stream):
+    """A network that reads one step at a time and carries its state along: ``rnn.stream()`` makes one.
+
+    For every step (equations 10.8-10.10; of several layers as in `ElmanRNN`)::
+
+        a(t) = b + W r(t-1) + U x(t)
+        h(t) = f(a(t))
+        o(t) = c + V h(t)
+
+    where r(t-1) is the h(t-1) of the step before or, in a `JordanRNN`, what it fed back. The outputs have the same bits
+    as those of `forward`, however the steps are cut into calls. The weights are those of the network when the stream was
+    made, until `refresh`.
+
+    A stream belongs to one thread at a time, else `RuntimeError`. Several streams go on side by side. A call of less
+    than about 20 microseconds holds Python's lock. It takes no other, asks the system for nothing and, with `out`,
+    allocates nothing.
+
+    Attributes
+    ----------
+    network : ElmanRNN or JordanRNN
+        Whose stream it is.
+    batch : int or None
+        How many sequences go side by side; None for a single one, without a batch axis.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import bptt
+    >>> rnn = bptt.ElmanRNN(3, 8, 2, seed=0)
+    >>> stream = rnn.stream()
+    >>> for x_t in np.ones((5, 3), np.float32):
+    ...     o = stream.step(x_t)
+    >>> bool((o == rnn.forward(np.ones((5, 3), np.float32)).o[-1]).all())
+    True
+    """
+
+    __slots__ = ("_initial", "_is_one_array", "_settled", "batch", "network")
+
+    def __init__(self, network: RecurrentNetwork, initial: Any, batch: int | None) -> None:
+        if batch is not None:
+            size("batch", batch, 1)
+        name, states = network._INITIAL, network._states
+        options = network._options
+        if options.bidirectional:
+            raise ValueError("bidirectional: expected False for a stream, as the reverse direction begins at the end")
+        if initial is None:
+            rows = batch or 1
+            self._initial: list[Array] = states.zeros(rows, options.dtype)
+        else:
+            arrays, single = states.read_alone(initial, options.dtype)
+            rows = len(arrays[0])
+            if single and batch is not None:
+                raise ValueError(f"{name}: expected a row for each of the {batch} sequences, got one without that axis")
+            if not single and batch not in (None, rows):
+                raise ValueError(f"{name}: expected {batch} rows, as batch says, got {rows}")
+            batch = None if single else rows
+            self._initial = [array.copy() for array in arrays]
+        super().__init__(
+            network=network._core, parameters=network._flat, rows=rows, has_batch_axis=batch is not None
+        )
+        self.network = network
+        self.batch = batch
+        self.write_state(self._initial)
+
+    # ---- Steps: what the core's `step` and `run` do not read as it is comes here ----
+
+    def _step(self, x_t: Any, y: Any, out: Any) -> Array:
+        return self._checked(self.step_plain, "x_t", x_t, y, out, ())
+
+    def _run(self, x: Any, y: Any, out: Any) -> Array:
+        steps: int | str = "steps"
+        try:
+            steps = len(x)
+        except TypeError:
+            pass  # it has no axis, as `_checked` will say
+        if steps == 0:
+            raise ValueError("x: expected at least one time step, got none")
+        return self._checked(self.run_plain, "x", x, y, out, (steps,))
+
+    def _checked(
+        self, call: Callable[..., Array], x_name: str, x: Any, y: Any, out: Any, steps: tuple[int | str, ...]
+    ) -> Array:
+        options = self.network._options
+        leading = steps if self.batch is None else (*steps, self.batch)
+        tokens, classes = options.input == "token", options.output == "softmax"
+        read = _plain(x_name, x, leading if tokens else (*leading, options.n_in), INT64 if tokens else options.dtype)
+        fed = None
+        if y is not None:
+            if options.recurrence == "h":
+                raise ValueError("y: expected None, as what the steps of an ElmanRNN see is their state")
+            fed = _plain("y", y, leading if classes else (*leading, options.n_out), INT64 if classes else options.dtype)
+        if out is None:
+            return call(read, y=fed)
+        shape = (*leading, options.n_out)
+        if not isinstance(out, np.ndarray):
+            raise TypeError(f"out: expected an array, got {type(out).__name__}")
+        if out.dtype != options.dtype:
+            raise TypeError(f"out: expected {options.dtype}, got {out.dtype}")
+        check_shape("out", out, shape)
+        if not out.flags.writeable:
+            raise ValueError("out: expected an array that can be written, got a read-only one")
+        out[...] = call(read, y=fed)
+        return out
+
+    # ---- The state ----
+
+    @property
+    def state(self) -> Any:
+        """What the next step sees, in the form of h0 (r0 of a `JordanRNN`): a copy. Assigning one copies it in."""
+        return self._in_users_form(self.read_state())
+
+    @state.setter
+    def state(self, value: Any) -> None:
+        states, dtype = self.network._states, self.network._dtype
+        arrays, single = states.read_alone(value, dtype, name="state")
+        if single != (self.batch is None) or (not single and len(arrays[0]) != self.batch):
+            rows = "one sequence" if self.batch is None else f"{self.batch} sequences"
+            raise ValueError(f"state: expected that of {rows}, got {np.shape(arrays[0][0] if single else arrays[0])}")
+        self.write_state([np.ascontiguousarray(array) for array in arrays])
+
+    def _in_users_form(self, arrays: list[Array]) -> Any:
+        return self.network._states.nested([array[0] if self.batch is None else array for array in arrays])
+
+    def reset(self, mask: ArrayLike | None = None) -> None:
+        """Go back to the state in which the stream began, or which `settle` has found.
+
+        Parameters
+        ----------
+        mask : array_like of bool, optional
+            ``[batch]``: the sequences that go back; all by default.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If `mask` is not of that form, or the stream has no batch axis.
+        """
+        if mask is None:
+            return self.write_state(self._initial)
+        if self.batch is None:
+            raise ValueError("mask: expected None, as the stream has a single sequence")
+        chosen = as_array("mask", mask, BOOL)
+        check_shape("mask", chosen, (self.batch,))
+        self.write_state(
+            [np.where(chosen[:, None], first, now) for first, now in zip(self._initial, self.read_state(), strict=True)]
+        )
+        return None
+
+    def settle(self, x: Any, *, tolerance: float | None = None, most_steps: int = 100_000) -> int:
+        """Run on a constant input until the state stands still, and keep that state for `reset`.
+
+        A network that begins with h(0) = 0 takes some steps until its output is at rest. A listener hears them.
+
+        Parameters
+        ----------
+        x : array_like
+            The input, in the form of the `x_t` of `step`.
+        tolerance : float, optional
+            The state stands still when no number in it changes by more than this from one step to the next. By default
+            16 times the rounding error of 1: 1.9e-6 in float32, 3.6e-15 in float64.
+        most_steps : int
+            After so many steps it is given up.
+
+        Returns
+        -------
+        int
+            How many steps were taken. The stream is in the state that they led to.
+
+        Raises
+        ------
+        ValueError
+            If the state does not stand still: a network may oscillate for ever. The stream is as it was.
+        """
+        if tolerance is None:
+            tolerance = _SETTLED * float(np.finfo(self.network.dtype).eps)
+        number("tolerance", tolerance, 0, np.inf)
+        size("most_steps", most_steps, 1)
+        before = begin = self.read_state()
+        try:
+            for step in range(1, most_steps + 1):
+                self.step(x)
+                now = self.read_state()
+                change = max(float(np.abs(a - b).max()) for a, b in zip(now, before, strict=True))
+                if change <= tolerance:
+                    self._initial = now
+                    return step
+                before = now
+        except BaseException:
+            self.write_state(begin)
+            raise
+        self.write_state(begin)
+        raise ValueError(
+            f"tolerance: expected a state that stands still within {most_steps} steps, "
+            f"got one that still changes by {change:g} a step, more than {tolerance:g}"
+        )
+
+    def y_hat(self) -> Array:
+        """Return the output units' values of the last o(t) (equation 10.11).
+
+        Returns
+        -------
+        ndarray
+            ``[n_out]`` or ``[batch, n_out]``; of o = 0 before the first step.
+        """
+        o = self.last_outputs()
+        y_hat = np.empty_like(o)
+        _core.output_unit(output=self.network.output, o=o, y_hat=y_hat)
+        return y_hat[0] if self.batch is None else y_hat
+
+    def refresh(self) -> None:
+        """Read the network's parameters again. The state stays."""
+        self.refresh_from(self.network._flat)
+
+    def __repr__(self) -> str:
+        batch = "" if self.batch is None else f", batch={self.batch}"
+        return f"Stream({self.network!r}{batch})"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        raise TypeError("stream: expected no copy and no pickle of it; make another one, and assign its state")
+
+
+def _plain(name: str, value: Any, shape: tuple[int | str, ...], dtype: np.dtype[Any]) -> Array:
+    """`value` as an array that the core reads as it is."""
+    array = as_array(name, value, dtype)
+    if array.ndim != len(shape):
+        raise ValueError(f"{name}: expected {shape_text(shape)}, got {array.shape}")
+    check_shape(name, array, shape)
+    plain = np.empty(array.shape, dtype)  # a copy: what is not plain may also overlap `out`
+    plain[...] = array
+    return plain
