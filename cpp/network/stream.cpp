@@ -20,8 +20,7 @@ template <class T> Array<T> copy(const T* from, Index size) {
 template <class T>
 Cell<T>::State::State(const Network& network, Index rows_)
     : rows(rows_), most_steps(network.recurrence == Recurrence::h ? std::max<Index>(1, rows_at_once / rows_) : 1) {
-  for (Index l = 0; l < network.layers(); ++l)
-    h.push_back(zeros<T>(product(product(most_steps + 1, rows), network.n(l))));
+  for (Index l = 0; l < network.layers(); ++l) h.push_back(zeros<T>(product(product(most_steps + 1, rows), network.n(l))));
   if (network.recurrence != Recurrence::h) r = zeros<T>(product(rows, network.n_out));
 }
 

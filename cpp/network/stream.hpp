@@ -26,10 +26,12 @@ template <class T> class Cell {
 
   /// r(t-1) of a layer [rows, n_recurrent].
   Matrix<T> r(const State& s, Index layer) const {
-    return {network_.recurrence == Recurrence::h ? s.h[std::size_t(layer)].data() : s.r.data(), s.rows, network_.n_recurrent(layer)};
+    return {network_.recurrence == Recurrence::h ? s.h[std::size_t(layer)].data() : s.r.data(), s.rows,
+            network_.n_recurrent(layer)};
   }
 
-  /// At most s.most_steps steps: o(t) [steps, rows, n_out] from x(t) [steps, rows, n_in], or from tokens [steps, rows]. Without gaps.
+  /// At most s.most_steps steps: o(t) [steps, rows, n_out] from x(t) [steps, rows, n_in], or from tokens [steps, rows]. Without
+  /// gaps.
   void advance(State& s, Index steps, const T* x, const std::int32_t* tokens, T* o) const;
 
  private:

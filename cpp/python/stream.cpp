@@ -124,14 +124,16 @@ class Indices {
   const std::int64_t* array_ = nullptr;
 };
 
-// Throws ValueError for an index that is not in [low, high].
-void check(const char* expected, const Indices& indices, Index count, Index rows, std::int64_t low, std::int64_t high,
-           const std::string& range) {
-  for (Index i = 0; i < count; ++i)
-    if (const std::int64_t value = indices[i]; value < low || value > high)
-      throw py::value_error(std::string(expected) + range + ", got " + text(value) +
-                            (count > 1 ? " at step " + text(std::int64_t(i / rows)) + " of sequence " + text(std::int64_t(i % rows))
-                                       : ""));
+// Throws ValueError for an index that is not in [low, high]. What is expected is said before the bounds and after them.
+void check(const Indices& indices, Index count, Index rows, std::int64_t low, std::int64_t high, const char* expected,
+           const char* after) {
+  for (Index i = 0; i < count; ++i) {
+    const std::int64_t value = indices[i];
+    if (low <= value && value <= high) continue;
+    std::string message = expected + text(high + 1) + ")" + after + ", got " + text(value);
+    if (count > 1) message += " at step " + text(std::int64_t(i / rows)) + " of sequence " + text(std::int64_t(i % rows));
+    throw py::value_error(message);
+  }
 }
 
 // ---- The calls ----
@@ -141,12 +143,12 @@ template <class T> py::object take(PyStream& self, Stream<T>& stream, const Argu
   const Network& net = stream.network();
   const Index rows = stream.rows(), m = net.n_out;
   const bool tokens = net.input == Input::token, fed = given.y != Py_None;
-  const char* const x_name = block ? "x" : "x_t";
   if (fed && net.recurrence == Recurrence::h) return py::none();
   Shape leading;
   if (block) {
     const auto* const array = py::detail::array_proxy(given.x);
-    if (Py_TYPE(given.x) != py::detail::npy_api::get().PyArray_Type_ || array->nd < 1 || array->dimensions[0] < 1) return py::none();
+    if (Py_TYPE(given.x) != py::detail::npy_api::get().PyArray_Type_ || array->nd < 1 || array->dimensions[0] < 1)
+      return py::none();
     leading.append(array->dimensions[0]);
   }
   if (self.has_batch_axis) leading.append(rows);
@@ -169,9 +171,8 @@ template <class T> py::object take(PyStream& self, Stream<T>& stream, const Argu
     if (y != nullptr && overlap(o, count * m, y, count * m)) return py::none();
     if (classes && overlap(o, count * m, data_of<const std::int64_t>(given.y), count)) return py::none();
   }
-  if (tokens) check(x_name, token, count, rows, 0, net.n_in - 1, ": expected tokens in [0, " + std::to_string(net.n_in) + ")");
-  if (classes)
-    check("y", target, count, rows, -1, m - 1, ": expected classes in [0, " + std::to_string(m) + "), or -1 for none");
+  if (tokens) check(token, count, rows, 0, net.n_in - 1, block ? "x: expected tokens in [0, " : "x_t: expected tokens in [0, ", "");
+  if (classes) check(target, count, rows, -1, m - 1, "y: expected classes in [0, ", ", or -1 for none");
 
   const py::object out = given.out == Py_None ? new_array<T>(o_shape) : py::reinterpret_borrow<py::object>(given.out);
   T* const o = data_of<T>(out.ptr());
@@ -233,7 +234,8 @@ PyObject* call(PyObject* self, PyObject* const* given, Py_ssize_t positional, Py
   const Arguments a = parse(block ? "run" : "step", given, positional, names, block ? "x" : "x_t");
   PyStream& stream = stream_of(self);
   py::object o = std::visit([&](auto& s) { return take(stream, s, a, block); }, stream.stream);
-  if (checked && o.is_none()) o = py::handle(self).attr(block ? "_run" : "_step")(py::handle(a.x), py::handle(a.y), py::handle(a.out));
+  if (checked && o.is_none())
+    o = py::handle(self).attr(block ? "_run" : "_step")(py::handle(a.x), py::handle(a.y), py::handle(a.out));
   return o.release().ptr();
 }
 

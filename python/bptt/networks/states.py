@@ -57,9 +57,7 @@ class States:
             for (name, array), n in zip(self.arrays_of(value), self._widths, strict=True)
         ]
 
-    def read_alone(
-        self, value: Any, dtype: np.dtype[Any], name: str | None = None
-    ) -> tuple[list[Array], bool]:
+    def read_alone(self, value: Any, dtype: np.dtype[Any], name: str | None = None) -> tuple[list[Array], bool]:
         """What a user gives without sequences beside it, as the core has it; and whether it is for a single one."""
         name = name or self._name
         if isinstance(value, list | tuple):

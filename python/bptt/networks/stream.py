@@ -26,8 +26,8 @@ class Stream(_core.Stream):
         o(t) = c + V h(t)
 
     where r(t-1) is the h(t-1) of the step before or, in a `JordanRNN`, what it fed back. The outputs have the same bits
-    as those of `forward`, however the steps are cut into calls. The weights are those of the network when the stream was
-    made, until `refresh`.
+    as those of `forward`, however the steps are cut into calls. The weights are those that the network had when the
+    stream was made, until `refresh`.
 
     A stream belongs to one thread at a time, else `RuntimeError`. Several streams go on side by side. A call of less
     than about 20 microseconds holds Python's lock. It takes no other, asks the system for nothing and, with `out`,
@@ -73,9 +73,7 @@ class Stream(_core.Stream):
                 raise ValueError(f"{name}: expected {batch} rows, as batch says, got {rows}")
             batch = None if single else rows
             self._initial = [array.copy() for array in arrays]
-        super().__init__(
-            network=network._core, parameters=network._flat, rows=rows, has_batch_axis=batch is not None
-        )
+        super().__init__(network=network._core, parameters=network._flat, rows=rows, has_batch_axis=batch is not None)
         self.network = network
         self.batch = batch
         self.write_state(self._initial)
@@ -86,11 +84,7 @@ class Stream(_core.Stream):
         return self._checked(self.step_plain, "x_t", x_t, y, out, ())
 
     def _run(self, x: Any, y: Any, out: Any) -> Array:
-        steps: int | str = "steps"
-        try:
-            steps = len(x)
-        except TypeError:
-            pass  # it has no axis, as `_checked` will say
+        steps = len(x) if hasattr(x, "__len__") and np.ndim(x) > 0 else "steps"
         if steps == 0:
             raise ValueError("x: expected at least one time step, got none")
         return self._checked(self.run_plain, "x", x, y, out, (steps,))
