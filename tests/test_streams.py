@@ -363,6 +363,20 @@ def test_streams_of_several_threads_go_side_by_side() -> None:
             assert same_bits(o, expected)
 
 
+@pytest.mark.parametrize("kind", [{"n_hidden": (160, 130)}, {"feedback": "y_hat"}, {"input": "token"}])
+def test_threads_that_share_the_sequences_change_no_bit(kind: Options, threads: None) -> None:
+    rnn = network(40, 160, 40, **kind)
+    x = inputs(rnn, 40, 70)
+    results = []
+    for n in (1, 2, 3):
+        bptt.set_num_threads(n)
+        stream = rnn.stream(batch=70)
+        results.append((stream.run(x[:37]), stream.step(x[37]), stream.run(x[38:]), stream.state))
+    assert same_bits(results[0][0], rnn.forward(x[:37]).o)
+    assert same_bits(results[0], results[1])
+    assert same_bits(results[0], results[2])
+
+
 def test_one_stream_serves_one_thread_at_a_time() -> None:
     rnn = ElmanRNN(3, 192, 2, seed=0)
     x = np.zeros((400_000, 3), np.float32)

@@ -2,6 +2,7 @@
 #include "network/stream.hpp"
 
 #include "base/denormals.hpp"
+#include "base/threads.hpp"
 #include "kernels/isa.hpp"
 
 namespace bptt {
@@ -55,17 +56,29 @@ template <class T> void Cell<T>::outputs(Matrix<const T> h, T* o) const {
 }
 
 template <class T>
-void Cell<T>::advance(State& s, Index steps, const T* x, const std::int32_t* tokens, T* o) const {
-  assert(steps >= 1 && steps <= s.most_steps);
-  const Index rows = s.rows, all = steps * rows;
-  if (network_.recurrence != Recurrence::h) {
-    const Matrix<T> h(s.h[0].data(), rows, network_.n(0)), r(s.r.data(), rows, network_.n_out);
+void Cell<T>::advance_some(State& s, Index from, Index to, const T* x, const std::int32_t* tokens, T* o) const {
+  const Index rows = to - from;
+  const bool hidden = network_.recurrence == Recurrence::h;
+  o += from * network_.n_out;
+  if (x != nullptr) x += from * network_.n_in;
+  Matrix<const T> below(x, rows, network_.n_in);
+  for (std::size_t l = 0; l < layers_.size(); ++l) {
+    const Matrix<T> r = this->r(s, Index(l)).middle_rows(from, rows);
+    const Matrix<T> h(s.h[l].data() + (s.rows + from) * network_.n(Index(l)), rows, network_.n(Index(l)));
     Sum<T> a(k_);
-    start(a, 0, x, rows, tokens, rows);
-    layers_[0].step(a, r, h);
-    outputs(h, o);
-    return feed_back(network_, k_, o, rows, r.data);
+    start(a, l, below.data, rows, tokens + from, s.rows);
+    layers_[l].step(a, r, h);  // 10.8, 10.9
+    if (hidden) std::copy_n(h.data, rows * h.cols, r.data);
+    below = h;
   }
+  outputs(below, o);  // 10.10
+  if (!hidden) feed_back(network_, k_, o, rows, r(s, 0).row(from));
+}
+
+template <class T> void Cell<T>::advance(State& s, Index steps, const T* x, const std::int32_t* tokens, T* o) const {
+  assert(steps >= 1 && steps <= s.most_steps);
+  if (steps == 1) return advance_some(s, 0, s.rows, x, tokens, o);
+  const Index rows = s.rows, all = steps * rows;
   Matrix<const T> below(x, all, network_.n_in);
   for (std::size_t l = 0; l < layers_.size(); ++l) {
     const Index n = network_.n(Index(l));
@@ -74,7 +87,7 @@ void Cell<T>::advance(State& s, Index steps, const T* x, const std::int32_t* tok
     together.count = steps;
     together.out = rows * n;
     Sum<T> a(k_);
-    if (steps == 1 || layers_[l].table.data() != nullptr) {
+    if (layers_[l].table.data() != nullptr) {
       start(a, l, below.data, rows, tokens, rows);
     } else {  // U x(t) does not wait for the step before
       Sum<T> of_all(k_);
@@ -91,9 +104,19 @@ void Cell<T>::advance(State& s, Index steps, const T* x, const std::int32_t* tok
 
 template <class T> void Stream<T>::advance(Index steps, const T* x, T* o) {
   const FlushDenormals flush;
-  const Index size = rows() * network().n_out;
-  cell_->advance(state_, steps, x, tokens_.data(), o);
-  std::copy_n(o + (steps - 1) * size, size, last_.data());
+  const Index n_in = network().n_in, of_step = rows() * network().n_out;
+  if (many(rows())) {
+    const Call call(double(steps) * double(rows()) * double(size(network())));
+    const Index slices = std::min<Index>(call.threads(), rows());
+    parallel(slices, call.threads(), [&](Index i) {
+      for (Index t = 0; t < steps; ++t)
+        cell_->advance_some(state_, rows() * i / slices, rows() * (i + 1) / slices, x == nullptr ? nullptr : x + t * rows() * n_in,
+                            tokens_.data() + t * rows(), o + t * of_step);
+    });
+  } else {
+    cell_->advance(state_, steps, x, tokens_.data(), o);
+  }
+  std::copy_n(o + (steps - 1) * of_step, of_step, last_.data());
 }
 
 template class Cell<float>;

@@ -34,6 +34,9 @@ template <class T> class Cell {
   /// gaps.
   void advance(State& s, Index steps, const T* x, const std::int32_t* tokens, T* o) const;
 
+  /// One step of the sequences [from, to) alone: threads may share a step's. x, tokens and o are those of all sequences.
+  void advance_some(State& s, Index from, Index to, const T* x, const std::int32_t* tokens, T* o) const;
+
  private:
   struct Layer {
     RecurrentStep<T> step;
@@ -58,7 +61,8 @@ template <class T> class Stream {
   Stream(const Network& network, const T* parameters, Index rows)
       : cell_(std::make_unique<Cell<T>>(network, parameters)),
         state_(network, rows),
-        tokens_(product(state_.most_steps, rows)),
+        most_steps_(many(rows) ? steps_of_many : state_.most_steps),
+        tokens_(product(most_steps_, rows)),
         last_(zeros<T>(product(rows, network.n_out))) {}
 
   /// Reads the parameters again. Else they are those of when it was made.
@@ -66,7 +70,7 @@ template <class T> class Stream {
 
   const Network& network() const { return cell_->network(); }
   Index rows() const { return state_.rows; }
-  Index most_steps() const { return state_.most_steps; }
+  Index most_steps() const { return most_steps_; }
   Matrix<T> r(Index layer) const { return cell_->r(state_, layer); }
   const Array<T>& last_outputs() const { return last_; }
   /// Room for the tokens of one `advance`.
@@ -76,8 +80,12 @@ template <class T> class Stream {
   void advance(Index steps, const T* x, T* o);
 
  private:
+  static constexpr Index steps_of_many = 16;                     // that a thread takes on its own
+  static constexpr bool many(Index rows) { return rows >= 16; }  // sequences, so that threads may share them
+
   std::unique_ptr<Cell<T>> cell_;
   typename Cell<T>::State state_;
+  Index most_steps_;
   Array<std::int32_t> tokens_;
   Array<T> last_;
 };
