@@ -126,7 +126,7 @@ def test_steps_are_those_of_the_reference(options: Options) -> None:
 
 
 @pytest.mark.parametrize("output", OUTPUTS)
-@pytest.mark.parametrize("batch", [None, 3])
+@pytest.mark.parametrize("batch", [None, 3, 40])
 def test_a_step_that_is_given_y_sees_it(output: reference.Output, batch: int | None) -> None:
     """Teacher forcing by hand: y(t-1) in place of what the network fed back. Of classes, its one-hot vector."""
     rnn = JordanRNN(2, 7, 4, output=output, seed=1)

@@ -192,8 +192,9 @@ template <class T> py::object take(PyStream& self, Stream<T>& stream, const Argu
     stream.advance(number, x == nullptr ? nullptr : x + first * rows * net.n_in, o + first * rows * m);
   };
   const double of_step = operations_of_step(net, rows);
+  const Index at_once = fed ? 1 : stream.most_steps();  // each step sees its own y
   if (double(steps) * of_step <= operations_with_lock) {
-    for (Index t = 0; t < steps; t += stream.most_steps()) some(t, std::min(stream.most_steps(), steps - t));
+    for (Index t = 0; t < steps; t += at_once) some(t, std::min(at_once, steps - t));
     return out;
   }
   std::vector<Array<T>> before;  // where the call is stopped, the stream is as it was
@@ -205,8 +206,8 @@ template <class T> py::object take(PyStream& self, Stream<T>& stream, const Argu
   try {
     without_lock([&] {
       Interruption interruption;
-      for (Index t = 0; t < steps; t += stream.most_steps()) {
-        const Index number = std::min(stream.most_steps(), steps - t);
+      for (Index t = 0; t < steps; t += at_once) {
+        const Index number = std::min(at_once, steps - t);
         interruption.check(of_step * double(number));
         some(t, number);
       }

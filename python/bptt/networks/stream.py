@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from typing import Any
 
@@ -84,7 +85,9 @@ class Stream(_core.Stream):
         return self._checked(self.step_plain, "x_t", x_t, y, out, ())
 
     def _run(self, x: Any, y: Any, out: Any) -> Array:
-        steps = len(x) if hasattr(x, "__len__") and np.ndim(x) > 0 else "steps"
+        steps: int | str = "steps"
+        with contextlib.suppress(TypeError):  # it has no axis, as `_checked` will say
+            steps = len(x)
         if steps == 0:
             raise ValueError("x: expected at least one time step, got none")
         return self._checked(self.run_plain, "x", x, y, out, (steps,))
