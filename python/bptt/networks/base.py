@@ -16,7 +16,7 @@ from bptt._arrays import INT64, Array, aligned, new_array
 from bptt._checks import a_path, choice, generator, size, truth
 from bptt.networks import initial_weights, model_file
 from bptt.networks.beams import NOT_FINITE, Beams, Step, search
-from bptt.networks.drawing import Drawing, Start
+from bptt.networks.drawing import Drawing, Start, one_hot
 from bptt.networks.options import Options
 from bptt.networks.parameters import Layout, Letters, copy_in
 from bptt.networks.sequences import Sequences, sequences
@@ -290,7 +290,7 @@ class RecurrentNetwork(Letters):
             if not drawn:
                 raise ValueError(NOT_FINITE)
             if self.feeds_outputs_back:
-                r = [np.eye(n_out, dtype=dtype)[y[-1]] if self._classes else y[-1].copy()]
+                r = [one_hot(y[-1], n_out, dtype) if self._classes else y[-1].copy()]
             yield y[:, 0] if start.single else y
 
     def _search(self, n_steps: int, k: int, start: Start, first: Array, step: Step) -> Beams:

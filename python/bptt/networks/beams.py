@@ -83,7 +83,8 @@ def log_softmax(o: Array) -> Array:
     if not np.isfinite(o).all():
         raise ValueError(NOT_FINITE)
     o -= o.max(axis=-1, keepdims=True)
-    return o - np.log(np.exp(o).sum(axis=-1, keepdims=True))
+    log_y_hat: Array = o - np.log(np.exp(o).sum(axis=-1, keepdims=True))
+    return log_y_hat
 
 
 def likeliest(values: Array, k: int) -> Array:

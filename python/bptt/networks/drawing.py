@@ -81,7 +81,12 @@ def beam_width(output: str, beam: int, **of_drawing: Any) -> int:
     for name, value in of_drawing.items():
         default = {"temperature": TEMPERATURE, "greedy": False}.get(name)
         if value is not default and value != default:
-            raise ValueError(
-                f"{name}: expected {default}, the default, as a beam search draws nothing, got {shown(value)}"
-            )
+            raise ValueError(f"{name}: expected {default}, as a beam search draws nothing, got {shown(value)}")
     return beam
+
+
+def one_hot(classes: Array, n: int, dtype: np.dtype[Any]) -> Array:
+    """Vectors of length `n`, in a last axis more."""
+    vectors = np.zeros((*classes.shape, n), dtype)
+    np.put_along_axis(vectors, classes[..., None], 1, -1)
+    return vectors

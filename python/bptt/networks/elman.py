@@ -13,7 +13,7 @@ from bptt._arrays import Array
 from bptt._checks import size
 from bptt.networks.beams import Beams
 from bptt.networks.docstrings import shared_paragraphs
-from bptt.networks.drawing import Start, beam_width, drawing
+from bptt.networks.drawing import Start, beam_width, drawing, one_hot
 from bptt.networks.options import Options
 from bptt.networks.results import ElmanGradients, ElmanRun
 from bptt.networks.trainable import TrainableNetwork
@@ -290,9 +290,15 @@ class ElmanRNN(TrainableNetwork):
         """
         n_steps = size("n_steps", n_steps, 1)
         self._check_reads_outputs()
-        how = {"temperature": temperature, "top_k": top_k, "top_p": top_p, "greedy": greedy, "seed": seed}
+        how: dict[str, Any] = {
+            "temperature": temperature,
+            "top_k": top_k,
+            "top_p": top_p,
+            "greedy": greedy,
+            "seed": seed,
+        }
         if beam is None:
-            drawn_by = drawing(self.output, self.n_out, **how)  # type: ignore[arg-type]
+            drawn_by = drawing(self.output, self.n_out, **how)
             return self._draw(n_steps, self._start(prompt, h0), drawn_by)
         beam = beam_width(self.output, beam, **how)
         return self._beams(n_steps, beam, self._start(prompt, h0))
@@ -371,7 +377,7 @@ class ElmanRNN(TrainableNetwork):
         def step(_: int, parents: Array, classes: Array) -> Array:
             nonlocal states
             drawn = classes.reshape(1, -1)
-            x = drawn if self.input == "token" else np.eye(self.n_in, dtype=self.dtype)[drawn]
+            x = drawn if self.input == "token" else one_hot(drawn, self.n_in, self.dtype)
             before = [state[rows, parents].reshape(drawn.size, -1) for state in states]
             run = self.forward(x, h0=self._states.nested(before))
             after = self._states.arrays_of(run.h_last)

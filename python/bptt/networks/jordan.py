@@ -14,7 +14,7 @@ from bptt._checks import choice, shown, size
 from bptt.networks.base import Forced
 from bptt.networks.beams import Beams
 from bptt.networks.docstrings import shared_paragraphs
-from bptt.networks.drawing import Start, beam_width, drawing
+from bptt.networks.drawing import Start, beam_width, drawing, one_hot
 from bptt.networks.options import Options
 from bptt.networks.results import JordanGradients, JordanRun
 from bptt.networks.trainable import TrainableNetwork
@@ -322,9 +322,15 @@ class JordanRNN(TrainableNetwork):
         {drawn}
         """
         n_steps = size("n_steps", n_steps, 1)
-        how = {"temperature": temperature, "top_k": top_k, "top_p": top_p, "greedy": greedy, "seed": seed}
+        how: dict[str, Any] = {
+            "temperature": temperature,
+            "top_k": top_k,
+            "top_p": top_p,
+            "greedy": greedy,
+            "seed": seed,
+        }
         if beam is None:
-            drawn_by = drawing(self.output, self.n_out, **how)  # type: ignore[arg-type]
+            drawn_by = drawing(self.output, self.n_out, **how)
             return self._draw(n_steps, self._start(n_steps, x, prompt, r0), drawn_by)
         beam = beam_width(self.output, beam, **how)
         return self._beams(n_steps, beam, self._start(n_steps, x, prompt, r0))
@@ -411,8 +417,7 @@ class JordanRNN(TrainableNetwork):
             return last
         if (last < 0).any() or (last >= self.n_out).any():
             raise ValueError(f"{name}: expected classes in [0, {self.n_out}), got {last.tolist()}")
-        one_hot: Array = np.eye(self.n_out, dtype=self.dtype)[last]
-        return one_hot
+        return one_hot(np.asarray(last), self.n_out, self.dtype)
 
     def _beams(self, n_steps: int, k: int, start: Start) -> Beams:
         """Search with k sequences for each of the batch: of the past, a step sees the class before it alone."""
@@ -426,6 +431,6 @@ class JordanRNN(TrainableNetwork):
             return o
 
         def step(t: int, _: Array, classes: Array) -> Array:
-            return outputs(t, np.eye(self.n_out, dtype=self.dtype)[classes])
+            return outputs(t, one_hot(classes, self.n_out, self.dtype))
 
         return self._search(n_steps, k, start, outputs(0, start.r[0][:, None])[:, 0], step)
