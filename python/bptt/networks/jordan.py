@@ -410,7 +410,8 @@ class JordanRNN(TrainableNetwork):
         axes = array.ndim - len(tail)
         if axes not in allowed or array.shape[axes:] != tail or 0 in array.shape:
             forms = [shape_text((*("steps", "batch")[:n], *tail)) for n in reversed(allowed)]
-            hint = "" if 2 in allowed else "; a list is a list of sequences: pass one sequence as an array"
+            is_no_sequence = allowed == (1,) and axes != 1
+            hint = "; a list is a list of sequences: pass one sequence as an array" if is_no_sequence else ""
             raise ValueError(f"{name}: expected {' or '.join(forms)}, got {array.shape}{hint}")
         last: Array = array[-1]
         if not softmax:
@@ -425,10 +426,10 @@ class JordanRNN(TrainableNetwork):
         x = start.x[:, :, None]  # [n_steps, batch, 1, ...]
 
         def outputs(t: int, r: Array) -> Array:
-            rows = r.shape[:-1]
-            x_t = np.broadcast_to(x[t], (*rows, *x.shape[3:])).reshape(1, -1, *x.shape[3:])
-            o: Array = self.forward(x_t, r0=r.reshape(-1, self.n_out)).o.reshape(*rows, -1)
-            return o
+            batch, kept, n_out = r.shape
+            x_t = np.broadcast_to(x[t], (batch, kept, *x.shape[3:])).reshape(1, batch * kept, *x.shape[3:])
+            o: Array = self.forward(x_t, r0=r.reshape(batch * kept, n_out)).o
+            return o.reshape(batch, kept, n_out)
 
         def step(t: int, _: Array, classes: Array) -> Array:
             return outputs(t, one_hot(classes, self.n_out, self.dtype))
