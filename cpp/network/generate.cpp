@@ -68,7 +68,8 @@ template <class T> Index draw_class(const T* o, Index n, const Drawing& d, Index
   if (d.temperature == 0) return likeliest();
   const auto is_likelier = [&](Index i, Index j) { return o[i] != o[j] ? o[i] > o[j] : i < j; };  // of equal ones, the first
   double* const p = room.p.data();
-  for (Index j = 0; j < n; ++j) p[j] = (double(o[j]) - double(most)) / d.temperature;
+  for (Index j = 0; j < n; ++j) p[j] = double(o[j]) - double(most);
+  for (Index j = 0; d.temperature != 1 && j < n; ++j) p[j] /= d.temperature;
   if (d.top_k < n) {
     std::vector<Index>& order = room.order;
     std::iota(order.begin(), order.end(), Index(0));
