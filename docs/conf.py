@@ -52,7 +52,15 @@ equations_in = {  # of several files that have an equation, the first is shown
     "reference": [f"../python/bptt/reference/{name}.py" for name in ("layer", "readout", "stack", "feedback")],
     "core": [
         f"../cpp/network/{name}"
-        for name in ("step.hpp", "layer.hpp", "readout.cpp", "readout.hpp", "gradient_sums.hpp", "feedback.cpp", "bptt.hpp")
+        for name in (
+            "step.hpp",
+            "layer.hpp",
+            "readout.cpp",
+            "readout.hpp",
+            "gradient_sums.hpp",
+            "feedback.cpp",
+            "bptt.hpp",
+        )
     ],
 }
 examples_in_files = ["../README.md"]

@@ -10,8 +10,9 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+import numpy as np
 import pytest
 
 import bptt
@@ -441,6 +442,60 @@ def test_unknown_arguments_name_the_help_of_their_command(given: str, capsys: py
         bptt.app.options.main([*arguments, "--bogus", *([] if given else ["info", "m"])])
     assert raised.value.code == 2
     assert capsys.readouterr().err == f"{name}: unrecognized arguments: --bogus (`{name} --help` tells more)\n"
+
+
+def test_sample_draws_among_fewer_characters(trained: Trained) -> None:
+    def sample(*arguments: str) -> str:
+        return run("sample", "model.safetensors", "--length", "60", *arguments, cwd=trained.folder).stdout
+
+    greedy = sample("--greedy")
+    assert sample("--temperature", "0") == sample("--top-k", "1") == sample("--top-p", "0.0001") == greedy
+    assert sample("--seed", "3", "--top-p", "1") == sample("--seed", "3")
+    assert sample("--seed", "3", "--temperature", "2", "--top-p", "0.5") != sample("--seed", "3", "--temperature", "2")
+    for options, expected in [
+        (("--top-p", "0"), "argument --top-p: expected a number above 0, at most 1, got '0'"),
+        (("--top-k", "0"), "argument --top-k: expected a whole number from 1 to 1000000000, got '0'"),
+        (("--greedy", "--temperature", "1"), "argument --temperature: not allowed with argument --greedy"),
+    ]:
+        line = run("sample", "model.safetensors", *options, cwd=trained.folder, code=2).stderr
+        assert line == f"bptt sample: {expected} (`bptt sample --help` tells more)\n"
+
+
+def test_sample_writes_what_generate_draws(trained: Trained) -> None:
+    rnn: Any = bptt.load(trained.folder / "model.safetensors")
+    characters = rnn.metadata["vocabulary"]
+    prompt = np.array([characters.index(c) for c in "the "])
+    drawn = rnn.generate(3000, prompt=prompt, temperature=0.9, seed=4)
+    options = ("--prompt", "the ", "--length", "3000", "--temperature", "0.9", "--seed", "4")
+    expected = "the " + "".join(characters[k] for k in drawn) + "\n"
+    assert run("sample", "model.safetensors", *options, cwd=trained.folder).stdout == expected
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals as POSIX has them")
+def test_sample_writes_while_it_draws_until_ctrl_c(trained: Trained) -> None:
+    """A text that would take hours: its beginning is there at once, and stays; the line ends."""
+    command = [
+        sys.executable,
+        "-m",
+        "bptt",
+        "sample",
+        "model.safetensors",
+        "--length",
+        "1000000000",
+        "--prompt",
+        "the ",
+    ]
+    with subprocess.Popen(
+        command, cwd=trained.folder, env=ENVIRONMENT, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        assert process.stdout is not None
+        begun = process.stdout.read(500)
+        process.send_signal(signal.SIGINT)
+        rest, errors = process.communicate(timeout=60)
+        assert begun.startswith(b"the ")
+        assert rest.endswith(b"\n")
+        assert errors == b"bptt: interrupted\n"
+        assert process.returncode == 130
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="a closed pipe is another error there")

@@ -18,6 +18,7 @@ AT_ONCE = {
     "bptt._whole_file",
     "bptt.networks",
     "bptt.networks.base",
+    "bptt.networks.beams",
     "bptt.networks.docstrings",
     "bptt.networks.drawing",
     "bptt.networks.elman",

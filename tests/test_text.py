@@ -18,6 +18,7 @@ from bptt.app.text_model import (
     new_model,
     read_by,
     sample,
+    sample_in_parts,
     segments,
     split,
     streams,
@@ -212,3 +213,8 @@ def test_a_model_that_is_not_finite_says_so() -> None:
     rnn.c[1] = np.nan
     with pytest.raises(UserError, match="expected finite outputs to draw from, got NaN or infinity"):
         sample(rnn, vocabulary, "", 5, 1.0, 0)
+    rnn.c[1] = 0
+    parts = sample_in_parts(rnn, vocabulary, "a", 3000, seed=0)
+    first = next(parts)
+    assert 0 < len(first) <= 1000
+    assert first + "".join(parts) == sample(rnn, vocabulary, "a", 3000, 1.0, 0)

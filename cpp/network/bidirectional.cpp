@@ -57,7 +57,8 @@ template <class T> class Bidirectional {
     scatter(readout_.last(), single_step(timeline.batch), 0, timeline.batch, o);
   }
 
-  double loss() {
+  double loss(const Rows<double>& each) {
+    readout_.send_losses_to(each);
     for (Index l = 0; l < ctx_.network.layers(); ++l) {
       compute(l);
       if (l > 0) layer(l - 1).clear();

@@ -22,9 +22,10 @@ void forward(const Network& network, const T* parameters, const Batch<T>& batch,
 }
 
 template <class T>
-double loss(const Network& network, const T* parameters, const Batch<T>& batch, const TeacherForcing& forcing) {
+double loss(const Network& network, const T* parameters, const Batch<T>& batch, const TeacherForcing& forcing,
+            const Rows<double>& each) {
   const FlushDenormals flush;
-  return calls_for<T>(network).loss(network, parameters, batch, forcing);
+  return calls_for<T>(network).loss(network, parameters, batch, forcing, each);
 }
 
 template <class T>
@@ -36,8 +37,8 @@ double loss_and_gradients(const Network& network, const T* parameters, const Bat
 
 template void forward(const Network&, const float*, const Batch<float>&, const ForwardResults<float>&);
 template void forward(const Network&, const double*, const Batch<double>&, const ForwardResults<double>&);
-template double loss(const Network&, const float*, const Batch<float>&, const TeacherForcing&);
-template double loss(const Network&, const double*, const Batch<double>&, const TeacherForcing&);
+template double loss(const Network&, const float*, const Batch<float>&, const TeacherForcing&, const Rows<double>&);
+template double loss(const Network&, const double*, const Batch<double>&, const TeacherForcing&, const Rows<double>&);
 template double loss_and_gradients(const Network&, const float*, const Batch<float>&, const TeacherForcing&,
                                    const GradientResults<float>&, Index);
 template double loss_and_gradients(const Network&, const double*, const Batch<double>&, const TeacherForcing&,

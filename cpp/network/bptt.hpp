@@ -48,8 +48,10 @@ template <class T> struct GradientResults {
 /// Equations 10.8-10.10. An output-recurrent network runs free.
 template <class T> void forward(const Network&, const T* parameters, const Batch<T>&, const ForwardResults<T>&);
 
-/// Equations 10.12-10.14: the sum over sequences and steps, in double precision.
-template <class T> double loss(const Network&, const T* parameters, const Batch<T>&, const TeacherForcing&);
+/// Equations 10.12-10.14: the sum over sequences and steps, in double precision. `each`, where given, gets the loss of each step;
+/// for ReadoutFrom::last of each sequence.
+template <class T>
+double loss(const Network&, const T* parameters, const Batch<T>&, const TeacherForcing&, const Rows<double>& each = {});
 
 /// The loss and, by back-propagation through time (section 10.2.2), its gradients. At most `memory_limit` bytes (-1: as many as it
 /// takes) of hidden states are in memory; the others are computed twice. std::invalid_argument if that is too little.
@@ -58,12 +60,16 @@ double loss_and_gradients(const Network&, const T* parameters, const Batch<T>&, 
                           Index memory_limit);
 
 /// How outputs are drawn: from o / temperature (for linear outputs, with this standard deviation; 0 takes what is most likely), of
-/// classes among the top_k most likely, as the seed, the step and the sequence say.
+/// classes among the top_k most likely, and of these among the fewest whose probabilities add up to top_p, as the seed, the step
+/// and the sequence say.
 struct Drawing {
   double temperature = 1;
   Index top_k = 0;
+  double top_p = 1;
   std::uint64_t seed = 0;
+  Index first_step = 0;     // the number of the first step: a sequence may be drawn in parts
   bool from_state = false;  // of hidden recurrence: the outputs to begin with are those of the state
+  bool goes_on = false;     // of hidden recurrence: the state and the outputs left behind are those of the step after the last
 };
 
 /// What is drawn: classes [steps, batch] (softmax), or numbers [steps, batch, n_out].

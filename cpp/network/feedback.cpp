@@ -72,7 +72,8 @@ template <class T> class Feedback {
     give_last(results.r_last[0]);
   }
 
-  double loss() {
+  double loss(const Rows<double>& each) {
+    readout_.send_losses_to(each);
     double total = 0;
     const auto anywhere = [](const Window&) -> T* { return nullptr; };
     for_each_window(anywhere, anywhere, [&](const Window& w, Matrix<const T>, Matrix<T> o) {

@@ -1,6 +1,7 @@
 // Networks that run on what is drawn from their outputs.
 #include <atomic>
 #include <cmath>
+#include <limits>
 #include <numeric>
 
 #include "base/denormals.hpp"
@@ -10,30 +11,79 @@
 namespace bptt {
 namespace {
 
+constexpr Index side_by_side = 8;  // sums or maxima that do not wait for each other: the compiler makes vectors of them
+
+// True if none of `count` numbers is infinite or NaN: those times 0 are NaN.
+template <class T> bool all_finite(const T* numbers, Index count) {
+  T sums[side_by_side] = {};
+  Index j = 0;
+  for (; j + side_by_side <= count; j += side_by_side)
+    for (Index k = 0; k < side_by_side; ++k) sums[k] += numbers[j + k] * T(0);
+  for (; j < count; ++j) sums[0] += numbers[j] * T(0);
+  return std::accumulate(sums, sums + side_by_side, T(0)) == T(0);
+}
+
+template <class T> T largest(const T* numbers, Index count) {
+  T most[side_by_side];
+  std::fill_n(most, side_by_side, numbers[0]);
+  Index j = 0;
+  for (; j + side_by_side <= count; j += side_by_side)
+    for (Index k = 0; k < side_by_side; ++k) most[k] = numbers[j + k] > most[k] ? numbers[j + k] : most[k];
+  for (; j < count; ++j) most[0] = std::max(most[0], numbers[j]);
+  return *std::max_element(most, most + side_by_side);
+}
+
 // A number in [0, 1) for the output j of a step of a sequence.
 double uniform_at(const Drawing& d, Index t, Index sequence, Index j) {
-  return bptt::uniform(d.seed, std::uint64_t(t), std::uint64_t(sequence) + (std::uint64_t(j) << 32));
+  return bptt::uniform(d.seed, std::uint64_t(d.first_step + t), std::uint64_t(sequence) + (std::uint64_t(j) << 32));
+}
+
+// What a draw of a class needs: probabilities, and an order of the classes.
+struct ClassRoom {
+  explicit ClassRoom(Index n) : p(std::size_t(n)), order(std::size_t(n)) {}
+  std::vector<double> p;
+  std::vector<Index> order;
+};
+
+// Sets p to 0 but for the smallest set of likeliest classes whose probabilities add up to at least `least`; returns their sum.
+template <class Likelier> double keep_nucleus(ClassRoom& room, double least, const Likelier& is_likelier) {
+  std::vector<Index>& order = room.order;
+  std::iota(order.begin(), order.end(), Index(0));
+  const auto less_likely = [&](Index i, Index j) { return is_likelier(j, i); };
+  std::make_heap(order.begin(), order.end(), less_likely);  // most often a few of many classes are kept
+  double sum = 0;
+  auto rest = order.end();
+  while (rest != order.begin() && sum < least) {
+    std::pop_heap(order.begin(), rest, less_likely);
+    sum += room.p[std::size_t(*--rest)];
+  }
+  for (auto i = order.begin(); i != rest; ++i) room.p[std::size_t(*i)] = 0;
+  return sum;
 }
 
 // A class from softmax(o / temperature), or the likeliest: the first whose share of the total, added up, passes a uniform number.
-template <class T>
-Index draw_class(const T* o, Index n, const Drawing& d, Index t, Index sequence, std::vector<double>& e,
-                 std::vector<Index>& order) {
-  const Index likeliest = std::max_element(o, o + n) - o;
-  if (d.temperature == 0) return likeliest;
-  for (Index j = 0; j < n; ++j) e[std::size_t(j)] = std::exp((double(o[j]) - double(o[likeliest])) / d.temperature);
-  if (d.top_k < n) {  // of equal ones, the first
+template <class T> Index draw_class(const T* o, Index n, const Drawing& d, Index t, Index sequence, ClassRoom& room) {
+  const T most = largest(o, n);
+  const auto likeliest = [&] { return std::find(o, o + n, most) - o; };
+  if (d.temperature == 0) return likeliest();
+  const auto is_likelier = [&](Index i, Index j) { return o[i] != o[j] ? o[i] > o[j] : i < j; };  // of equal ones, the first
+  double* const p = room.p.data();
+  for (Index j = 0; j < n; ++j) p[j] = double(o[j]) - double(most);
+  for (Index j = 0; d.temperature != 1 && j < n; ++j) p[j] /= d.temperature;
+  if (d.top_k < n) {
+    std::vector<Index>& order = room.order;
     std::iota(order.begin(), order.end(), Index(0));
-    std::nth_element(order.begin(), order.begin() + d.top_k, order.end(),
-                     [&](Index i, Index j) { return o[i] != o[j] ? o[i] > o[j] : i < j; });
-    for (auto i = order.begin() + d.top_k; i != order.end(); ++i) e[std::size_t(*i)] = 0;
+    std::nth_element(order.begin(), order.begin() + d.top_k, order.end(), is_likelier);
+    for (auto i = order.begin() + d.top_k; i != order.end(); ++i) p[*i] = -std::numeric_limits<double>::infinity();
   }
-  double rest = uniform_at(d, t, sequence, 0) * std::accumulate(e.begin(), e.end(), 0.0);
+  kernels<double>().softmax(p, 1, n, p);
+  double rest = uniform_at(d, t, sequence, 0);
+  if (d.top_p < 1) rest *= keep_nucleus(room, d.top_p, is_likelier);
   for (Index j = 0; j < n; ++j) {
-    rest -= e[std::size_t(j)];
+    rest -= p[j];
     if (rest < 0) return j;
   }
-  return likeliest;  // rounding has left something
+  return likeliest();  // rounding has left something
 }
 
 // Numbers from Bernoulli or Gaussian distributions.
@@ -47,11 +97,14 @@ template <class T> void draw_numbers(Output output, const T* o, Index n, const D
   }
 }
 
-constexpr double operations_at_a_time = 1e6;  // multiply-adds of some steps: then the call may be stopped
+constexpr double operations_at_a_time = 4e6;     // multiply-adds of some steps: then the call may be stopped
+constexpr double operations_of_sequences = 1e9;  // of a step, which is not stopped: of more sequences, some come after the others
+constexpr double operations_of_a_draw = 64;      // for each output
+constexpr Index least_sequences_for_each_thread = 16;  // fewer would read the weights too often
 
 // What some sequences need, so that nothing is allocated where threads work; and what the next step sees of the last one's outputs.
 template <class T> struct Room {
-  Room(const Network& network, Index rows) : e(std::size_t(network.n_out)), order(std::size_t(network.n_out)) {
+  Room(const Network& network, Index rows) : classes(network.n_out) {
     for (Index l = 0; l < network.layers(); ++l) {
       h.emplace_back(rows * network.n(l));
       a.emplace_back(rows * network.n(l));
@@ -65,8 +118,7 @@ template <class T> struct Room {
   std::vector<Array<T>> h, a;
   Array<T> y, x;
   std::vector<Index> drawn;
-  std::vector<double> e;
-  std::vector<Index> order;
+  ClassRoom classes;
 };
 
 template <class T> class Generator {
@@ -106,19 +158,18 @@ template <class T> class Generator {
         step(0, a, t > 0 ? (classes() ? Matrix<T>() : y) : r[0], h);
         readout_.outputs(h, o);
       }
+      if (!all_finite(o.data, rows * m)) return false;
       for (Index i = 0; i < rows; ++i) {
-        for (Index j = 0; j < m; ++j)
-          if (!std::isfinite(o(i, j))) return false;
         const Index place = t * results.batch + from + i;
         if (classes()) {
-          room.drawn[std::size_t(i)] = draw_class(o.row(i), m, drawing_, t, from + i, room.e, room.order);
+          room.drawn[std::size_t(i)] = draw_class(o.row(i), m, drawing_, t, from + i, room.classes);
           results.classes[place] = room.drawn[std::size_t(i)];
         } else {
           draw_numbers(net_.output, o.row(i), m, drawing_, t, from + i, y.row(i));
           std::copy_n(y.row(i), m, results.numbers + place * m);
         }
       }
-      if (hidden_recurrence() && t + 1 < results.steps) next_state(y, r, o, room);
+      if (hidden_recurrence() && (t + 1 < results.steps || drawing_.goes_on)) next_state(y, r, o, room);
     }
     return true;
   }
@@ -191,21 +242,27 @@ bool generate(const Network& network, const T* parameters, const Batch<T>& batch
               const Drawing& drawing, const Drawn<T>& results) {
   const FlushDenormals flush;
   const Generator<T> generator(network, parameters, batch, drawing);
-  const double operations = double(results.steps) * double(results.batch) * double(size(network));
-  const Call call(operations);
+  const double operations = double(size(network)) + double(network.n_out) * operations_of_a_draw;  // of a step of a sequence
+  const Call call(double(results.steps) * double(results.batch) * operations);
   const Index threads = std::min<Index>(results.batch, call.threads());
+  const Index together =
+      std::min(results.batch, std::max(Index(operations_of_sequences / operations), threads * least_sequences_for_each_thread));
   std::vector<Room<T>> rooms;
-  for (Index i = 0; i < threads; ++i) rooms.emplace_back(network, results.batch / threads + 1);
+  for (Index i = 0; i < threads; ++i) rooms.emplace_back(network, together / threads + 1);
   std::atomic<bool> finite{true};
   Interruption interruption;
-  const Index at_a_time = 1 + Index(operations_at_a_time * double(results.steps) / operations);
-  for (Index first = 0, last; first < results.steps && finite.load(); first = last) {
-    last = std::min(results.steps, first + at_a_time);
-    interruption.check(operations / double(results.steps) * double(last - first));
-    parallel(threads, int(threads), [&](Index i) {
-      const Index from = results.batch * i / threads, to = results.batch * (i + 1) / threads;
-      if (!generator.draw(from, to, first, last, r, o, rooms[std::size_t(i)], results)) finite.store(false);
-    });
+  for (Index begin = 0, rows; begin < results.batch; begin += rows) {
+    rows = std::min(results.batch - begin, together);
+    const double of_step = operations * double(rows);
+    const Index at_a_time = 1 + Index(operations_at_a_time / of_step);
+    for (Index first = 0, last; first < results.steps && finite.load(); first = last) {
+      last = std::min(results.steps, first + at_a_time);
+      interruption.check(of_step * double(last - first));
+      parallel(threads, int(threads), [&](Index i) {
+        const Index from = begin + rows * i / threads, to = begin + rows * (i + 1) / threads;
+        if (from < to && !generator.draw(from, to, first, last, r, o, rooms[std::size_t(i)], results)) finite.store(false);
+      });
+    }
   }
   return finite.load();
 }

@@ -56,12 +56,14 @@ template <class T> void Readout<T>::losses(const Window& w, Index from, Index to
   if (ctx_.network.output == Output::softmax) {
     gather_indices(targets_, w, -1, n_out - 1, from, to, target_window_.data());
     rows.target = target_window_.data() + from;
-    return ctx_.k.softmax_loss(rows);  // L(t) = -log y_hat(t)[y(t)]: 10.14; do(t) = y_hat(t) - y(t): 10.18
+    ctx_.k.softmax_loss(rows);  // L(t) = -log y_hat(t)[y(t)]: 10.14; do(t) = y_hat(t) - y(t): 10.18
+  } else {
+    gather(y_, w, from, to, y_window_.matrix(w.size(), n_out));
+    rows.y = y_window_.data() + from * n_out;
+    rows.y_stride = n_out;
+    (ctx_.network.output == Output::sigmoid ? ctx_.k.sigmoid_loss : ctx_.k.squared_loss)(rows);
   }
-  gather(y_, w, from, to, y_window_.matrix(w.size(), n_out));
-  rows.y = y_window_.data() + from * n_out;
-  rows.y_stride = n_out;
-  (ctx_.network.output == Output::sigmoid ? ctx_.k.sigmoid_loss : ctx_.k.squared_loss)(rows);
+  if (each_.given()) scatter(loss_.matrix(w.size(), 1), w, from, to, each_);
 }
 
 template <class T> double Readout<T>::total(Index rows) const {

@@ -36,6 +36,10 @@ template <class T> class Readout {
   /// The losses of rows [0, rows), added up.
   double total(Index rows) const;
   double last_loss(Matrix<const T> h, bool gradient) const;
+  /// From now on the loss of each row goes there too.
+  void send_losses_to(const Rows<double>& each) {
+    if (each.given()) each_ = sort(each, ctx_.timeline);
+  }
 
   // ---- The way back ----
 
@@ -65,6 +69,7 @@ template <class T> class Readout {
   Array<std::int32_t> target_window_;
   Array<T> y_window_, weight_window_;
   Array<double> loss_;
+  Rows<double> each_;
 };
 
 }  // namespace bptt

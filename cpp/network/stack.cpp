@@ -93,7 +93,8 @@ template <class T> class Stack {
     scatter(readout_.last(), single_step(timeline.batch), 0, timeline.batch, o);
   }
 
-  double loss() {
+  double loss(const Rows<double>& each) {
+    readout_.send_losses_to(each);
     double total = 0;
     WindowStates<T> states(ctx_.timeline, stage_.widths(), stage_.initial());
     for (const Window& w : ctx_.timeline.windows) {

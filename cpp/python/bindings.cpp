@@ -137,8 +137,8 @@ template <std::size_t n> struct Signature {
 };
 
 Signature<9> forward_signature{"forward", {"network", "parameters", "lengths", "x", "r0", "reset", "h", "o", "r_last"}};
-Signature<10> loss_signature{"loss",
-                             {"network", "parameters", "lengths", "x", "y", "r0", "weight", "reset", "teacher_forcing", "seed"}};
+Signature<11> loss_signature{
+    "loss", {"network", "parameters", "lengths", "x", "y", "r0", "weight", "reset", "teacher_forcing", "seed", "each"}};
 Signature<15> gradients_signature{"loss_and_gradients",
                                   {"network", "parameters", "lengths", "x", "y", "r0", "weight", "reset", "teacher_forcing", "seed",
                                    "flat", "dr0", "dx", "r_last", "memory_limit"}};
@@ -182,16 +182,18 @@ PyObject* py_forward(PyObject*, PyObject* const* given, Py_ssize_t positional, P
 }
 
 PyObject* py_loss(PyObject*, PyObject* const* given, Py_ssize_t positional, PyObject* names) {
-  const auto [net, parameters, lengths, x, y, r0, weight, reset, p, seed] = arguments(loss_signature, given, positional, names);
+  const auto [net, parameters, lengths, x, y, r0, weight, reset, p, seed, each] =
+      arguments(loss_signature, given, positional, names);
   const Network& network = net.template cast<const Network&>();
   const py::array flat = array_of(parameters);
   const TeacherForcing forcing{p.template cast<double>(), seed.template cast<std::uint64_t>()};
-  const double sum =
-      with_dtype(flat, [&, &lengths = lengths, &x = x, &y = y, &r0 = r0, &weight = weight, &reset = reset](auto number) {
+  const double sum = with_dtype(
+      flat, [&, &lengths = lengths, &x = x, &y = y, &r0 = r0, &weight = weight, &reset = reset, &each = each](auto number) {
         using T = decltype(number);
         const auto batch = batch_of<T>(network, lengths.template cast<std::vector<Index>>(), x, r0, reset, y, weight);
         const T* const theta = all_memory<const T>(flat);
-        return without_lock([&] { return loss<T>(network, theta, batch, forcing); });
+        const Rows<double> losses = rows<double>(each, network.readout == ReadoutFrom::all);
+        return without_lock([&] { return loss<T>(network, theta, batch, forcing, losses); });
       });
   return PyFloat_FromDouble(sum);
 }
@@ -239,7 +241,8 @@ void add_calls(py::module_& m) {
 }
 
 bool py_generate(const Network& network, const py::array& parameters, const py::object& x, const std::vector<py::array>& r,
-                 const py::array& o, double temperature, Index top_k, std::uint64_t seed, bool from_state, const py::array& y) {
+                 const py::array& o, double temperature, Index top_k, double top_p, std::uint64_t seed, Index first_step,
+                 bool from_state, bool goes_on, const py::array& y) {
   if (network.bidirectional) throw py::value_error("generate: expected a network in one direction");
   return with_dtype(parameters, [&](auto number) {
     using T = decltype(number);
@@ -254,8 +257,11 @@ bool py_generate(const Network& network, const py::array& parameters, const py::
     Drawing drawing;
     drawing.temperature = temperature;
     drawing.top_k = top_k;
+    drawing.top_p = top_p;
     drawing.seed = seed;
+    drawing.first_step = first_step;
     drawing.from_state = from_state;
+    drawing.goes_on = goes_on;
     const std::vector<Index> lengths(std::size_t(results.batch), results.steps);
     const auto batch = x.is_none() ? Batch<T>() : batch_of<T>(network, lengths, x, py::none(), py::none());
     const T* const p = all_memory<const T>(parameters);
@@ -333,7 +339,7 @@ PYBIND11_MODULE(core, m, py::mod_gil_not_used()) {
   add_calls(m);
   add_stream(m);
   m.def("generate", &py_generate, by_name, arg("network"), arg("parameters"), arg("x"), arg("r"), arg("o"), arg("temperature"),
-        arg("top_k"), arg("seed"), arg("from_state"), arg("y"));
+        arg("top_k"), arg("top_p"), arg("seed"), arg("first_step"), arg("from_state"), arg("goes_on"), arg("y"));
   m.def("output_unit", &py_output_unit, by_name, arg("output"), arg("o"), arg("y_hat"));
   m.def("update", &py_update, by_name, arg("rule"), arg("parameters"), arg("gradient"), arg("first"), arg("second"), arg("scale"),
         arg("clip_norm"), arg("clip_value"), arg("rate"), arg("decay"), arg("keep"), arg("beta1"), arg("beta2"), arg("root"),

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from bptt import _core, _threads, schedules
 from bptt._threads import get_num_threads, interrupt, set_num_threads
 from bptt._version import __version__
+from bptt.networks.beams import Beams
 from bptt.networks.elman import ElmanRNN
 from bptt.networks.jordan import JordanRNN
 from bptt.networks.load import load
@@ -28,6 +29,7 @@ __all__ = [
     "Adagrad",
     "Adam",
     "AdamW",
+    "Beams",
     "ElmanGradients",
     "ElmanRNN",
     "ElmanRun",

@@ -62,6 +62,7 @@ def loss(
     reset: _Steps | None,
     teacher_forcing: float,
     seed: int,
+    each: _Steps | None,
 ) -> float: ...
 def loss_and_gradients(
     *,
@@ -90,8 +91,11 @@ def generate(
     o: _Array,
     temperature: float,
     top_k: int,
+    top_p: float,
     seed: int,
+    first_step: int,
     from_state: bool,
+    goes_on: bool,
     y: _Array,
 ) -> bool: ...
 def output_unit(output: str, o: _Array, y_hat: _Array) -> None: ...

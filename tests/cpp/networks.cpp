@@ -4,6 +4,7 @@
 #include <cmath>
 #include <cstdio>
 #include <cstring>
+#include <numeric>
 #include <random>
 #include <stdexcept>
 #include <string>
@@ -79,6 +80,14 @@ class Problem {
   }
 
   double loss() const { return bptt::loss<double>(network, parameters.data(), batch_, forcing_); }
+
+  // The losses of all steps, added up.
+  double losses() {
+    const bool every_step = network.readout == ReadoutFrom::all;
+    std::vector<double> each(std::size_t((every_step ? tau_ : 1) * count_));
+    bptt::loss<double>(network, parameters.data(), batch_, forcing_, rows<double>(each, 1, every_step));
+    return std::accumulate(each.begin(), each.end(), 0.0);
+  }
 
   void forward() {
     std::vector<std::vector<double>> h, r_last = r0_;
@@ -188,6 +197,8 @@ void check(const Case& c) {
   std::vector<double> exact, again;
   const double loss = problem.gradients(-1, exact);
   expect(loss == problem.loss(), c.name, "the loss alone", problem.loss(), loss);
+  const double losses = problem.losses();
+  expect(std::abs(losses - loss) <= 1e-12 * (1 + std::abs(loss)), c.name, "the losses of the steps", losses, loss);
 
   // Central differences: their error is of the order step^2, and rounding / step.
   constexpr double step = 1e-5;

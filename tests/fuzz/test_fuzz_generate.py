@@ -50,11 +50,22 @@ def draws(draw: Any) -> Generate:
         shape = (steps, *axes)
         return random.integers(0, width, shape) if token else random.standard_normal((*shape, width))
 
+    def prompt(width: int, token: bool) -> Any:
+        rows_of_all = rows(by.randint(1, 4), width, token)
+        if batch is None or by.random() < 0.5:
+            return rows_of_all
+        listed = [rows_of_all[by.randint(0, len(rows_of_all) - 1) :, i] for i in range(batch)]
+        return by.choice([list, tuple])(listed)
+
     given: dict[str, Any] = {"n_steps": by.choice([n_steps, np.int32(n_steps)])}
     if by.random() < 0.5:
         given["temperature"] = by.choice([0, 0.0, 1, 0.5, np.float32(2), 1e-3])
     if by.random() < 0.5 and case.output == "softmax":
         given["top_k"] = by.choice([1, 2, 3, np.int8(2), 1000, None])
+    if by.random() < 0.3 and case.output == "softmax":
+        given["top_p"] = by.choice([1, 0.9, np.float32(0.5), 1e-9, None])
+    if by.random() < 0.2:
+        given["greedy"] = by.choice([True, False, np.True_])
     if by.random() < 0.5:
         given["seed"] = by.choice([0, 3, 2**64, None])
     with_prompt = by.random() < 0.5
@@ -62,22 +73,32 @@ def draws(draw: Any) -> Generate:
         if case.n_in or batch is not None or by.random() < 0.5:
             given["x"] = rows(n_steps, case.n_in, case.input == "token")
         if with_prompt:
-            given["prompt"] = rows(by.randint(1, 3), case.n_out, case.output == "softmax")
+            given["prompt"] = prompt(case.n_out, case.output == "softmax")
         elif by.random() < 0.5 or (batch is not None and "x" not in given):
             given["r0"] = random.uniform(-0.9, 0.9, (*axes, case.n_out))
     else:
         if with_prompt:
-            given["prompt"] = rows(by.randint(1, 4), case.n_in, case.input == "token")
+            given["prompt"] = prompt(case.n_in, case.input == "token")
         if by.random() < 0.5:
             widths = rules.state_widths(case)
             given["h0"] = joined_state(case, [random.uniform(-0.9, 0.9, (*axes, n)) for n in widths])
-    names = ["n_steps", "temperature", "top_k", "seed", "prompt", case.initial, *(["x"] if case.feedback else [])]
+    names = [
+        "n_steps",
+        "temperature",
+        "top_k",
+        "top_p",
+        "greedy",
+        "seed",
+        "prompt",
+        case.initial,
+        *(["x"] if case.feedback else []),
+    ]
     spoil = [by.choice(names) for _ in range(by.choice([0, 0, 1, 1, 2]))]
     for name in ("x", "prompt", "h0", "r0"):
         if name in given:
             given[name] = dress(by, given[name], name in spoil)
     for name in spoil:
-        if name in ("n_steps", "temperature", "top_k", "seed") or name not in given:
+        if name in ("n_steps", "temperature", "top_k", "top_p", "greedy", "seed") or name not in given:
             given[name] = odd(by)
     if isinstance(given["n_steps"], int | np.integer) and given["n_steps"] > 1000:
         given["n_steps"] = max(int(given["n_steps"]), 2**31)  # one that is right would take a while
@@ -103,7 +124,7 @@ class Meaning:
 
     wrong: dict[str, Types]
     single: bool = True
-    x: Array | None = None  # [steps, batch, ...]: the prompt of an Elman network, the inputs of a Jordan network
+    x: list[Array] | None = None  # of each sequence: the prompt of an Elman network, the inputs of a Jordan network
     states: list[Array] | None = None  # [batch, n]
 
 
@@ -132,6 +153,12 @@ def meaning_of(g: Generate) -> Meaning:
         told("top_k", rules.integer, given["top_k"], 1, 10**30)
         if case.output != "softmax":
             wrong["top_k"] = (*wrong.get("top_k", ()), ValueError)
+    if given.get("top_p") is not None:
+        told("top_p", rules.real, given["top_p"], 0, 1, least_too=False)
+        if case.output != "softmax":
+            wrong["top_p"] = (*wrong.get("top_p", ()), ValueError)
+    if told("greedy", rules.truth, given.get("greedy", False)) and given.get("temperature", 1.0) != 1:
+        wrong["temperature"] = (*wrong.get("temperature", ()), ValueError)
     told("seed", rules.seed, given.get("seed"))
     if wrong:
         return with_arrays_wrong(wrong)
@@ -166,8 +193,6 @@ def alone(case: Case, value: Any, dtype: np.dtype[Any]) -> tuple[list[Array], bo
 
 
 def read(value: Any, width: int | None, dtype: np.dtype[Any], most: int | None) -> rules.Sequences:
-    if is_sequence(value):
-        raise WrongError(TypeError)
     s = rules.sequences(value, None, width, dtype)
     if most is not None and any(((one < 0) | (one >= most)).any() for one in s.x):
         raise WrongError(ValueError)
@@ -190,7 +215,7 @@ def elman(g: Generate, told: Any) -> Meaning | None:
     states = [np.zeros((len(s.lengths), n)) for n in rules.state_widths(case)]
     if h0 is not None:
         states = told("h0", rules.state, case, s, h0, dtype)
-    return Meaning({}, s.form == "single", np.stack(s.x, 1), states)
+    return Meaning({}, s.form == "single", s.x, states)
 
 
 def jordan(g: Generate, steps: int, told: Any) -> Meaning | None:
@@ -205,7 +230,7 @@ def jordan(g: Generate, steps: int, told: Any) -> Meaning | None:
         s = told("prompt", read, prompt, *((None, rules.INT64) if classes else (case.n_out, dtype)), None)
         if s is None:
             return with_arrays_wrong({"prompt": both})
-        last = np.stack(s.x, 1)[-1]
+        last = np.stack([one[-1] for one in s.x])
         if classes and ((last < 0) | (last >= case.n_out)).any():  # of the others nothing is remembered
             return with_arrays_wrong({"prompt": (ValueError,)})
         r = np.eye(case.n_out)[last] if classes else last
@@ -218,13 +243,13 @@ def jordan(g: Generate, steps: int, told: Any) -> Meaning | None:
         if case.n_in > 0:
             return with_arrays_wrong({"x": (ValueError,)})
         batch, single = (1, True) if states is None else (len(states[0][0]), states[1])
-        inputs = np.zeros((steps, batch, 0))
+        inputs = [np.zeros((steps, 0))] * batch
     else:
         width, of_x = (None, rules.INT64) if token else (case.n_in, dtype)
-        s = told("x", read, x, width, of_x, case.n_in if token else None)
+        s = None if is_sequence(x) else told("x", read, x, width, of_x, case.n_in if token else None)
         if s is None or s.tau != steps:
             return with_arrays_wrong({"x": both})
-        inputs, batch, single = np.stack(s.x, 1), len(s.lengths), s.form == "single"
+        inputs, batch, single = s.x, len(s.lengths), s.form == "single"
     if states is None:
         states = [np.zeros((batch, case.n_out))], single
     if states[1] != single or len(states[0][0]) != batch:
@@ -247,7 +272,7 @@ def check(g: Generate) -> str:
     if meaning.wrong:
         refused(lambda: g.rnn.generate(**given), meaning.wrong)
     else:
-        numbers = [np.asarray(part, np.float64) for part in (meaning.x, *(meaning.states or [])) if part is not None]
+        numbers = [np.asarray(part, np.float64) for part in (*(meaning.x or []), *(meaning.states or []))]
         tame = finite and all((np.abs(part) < 1e3).all() for part in numbers)
         try:
             y = g.rnn.generate(**given)
@@ -279,6 +304,8 @@ def check_form(g: Generate, meaning: Meaning, y: Array) -> None:
 def check_drawn(g: Generate, meaning: Meaning, y: Array) -> None:
     """Each output is one that may be drawn from o(t), which the reference computes of what was drawn before."""
     temperature = float(g.arguments.get("temperature", 1.0))
+    if g.arguments.get("greedy", False):
+        temperature = 0.0
     top_k = g.arguments.get("top_k")
     stack = stack_of(g.case, g.rnn)
     for i in range(y.shape[1]):
@@ -304,12 +331,12 @@ def outputs(case: Case, stack: reference.Stack, meaning: Meaning, i: int, y: Arr
     if case.feedback is not None:
         assert meaning.x is not None
         fed = fed_targets(drawn, [1.0] * len(drawn), 1.0, case.n_out, case.output)
-        x, reset = meaning.x[:, i].tolist(), [False] * len(drawn)
+        x, reset = meaning.x[i].tolist(), [False] * len(drawn)
         fed_back: Array = np.array(unfold(stack, x, states[0], fed, reset, case.input, case.output, case.activation)[2])
         return fed_back
     if case.output == "softmax" and case.input == "real":
         drawn = np.eye(case.n_out)[y].tolist()
-    prompt = [] if meaning.x is None else meaning.x[:, i].tolist()
+    prompt = [] if meaning.x is None else meaning.x[i].tolist()
     read = [*prompt, *drawn[:-1]]
     first: Array = np.array(stack.c) + np.array(stack.V) @ np.array(states[-1])
     if not read:

@@ -38,8 +38,8 @@ def in_nats_and_bits(nats: float) -> str:
     return f"{nats:.4f} nats ({nats / math.log(2):.4f} bits)"
 
 
-def say(line: str) -> None:
-    print(line, flush=True)
+def say(line: str, end: str = "\n") -> None:
+    print(line, end=end, flush=True)
 
 
 def count_updates(n: int) -> str:

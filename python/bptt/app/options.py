@@ -251,7 +251,7 @@ def _add_sample(subparsers: _Subparsers) -> None:
     parser = subparsers.add_parser(
         "sample",
         help="let a model of a text write",
-        description="Write the prompt and what the model makes of it.",
+        description="Write the prompt and what the model makes of it, while it is drawn. Ctrl-C ends it.",
         epilog='example:\n  bptt sample model.safetensors --prompt "The " --length 1000 --temperature 0.6 --seed 1',
         formatter_class=_Defaults,
     )
@@ -265,13 +265,22 @@ def _add_sample(subparsers: _Subparsers) -> None:
         help="what the model reads first (default: the beginning of a line)",
     )
     add("--length", type=_count, default=text_model.SAMPLE, metavar="N", help="characters (default: %(default)s)")
-    add(
+    how = parser.add_mutually_exclusive_group()
+    how.add_argument(
         "--temperature",
         type=_temperature,
         default=text_model.TEMPERATURE,
         metavar="X",
         help="1 draws from what the model learned, less from its likelier part, 0 takes the likeliest "
         "(default: %(default)s)",
+    )
+    how.add_argument("--greedy", action="store_true", help="take the likeliest character at every step")
+    add("--top-k", type=_count, metavar="K", help="draw among the K likeliest characters only")
+    add(
+        "--top-p",
+        type=_share,
+        metavar="P",
+        help="draw among the fewest of the likeliest characters whose probabilities add up to P",
     )
     add("--seed", type=_seed, metavar="N", help="the same seed writes the same text (default: another one each time)")
     parser.set_defaults(command=sample)
@@ -420,6 +429,10 @@ def _positive(text: str) -> float:
 
 def _temperature(text: str) -> float:
     return _finite(text, lambda number: number >= 0, "a number, at least 0")
+
+
+def _share(text: str) -> float:
+    return _finite(text, lambda number: 0 < number <= 1, "a number above 0, at most 1")
 
 
 def _finite(text: str, allowed: Callable[[float], bool], expected: str) -> float:

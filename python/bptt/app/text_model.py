@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
@@ -17,6 +19,7 @@ from bptt.networks.jordan import JordanRNN
 SAMPLE, TEMPERATURE = 500, 0.8  # characters of a sample, and how likely ones are drawn, by default
 _HELD_OUT_SHARE = 0.1
 _HELD_OUT_MOST = 200_000  # characters: validation of a large text stays a matter of a second
+_OPERATIONS, _MOST_AT_A_TIME = 100_000_000, 1000  # of a part of a sample: multiply-adds, characters
 _SEGMENT, _WARM_UP, _ROWS = 1024, 128, 32  # evaluation: characters scored a segment, read before them, segments a call
 
 
@@ -155,7 +158,17 @@ def vocabulary_of(rnn: ElmanRNN | JordanRNN) -> Vocabulary | None:
 def sample(
     rnn: ElmanRNN | JordanRNN, vocabulary: Vocabulary, prompt: str, length: int, temperature: float, seed: int | None
 ) -> str:
+    """Return `length` characters drawn from a model, see `sample_in_parts`."""
+    return "".join(sample_in_parts(rnn, vocabulary, prompt, length, temperature=temperature, seed=seed))
+
+
+def sample_in_parts(
+    rnn: ElmanRNN | JordanRNN, vocabulary: Vocabulary, prompt: str, length: int, **options: Any
+) -> Iterator[str]:
     r"""Return `length` characters drawn from a model after it has read `prompt` (if empty: a line's end).
+
+    They come in parts, each when it is asked for and within a small part of a second. The `options` are those of
+    `generate`.
 
     Raises
     ------
@@ -164,8 +177,9 @@ def sample(
     """
     first = "\n" if "\n" in vocabulary.characters else vocabulary.characters[0]
     tokens = vocabulary.encode(prompt or first, "--prompt")
+    steps = min(max(_OPERATIONS // rnn.parameters.size, 1), _MOST_AT_A_TIME)
     try:
-        drawn = rnn.generate(length, prompt=tokens, temperature=temperature, seed=seed)
+        for drawn in rnn.generate_in_parts(length, steps, prompt=tokens, **options):
+            yield vocabulary.decode(drawn)
     except ValueError as error:
         raise UserError(str(error)) from error
-    return vocabulary.decode(drawn)

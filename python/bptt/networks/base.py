@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import os
 import sys
+from collections.abc import Iterator
 from typing import Any, ClassVar, NamedTuple, TypeVar
 
 import numpy as np
@@ -14,13 +15,15 @@ from bptt import _core
 from bptt._arrays import INT64, Array, aligned, new_array
 from bptt._checks import a_path, choice, generator, size, truth
 from bptt.networks import initial_weights, model_file
-from bptt.networks.drawing import Drawing
+from bptt.networks.beams import NOT_FINITE, Beams, Step, search
+from bptt.networks.drawing import Drawing, Start, one_hot
 from bptt.networks.options import Options
 from bptt.networks.parameters import Layout, Letters, copy_in
 from bptt.networks.sequences import Sequences, sequences
 from bptt.networks.states import States
 
 Self = TypeVar("Self", bound="RecurrentNetwork")
+_FLOAT64 = np.dtype(np.float64)
 
 
 class Forced(NamedTuple):
@@ -185,6 +188,7 @@ class RecurrentNetwork(Letters):
             reset=s.flags("reset", reset),
             teacher_forcing=forced[0],
             seed=forced[1],
+            each=None,
         )
 
     def _loss_and_gradients(
@@ -231,27 +235,68 @@ class RecurrentNetwork(Letters):
         given_back = None if dx is None else s.give_back(dx)
         return loss, (flat, self._layout, given_back, states.give_back(s, dr0), states.give_back(s, r_last))
 
-    def _generate(
-        self, n_steps: int, x: Array | None, r: list[Array], o: Array | None, how: Drawing, single: bool
-    ) -> Array:
-        """Draw from the states r ``[batch, ...]`` on, and from the outputs o ``[batch, n_out]``; None: those of r."""
-        batch, n_out, dtype = len(r[0]), self._n_out, self._dtype
-        y = new_array((n_steps, batch), INT64) if self._classes else new_array((n_steps, batch, n_out), dtype)
-        drawn = _core.generate(
+    def _log_prob(
+        self, x: Any, y: Any, r0: Any, lengths: Any, reset: Any, forced: Forced = NEVER
+    ) -> Array | list[Array] | np.float64:
+        """Minus the loss of each step, or of each sequence where only the last step is read out."""
+        s = self._sequences(x, lengths)
+        targets, _ = self._targets(s, y, None)
+        losses = s.empty(1, _FLOAT64) if self._every_step else np.empty((s.batch, 1))
+        _core.loss(
             network=self._core,
             parameters=self._flat,
-            x=x,
-            r=[state.astype(dtype, order="C") for state in r],  # copies: the core overwrites them
-            o=np.zeros((batch, n_out), dtype) if o is None else o.astype(dtype, order="C"),
-            temperature=how.temperature,
-            top_k=how.top_k,
-            seed=how.seed,
-            from_state=o is None,
-            y=y,
+            lengths=s.lengths,
+            x=s.data,
+            y=targets,
+            r0=self._states.read(s, r0, self._dtype),
+            weight=None,
+            reset=s.flags("reset", reset),
+            teacher_forcing=forced[0],
+            seed=forced[1],
+            each=losses,
         )
-        if not drawn:
-            raise ValueError("o: expected finite outputs to draw from, got NaN or infinity; are the parameters finite?")
-        return y[:, 0] if single else y
+        if isinstance(losses, list):
+            return [0.0 - one[:, 0] for one in losses]
+        minus: Array = 0.0 - losses[..., 0]  # where there is no target it is 0, and not -0
+        return s.give_back(minus) if self._every_step else s.give_back_one(minus)
+
+    def _draw(self, n_steps: int, start: Start, how: Drawing) -> Array:
+        """Draw all steps in one call."""
+        return next(self._draw_in_parts(n_steps, n_steps, start, how))
+
+    def _draw_in_parts(self, n_steps: int, steps_per_part: int, start: Start, how: Drawing) -> Iterator[Array]:
+        """Draw so many steps at a time."""
+        batch, n_out, dtype = start.batch, self._n_out, self._dtype
+        r = [state.astype(dtype, order="C") for state in start.r]  # copies: the core overwrites them
+        o = np.zeros((batch, n_out), dtype) if start.o is None else start.o.astype(dtype, order="C")
+        for first in range(0, n_steps, steps_per_part):
+            steps = min(steps_per_part, n_steps - first)
+            y = new_array((steps, batch), INT64) if self._classes else new_array((steps, batch, n_out), dtype)
+            drawn = _core.generate(
+                network=self._core,
+                parameters=self._flat,
+                x=None if start.x is None else start.x[first : first + steps],
+                r=r,
+                o=o,
+                temperature=how.temperature,
+                top_k=how.top_k,
+                top_p=how.top_p,
+                seed=how.seed,
+                first_step=first,
+                from_state=start.o is None and first == 0,
+                goes_on=first + steps < n_steps,
+                y=y,
+            )
+            if not drawn:
+                raise ValueError(NOT_FINITE)
+            if self.feeds_outputs_back:
+                r = [one_hot(y[-1], n_out, dtype) if self._classes else y[-1].copy()]
+            yield y[:, 0] if start.single else y
+
+    def _search(self, n_steps: int, k: int, start: Start, first: Array, step: Step) -> Beams:
+        """Search from the outputs `first` ``[batch, n_out]`` on, see `beams.search`."""
+        y, log_prob = search(n_steps, k, first, step)
+        return Beams(y[:, 0], log_prob[0]) if start.single else Beams(y, log_prob)
 
     # ---- Copies and files ----
 

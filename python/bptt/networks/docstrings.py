@@ -95,14 +95,50 @@ _PARAGRAPHS = {
         n_steps : int
             How many to draw, at least 1.
     """,
-    "temperature, top_k, seed": """
+    "temperature, top_k, top_p, greedy, seed": """
         temperature : float
             Softmax and sigmoid outputs are drawn from o / temperature, linear ones with this standard deviation; 0
             takes what is most likely.
         top_k : int, optional
             Draw among the k most likely classes only (softmax).
+        top_p : float, optional
+            In (0, 1]: draw among the fewest of the most likely classes whose probabilities add up to `top_p` or more
+            (softmax). They are those at this temperature and, with `top_k`, given that it is one of the k. Of equally
+            likely classes the first ones are kept.
+        greedy : bool
+            Take what is most likely, as ``temperature=0`` does; a `temperature` other than 1 is then a `ValueError`.
+            With it `top_k`, `top_p` and `seed` change nothing.
         seed : int or numpy.random.Generator, optional
-            Equal seeds draw equal outputs.
+            Equal seeds draw equal outputs. A draw depends on it, on the step and on the sequence's place in the batch,
+            and on nothing else.
+    """,
+    "beam": """
+        beam : int, optional
+            In place of a draw, search for likely sequences of classes (softmax): at every step the `beam` likeliest of
+            all that are one class longer are kept. With ``n_out ** (n_steps - 1)`` or more it finds the likeliest of
+            all. `temperature`, `top_k`, `top_p`, `greedy` and `seed` keep their defaults.
+    """,
+    "steps_per_part": """
+        steps_per_part : int
+            How many steps to draw at a time, at least 1. Every part prepares the weights anew, which takes about as
+            long as a step or two.
+    """,
+    "parts": """
+        iterator of ndarray
+            Parts ``[steps_per_part, ...]``, the last one may be shorter; one after the other they are what `generate`
+            returns. Arguments are checked at once, each part is drawn when it is asked for.
+    """,
+    "log_prob": """
+        Return the log-probability of the targets at every step, in nats: minus the loss of the step (10.14).
+
+        The weighted sum over steps and sequences is minus `loss`. Softmax: log y_hat(t)[y(t)]. Sigmoid: the sum over
+        the outputs of y log y_hat + (1 - y) log(1 - y_hat). Linear: minus half the squared error, which lacks the
+        constant of the Gaussian, ``-n_out log(2 pi) / 2``.
+    """,
+    "returned log_prob": """
+        ndarray, or list of ndarray
+            float64, in the form of x: ``[tau]``, ``[tau, batch]`` or a list of ``[tau_i]``; for ``readout="last"`` one
+            number a sequence. 0 where a step has no target (-1), and beyond a length.
     """,
     "batch of a stream": """
         batch : int, optional
@@ -112,7 +148,9 @@ _PARAGRAPHS = {
     "drawn": """
         ndarray
             ``[n_steps]`` or ``[n_steps, batch]``, int64, for softmax; else ``[n_steps, n_out]`` or
-            ``[n_steps, batch, n_out]``. The prompt is not repeated.
+            ``[n_steps, batch, n_out]``. The prompt is not repeated. With `beam` it is a `Beams` of ``y``,
+            ``[n_steps, beam]`` or ``[n_steps, batch, beam]``, and ``log_prob``, ``[beam]`` or ``[batch, beam]``, the
+            likeliest first; there are fewer where ``n_out ** n_steps`` is less.
     """,
 }
 _LINES = {name: textwrap.dedent(text).strip("\n").rstrip().split("\n") for name, text in _PARAGRAPHS.items()}

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from typing import Any, ClassVar, Literal
+from collections.abc import Iterator, Sequence
+from typing import Any, ClassVar, Literal, overload
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
 from bptt._arrays import Array
 from bptt._checks import size
+from bptt.networks.beams import Beams
 from bptt.networks.docstrings import shared_paragraphs
-from bptt.networks.drawing import drawing
+from bptt.networks.drawing import Start, beam_width, drawing, one_hot
 from bptt.networks.options import Options
 from bptt.networks.results import ElmanGradients, ElmanRun
 from bptt.networks.stream import Stream
@@ -240,6 +241,26 @@ class ElmanRNN(TrainableNetwork):
         return Stream(self, h0, batch)
 
     @shared_paragraphs
+    def log_prob(self, x: Any, y: Any, *, h0: Any = None, lengths: ArrayLike | None = None, reset: Any = None) -> Any:
+        """{log_prob}
+
+        Parameters
+        ----------
+        x, h0, lengths, reset
+            As for `forward`.
+        {y}
+            For ``readout="last"`` without the tau axis: ``[batch]`` or ``[batch, n_out]``.
+
+        Returns
+        -------
+        {returned log_prob}
+        """
+        return self._log_prob(x, y, h0, lengths, reset)
+
+    @overload
+    def generate(self, n_steps: int, *, beam: int, prompt: Any = None, h0: Any = None) -> Beams: ...
+
+    @overload
     def generate(
         self,
         n_steps: int,
@@ -248,8 +269,26 @@ class ElmanRNN(TrainableNetwork):
         h0: Any = None,
         temperature: float = 1.0,
         top_k: int | None = None,
+        top_p: float | None = None,
+        greedy: bool = False,
         seed: int | np.random.Generator | None = None,
-    ) -> Array:
+        beam: None = None,
+    ) -> Array: ...
+
+    @shared_paragraphs
+    def generate(
+        self,
+        n_steps: int,
+        *,
+        prompt: Any = None,
+        h0: Any = None,
+        temperature: float = 1.0,
+        top_k: int | None = None,
+        top_p: float | None = None,
+        greedy: bool = False,
+        seed: int | np.random.Generator | None = None,
+        beam: int | None = None,
+    ) -> Array | Beams:
         """Draw a continuation: at every step an output is drawn from the model's distribution and is the next input.
 
         A token is fed back as a token or, where the input is real, as its one-hot vector; what sigmoid and linear
@@ -259,19 +298,70 @@ class ElmanRNN(TrainableNetwork):
         Parameters
         ----------
         {n_steps}
-        prompt : array_like, optional
-            What the network reads first, in the form of x: a single sequence, or a batch of them. Without one, the
-            first output is drawn from o = c + V h(0).
+        prompt : array_like, or list of array_like, optional
+            What the network reads first, in the form of x: a single sequence, a batch of them, or a list of sequences
+            of any lengths. Without one, the first output is drawn from o = c + V h(0).
         h0 : array_like, or list, optional
             The state before the prompt, ``[n_hidden]`` or ``[batch, n_hidden]``, of several layers a list of them; 0 by
             default.
-        {temperature, top_k, seed}
+        {temperature, top_k, top_p, greedy, seed}
+        {beam}
 
         Returns
         -------
         {drawn}
         """
         n_steps = size("n_steps", n_steps, 1)
+        self._check_reads_outputs()
+        how: dict[str, Any] = {
+            "temperature": temperature,
+            "top_k": top_k,
+            "top_p": top_p,
+            "greedy": greedy,
+            "seed": seed,
+        }
+        if beam is None:
+            drawn_by = drawing(self.output, self.n_out, **how)
+            return self._draw(n_steps, self._start(prompt, h0), drawn_by)
+        beam = beam_width(self.output, beam, **how)
+        return self._beams(n_steps, beam, self._start(prompt, h0))
+
+    @shared_paragraphs
+    def generate_in_parts(
+        self,
+        n_steps: int,
+        steps_per_part: int,
+        *,
+        prompt: Any = None,
+        h0: Any = None,
+        temperature: float = 1.0,
+        top_k: int | None = None,
+        top_p: float | None = None,
+        greedy: bool = False,
+        seed: int | np.random.Generator | None = None,
+    ) -> Iterator[Array]:
+        """Draw what `generate` draws, some steps at a time: to show a text while it is written.
+
+        Parameters
+        ----------
+        n_steps, prompt, h0, temperature, top_k, top_p, greedy, seed
+            As for `generate`.
+        {steps_per_part}
+
+        Returns
+        -------
+        {parts}
+        """
+        n_steps = size("n_steps", n_steps, 1)
+        steps_per_part = size("steps_per_part", steps_per_part, 1)
+        self._check_reads_outputs()
+        how = drawing(
+            self.output, self.n_out, temperature=temperature, top_k=top_k, top_p=top_p, greedy=greedy, seed=seed
+        )
+        return self._draw_in_parts(n_steps, steps_per_part, self._start(prompt, h0), how)
+
+    def _check_reads_outputs(self) -> None:
+        """Raise ValueError unless each output can be the next input."""
         if self.bidirectional:
             raise ValueError("bidirectional: expected False to generate, as the reverse direction begins at the end")
         why = "to generate, as each output is the next input"
@@ -281,20 +371,41 @@ class ElmanRNN(TrainableNetwork):
             raise ValueError(f"n_in: expected n_out, {self.n_out}, {why}, got {self.n_in}")
         if self.input == "token" and self.output != "softmax":
             raise ValueError(f"output: expected 'softmax' {why}, and that is a token, got {self.output!r}")
-        how = drawing(self.output, self.n_out, temperature, top_k, seed)
+
+    def _start(self, prompt: Any, h0: Any) -> Start:
+        """Where `generate` begins: behind the prompt."""
         if prompt is None:
             if h0 is None:
                 h0 = self._states.nested([np.zeros(n) for n in self._options.n_hidden])
-            h, single = self._states.read_alone(h0, self.dtype)
-            return self._generate(n_steps, None, h, None, how, single)
-        if isinstance(prompt, list | tuple):
-            raise TypeError("prompt: expected an array, got a list, which is a list of sequences")
-        if np.size(prompt) == 0:
+            return Start(*self._states.read_alone(h0, self.dtype))
+        is_list = isinstance(prompt, list | tuple)
+        if not is_list and np.size(prompt) == 0:
             raise ValueError("prompt: expected at least one time step, or None, got an empty array")
         try:
             run = self.forward(prompt, h0=h0)
         except (TypeError, ValueError) as error:  # which call it x
             raise type(error)(re.sub(r"^x\b", "prompt", str(error))) from None
         h = [np.atleast_2d(state) for _, state in self._states.arrays_of(run.h_last)]
-        o = run.o[-1]
-        return self._generate(n_steps, None, h, np.atleast_2d(o), how, single=o.ndim == 1)
+        o = np.stack([o[-1] for o in run.o]) if is_list else run.o[-1]
+        return Start(h, single=o.ndim == 1, o=np.atleast_2d(o))
+
+    def _beams(self, n_steps: int, k: int, start: Start) -> Beams:
+        """Search with k sequences for each of the batch, side by side in one call a step."""
+        states = [state.astype(self.dtype)[:, None] for state in start.r]  # of the sequences that are kept
+        first = start.o
+        if first is None:
+            first = self.c + np.matmul(start.r[-1], self.V.T, dtype=np.float64)
+        rows = np.arange(start.batch)[:, None]
+
+        def step(_: int, parents: Array, classes: Array) -> Array:
+            nonlocal states
+            drawn = classes.reshape(1, -1)
+            x = drawn if self.input == "token" else one_hot(drawn, self.n_in, self.dtype)
+            before = [state[rows, parents].reshape(drawn.size, -1) for state in states]
+            run = self.forward(x, h0=self._states.nested(before))
+            after = self._states.arrays_of(run.h_last)
+            states = [state.reshape(*classes.shape, -1) for _, state in after]
+            o: Array = run.o.reshape(*classes.shape, -1)
+            return o
+
+        return self._search(n_steps, k, start, first, step)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from typing import Any, ClassVar, Literal
+from collections.abc import Iterator
+from typing import Any, ClassVar, Literal, overload
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
@@ -11,8 +12,9 @@ from numpy.typing import ArrayLike, DTypeLike
 from bptt._arrays import INT64, Array, as_array, shape_text
 from bptt._checks import choice, shown, size
 from bptt.networks.base import Forced
+from bptt.networks.beams import Beams
 from bptt.networks.docstrings import shared_paragraphs
-from bptt.networks.drawing import drawing
+from bptt.networks.drawing import Start, beam_width, drawing, one_hot
 from bptt.networks.options import Options
 from bptt.networks.results import JordanGradients, JordanRun
 from bptt.networks.stream import Stream
@@ -254,6 +256,39 @@ class JordanRNN(TrainableNetwork):
         return Stream(self, r0, batch)
 
     @shared_paragraphs
+    def log_prob(
+        self,
+        x: Any,
+        y: Any,
+        *,
+        teacher_forcing: float = 1.0,
+        seed: int | np.random.Generator | None = None,
+        r0: ArrayLike | None = None,
+        lengths: ArrayLike | None = None,
+        reset: Any = None,
+    ) -> Any:
+        """{log_prob}
+
+        Parameters
+        ----------
+        x, r0, lengths, reset
+            As for `forward`.
+        {y}
+        teacher_forcing, seed
+            As for `loss`. With 1, the default, the sum over the steps is the log-probability of the whole sequence y.
+
+        Returns
+        -------
+        {returned log_prob}
+        """
+        return self._log_prob(x, y, r0, lengths, reset, self._forced(teacher_forcing, seed))
+
+    @overload
+    def generate(
+        self, n_steps: int, *, beam: int, x: Any = None, prompt: Any = None, r0: ArrayLike | None = None
+    ) -> Beams: ...
+
+    @overload
     def generate(
         self,
         n_steps: int,
@@ -263,8 +298,27 @@ class JordanRNN(TrainableNetwork):
         r0: ArrayLike | None = None,
         temperature: float = 1.0,
         top_k: int | None = None,
+        top_p: float | None = None,
+        greedy: bool = False,
         seed: int | np.random.Generator | None = None,
-    ) -> Array:
+        beam: None = None,
+    ) -> Array: ...
+
+    @shared_paragraphs
+    def generate(
+        self,
+        n_steps: int,
+        *,
+        x: Any = None,
+        prompt: Any = None,
+        r0: ArrayLike | None = None,
+        temperature: float = 1.0,
+        top_k: int | None = None,
+        top_p: float | None = None,
+        greedy: bool = False,
+        seed: int | np.random.Generator | None = None,
+        beam: int | None = None,
+    ) -> Array | Beams:
         """Draw a sequence: at every step an output is drawn from the model's distribution and is what the next sees.
 
         It is fed back as targets are under teacher forcing, a class as its one-hot vector, whichever `feedback`.
@@ -275,24 +329,73 @@ class JordanRNN(TrainableNetwork):
         x : array_like, optional
             The inputs of the steps to draw, ``[n_steps, n_in]`` or ``[n_steps, batch, n_in]``; tokens without the last
             axis. Without one, `n_in` has to be 0.
-        prompt : array_like, optional
+        prompt : array_like, or list of array_like, optional
             Outputs that came before, in the form of y: ``[steps]`` or ``[steps, batch]`` of classes, else
-            ``[steps, n_out]`` or ``[steps, batch, n_out]``. The network remembers no more of them than the last.
+            ``[steps, n_out]`` or ``[steps, batch, n_out]``; or a list with a sequence of any length for each of the
+            batch. The network remembers no more of them than the last.
         r0 : array_like, optional
             In place of a prompt, what the first step sees: ``[n_out]`` or ``[batch, n_out]``; 0 by default.
-        {temperature, top_k, seed}
+        {temperature, top_k, top_p, greedy, seed}
+        {beam}
 
         Returns
         -------
         {drawn}
         """
         n_steps = size("n_steps", n_steps, 1)
-        how = drawing(self.output, self.n_out, temperature, top_k, seed)
+        how: dict[str, Any] = {
+            "temperature": temperature,
+            "top_k": top_k,
+            "top_p": top_p,
+            "greedy": greedy,
+            "seed": seed,
+        }
+        if beam is None:
+            drawn_by = drawing(self.output, self.n_out, **how)
+            return self._draw(n_steps, self._start(n_steps, x, prompt, r0), drawn_by)
+        beam = beam_width(self.output, beam, **how)
+        return self._beams(n_steps, beam, self._start(n_steps, x, prompt, r0))
+
+    @shared_paragraphs
+    def generate_in_parts(
+        self,
+        n_steps: int,
+        steps_per_part: int,
+        *,
+        x: Any = None,
+        prompt: Any = None,
+        r0: ArrayLike | None = None,
+        temperature: float = 1.0,
+        top_k: int | None = None,
+        top_p: float | None = None,
+        greedy: bool = False,
+        seed: int | np.random.Generator | None = None,
+    ) -> Iterator[Array]:
+        """Draw what `generate` draws, some steps at a time: to show a text while it is written.
+
+        Parameters
+        ----------
+        n_steps, x, prompt, r0, temperature, top_k, top_p, greedy, seed
+            As for `generate`.
+        {steps_per_part}
+
+        Returns
+        -------
+        {parts}
+        """
+        n_steps = size("n_steps", n_steps, 1)
+        steps_per_part = size("steps_per_part", steps_per_part, 1)
+        how = drawing(
+            self.output, self.n_out, temperature=temperature, top_k=top_k, top_p=top_p, greedy=greedy, seed=seed
+        )
+        return self._draw_in_parts(n_steps, steps_per_part, self._start(n_steps, x, prompt, r0), how)
+
+    def _start(self, n_steps: int, x: Any, prompt: Any, r0: Any) -> Start:
+        """Where `generate` begins: with what the first step sees."""
         if prompt is not None and r0 is not None:
             raise ValueError("r0: expected None, as the prompt tells what the first step sees")
-        for name, value in (("prompt", prompt), ("x", x)):
-            if isinstance(value, list | tuple):
-                raise TypeError(f"{name}: expected an array, got a list, which is a list of sequences")
+        if isinstance(x, list | tuple):
+            raise TypeError("x: expected an array, got a list, which is a list of sequences")
         if prompt is not None:
             r0 = self._last_of(prompt)
         read = None if r0 is None else self._states.read_alone(r0, self.dtype)
@@ -311,22 +414,45 @@ class JordanRNN(TrainableNetwork):
         if of_single != single or len(r[0]) != s.batch:
             name, expected = "r0" if prompt is None else "prompt", "a single sequence" if single else s.batch
             raise ValueError(f"{name}: expected {expected}, as x has, got {np.shape(np.asarray(r0))}")
-        return self._generate(n_steps, np.asarray(s.data), r, None, how, single)
+        return Start(r, single, x=np.asarray(s.data))
 
     def _last_of(self, prompt: Any) -> Array:
         """The last outputs of a prompt, as vectors."""
+        if isinstance(prompt, list | tuple):
+            if len(prompt) == 0:
+                raise ValueError("prompt: expected at least one sequence, got an empty list")
+            return np.stack([self._last_of_array(f"prompt[{i}]", one, (1,)) for i, one in enumerate(prompt)])
+        return self._last_of_array("prompt", prompt, (1, 2))
+
+    def _last_of_array(self, name: str, prompt: Any, allowed: tuple[int, ...]) -> Array:
         softmax = self.output == "softmax"
-        array = as_array("prompt", prompt, INT64 if softmax else self.dtype)
+        array = as_array(name, prompt, INT64 if softmax else self.dtype)
         tail = () if softmax else (self.n_out,)
         axes = array.ndim - len(tail)
-        if axes not in (1, 2) or array.shape[axes:] != tail or 0 in array.shape:
-            either = f"{shape_text(('steps', 'batch', *tail))} or {shape_text(('steps', *tail))}"
-            raise ValueError(f"prompt: expected {either}, got {array.shape}")
+        if axes not in allowed or array.shape[axes:] != tail or 0 in array.shape:
+            forms = [shape_text((*("steps", "batch")[:n], *tail)) for n in reversed(allowed)]
+            is_no_sequence = allowed == (1,) and axes != 1
+            hint = "; a list is a list of sequences: pass one sequence as an array" if is_no_sequence else ""
+            raise ValueError(f"{name}: expected {' or '.join(forms)}, got {array.shape}{hint}")
         last: Array = array[-1]
         if not softmax:
             return last
         if (last < 0).any() or (last >= self.n_out).any():
-            raise ValueError(f"prompt: expected classes in [0, {self.n_out}), got {last.tolist()}")
-        one_hot = np.zeros((*last.shape, self.n_out), self.dtype)
-        np.put_along_axis(one_hot, np.asarray(last)[..., None], 1, -1)
-        return one_hot
+            raise ValueError(f"{name}: expected classes in [0, {self.n_out}), got {last.tolist()}")
+        return one_hot(np.asarray(last), self.n_out, self.dtype)
+
+    def _beams(self, n_steps: int, k: int, start: Start) -> Beams:
+        """Search with k sequences for each of the batch: of the past, a step sees the class before it alone."""
+        assert start.x is not None
+        x = start.x[:, :, None]  # [n_steps, batch, 1, ...]
+
+        def outputs(t: int, r: Array) -> Array:
+            batch, kept, n_out = r.shape
+            x_t = np.broadcast_to(x[t], (batch, kept, *x.shape[3:])).reshape(1, batch * kept, *x.shape[3:])
+            o: Array = self.forward(x_t, r0=r.reshape(batch * kept, n_out)).o
+            return o.reshape(batch, kept, n_out)
+
+        def step(t: int, _: Array, classes: Array) -> Array:
+            return outputs(t, one_hot(classes, self.n_out, self.dtype))
+
+        return self._search(n_steps, k, start, outputs(0, start.r[0][:, None])[:, 0], step)

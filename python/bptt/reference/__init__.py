@@ -4,11 +4,13 @@ The recurrent networks of *Deep Learning* (Goodfellow, Bengio, Courville, 2016) 
 lines are its equations. ``layer.py`` is a layer, ``readout.py`` what makes outputs and losses of its states.
 ``stack.py`` puts one under the other: figures 10.3 and 10.5, several layers (figure 10.13 (a)) and two directions
 (figure 10.11), by `forward`, `loss`, `loss_and_gradients`. ``feedback.py`` is figures 10.4 and 10.6, by
-`jordan_forward`, `jordan_loss`, `jordan_loss_and_gradients`. Nothing given is ever changed.
+`jordan_forward`, `jordan_loss`, `jordan_loss_and_gradients`. ``drawing.py`` is what is made of o(t) where a
+sequence is continued: `draw_class`, `beam_search`. Nothing given is ever changed.
 """
 
 from __future__ import annotations
 
+from .drawing import beam_search, draw_class
 from .feedback import (
     Feedback,
     JordanBatchGradients,
@@ -57,6 +59,8 @@ __all__ = [
     "Target",
     "Vector",
     "batch_loss_and_gradients",
+    "beam_search",
+    "draw_class",
     "draws",
     "forced_steps",
     "forward",

@@ -16,6 +16,21 @@ def sample(options: argparse.Namespace) -> int:
     vocabulary = text_model.vocabulary_of(rnn)
     if vocabulary is None:
         raise UserError(f"{options.model}: not a character model: it carries no vocabulary that fits its sizes")
-    text = text_model.sample(rnn, vocabulary, options.prompt, options.length, options.temperature, options.seed)
-    say(options.prompt + text)
+    parts = text_model.sample_in_parts(
+        rnn,
+        vocabulary,
+        options.prompt,
+        options.length,
+        seed=options.seed,
+        top_k=options.top_k,
+        top_p=options.top_p,
+        **({"greedy": True} if options.greedy else {"temperature": options.temperature}),
+    )
+    written = options.prompt + next(parts)  # nothing, if nothing can be drawn
+    try:
+        while written:
+            say(written, end="")
+            written = next(parts, "")
+    finally:  # whatever ends the text, the line ends too
+        say("")
     return 0
