@@ -14,6 +14,7 @@
 #include "base/threads.hpp"
 #include "failing_memory.hpp"
 #include "network/bptt.hpp"
+#include "network/stream.hpp"
 
 using namespace bptt;
 
@@ -125,6 +126,36 @@ class Problem {
     bptt::generate<double>(network, parameters.data(), batch_, state, o.data(), drawing, drawn);
   }
 
+  bool can_stream() const { return !network.bidirectional && network.readout == ReadoutFrom::all; }
+
+  // Whether a stream from r(0) gives the o(t) of `forward`, over as many steps as the shortest sequence has.
+  bool stream_is_forward() const {
+    const Index steps = *std::min_element(batch_.lengths.begin(), batch_.lengths.end()), of_step = count_ * network.n_out;
+    std::vector<double> expected(std::size_t(steps * of_step)), o = expected;
+    std::vector<std::vector<double>> r_last = r0_;
+    Batch<double> batch = batch_;
+    batch.lengths.assign(std::size_t(count_), steps);
+    batch.reset = {};
+    ForwardResults<double> results;
+    results.h.resize(std::size_t(network.layers()));
+    results.o = rows<double>(expected, network.n_out, true);
+    for (Index l = 0; l < network.layers(); ++l)
+      results.r_last.push_back(rows<double>(r_last[std::size_t(l)], network.n_recurrent(l), false));
+    bptt::forward<double>(network, parameters.data(), batch, results);
+
+    Stream<double> stream(network, parameters.data(), count_);
+    for (Index l = 0; l < network.layers(); ++l)
+      std::copy(r0_[std::size_t(l)].begin(), r0_[std::size_t(l)].end(), stream.r(l).data);
+    for (Index t = 0, some; t < steps; t += some) {
+      some = std::min(steps - t, 1 + t % stream.most_steps());
+      for (Index i = 0; i < some * count_; ++i) stream.tokens()[i] = std::int32_t(tokens_[std::size_t(t * count_ + i)]);
+      stream.advance(some, x_.data() + t * count_ * network.n_in, o.data() + t * of_step);
+    }
+    for (Index l = 0; l < network.layers(); ++l)
+      if (!std::equal(r_last[std::size_t(l)].begin(), r_last[std::size_t(l)].end(), stream.r(l).data)) return false;
+    return o == expected;
+  }
+
   // The loss, and all gradients in one vector: of the parameters, of every r(0), of x.
   double gradients(Index memory_limit, std::vector<double>& all) {
     all.assign(parameters.size(), 0);
@@ -200,6 +231,12 @@ void check(const Case& c) {
   const double losses = problem.losses();
   expect(std::abs(losses - loss) <= 1e-12 * (1 + std::abs(loss)), c.name, "the losses of the steps", losses, loss);
 
+  for (const int threads : {1, 2, 3}) {
+    set_num_threads(threads);
+    expect(!problem.can_stream() || problem.stream_is_forward(), c.name, "whether a stream is forward", 0, 1);
+  }
+  set_num_threads(1);
+
   // Central differences: their error is of the order step^2, and rounding / step.
   constexpr double step = 1e-5;
   const std::vector<double*> variables = problem.variables();
@@ -267,6 +304,7 @@ void check_memory(const Case& c) {
     problem.gradients(-1, all);
   });
   if (problem.can_generate()) check_memory(c.name, [&] { problem.generate(); });
+  if (problem.can_stream()) check_memory(c.name, [&] { problem.stream_is_forward(); });
   const double other = problem.gradients(-1, again);
   expect(other == loss && again == exact, c.name, "the loss after failures", other, loss);
 }
