@@ -120,8 +120,8 @@ _PARAGRAPHS = {
     """,
     "steps_per_part": """
         steps_per_part : int
-            How many steps to draw at a time, at least 1. Every part prepares the weights anew, which takes about as
-            long as a step or two.
+            How many steps to draw at a time, at least 1. Every part prepares the weights anew, which takes as long as
+            some tens of steps of one sequence: small parts take longer.
     """,
     "parts": """
         iterator of ndarray
