@@ -126,7 +126,8 @@ _PARAGRAPHS = {
     "parts": """
         iterator of ndarray
             Parts ``[steps_per_part, ...]``, the last one may be shorter; one after the other they are what `generate`
-            returns. Arguments are checked at once, each part is drawn when it is asked for.
+            returns. Arguments are checked at once, each part is drawn when it is asked for. `bptt.interrupt` ends it,
+            between two parts as well.
     """,
     "log_prob": """
         Return the log-probability of the targets at every step, in nats: minus the loss of the step (10.14).
