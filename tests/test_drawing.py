@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+import bptt
 from bptt import ElmanRNN, JordanRNN, reference
 from cases import OUTPUTS, cycled
 from core import DTYPES, ISAS
@@ -210,6 +211,15 @@ def test_parts_are_drawn_when_they_are_asked_for() -> None:
     with pytest.raises(ValueError, match=r"^temperature: "):
         feeder().generate_in_parts(10, 2, temperature=-1)
     assert next(iter(reader().generate_in_parts(10**9, 2))).shape == (2,)
+
+
+def test_an_interrupt_between_two_parts_is_heard() -> None:
+    bptt.interrupt()
+    parts = reader().generate_in_parts(10, 5)
+    next(parts)
+    bptt.interrupt()
+    with pytest.raises(KeyboardInterrupt):
+        next(parts)
 
 
 def test_sequences_in_blocks_are_those_side_by_side() -> None:

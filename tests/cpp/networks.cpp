@@ -122,7 +122,10 @@ class Problem {
     std::vector<double*> state;
     for (std::vector<double>& layer : r) state.push_back(layer.data());
     Drawing drawing;
+    drawing.top_k = network.n_out;
+    drawing.top_p = 0.9;
     drawing.from_state = true;
+    drawing.goes_on = true;
     bptt::generate<double>(network, parameters.data(), batch_, state, o.data(), drawing, drawn);
   }
 

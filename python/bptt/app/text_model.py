@@ -19,7 +19,8 @@ from bptt.networks.jordan import JordanRNN
 SAMPLE, TEMPERATURE = 500, 0.8  # characters of a sample, and how likely ones are drawn, by default
 _HELD_OUT_SHARE = 0.1
 _HELD_OUT_MOST = 200_000  # characters: validation of a large text stays a matter of a second
-_OPERATIONS, _MOST_AT_A_TIME = 100_000_000, 1000  # of a part of a sample: multiply-adds, characters
+_OPERATIONS = 1e9  # multiply-adds of a part of a sample
+_LEAST, _MOST = 100, 1000  # characters of a part: so many that preparing the weights takes a small share of the time
 _SEGMENT, _WARM_UP, _ROWS = 1024, 128, 32  # evaluation: characters scored a segment, read before them, segments a call
 
 
@@ -167,7 +168,7 @@ def sample_in_parts(
 ) -> Iterator[str]:
     r"""Return `length` characters drawn from a model after it has read `prompt` (if empty: a line's end).
 
-    They come in parts, each when it is asked for and within a small part of a second. The `options` are those of
+    They come in parts, each drawn when it is asked for. The `options` are those of
     `generate`.
 
     Raises
@@ -177,7 +178,7 @@ def sample_in_parts(
     """
     first = "\n" if "\n" in vocabulary.characters else vocabulary.characters[0]
     tokens = vocabulary.encode(prompt or first, "--prompt")
-    steps = min(max(_OPERATIONS // rnn.parameters.size, 1), _MOST_AT_A_TIME)
+    steps = min(max(int(_OPERATIONS / rnn.parameters.size), _LEAST), _MOST)
     try:
         for drawn in rnn.generate_in_parts(length, steps, prompt=tokens, **options):
             yield vocabulary.decode(drawn)

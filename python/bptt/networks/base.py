@@ -269,7 +269,10 @@ class RecurrentNetwork(Letters):
         batch, n_out, dtype = start.batch, self._n_out, self._dtype
         r = [state.astype(dtype, order="C") for state in start.r]  # copies: the core overwrites them
         o = np.zeros((batch, n_out), dtype) if start.o is None else start.o.astype(dtype, order="C")
+        interruptions = _core.interruptions()
         for first in range(0, n_steps, steps_per_part):
+            if _core.interruptions() != interruptions:  # since the first part was asked for
+                raise KeyboardInterrupt
             steps = min(steps_per_part, n_steps - first)
             y = new_array((steps, batch), INT64) if self._classes else new_array((steps, batch, n_out), dtype)
             drawn = _core.generate(

@@ -120,13 +120,14 @@ _PARAGRAPHS = {
     """,
     "steps_per_part": """
         steps_per_part : int
-            How many steps to draw at a time, at least 1. Every part prepares the weights anew, which takes about as
-            long as a step or two.
+            How many steps to draw at a time, at least 1. Every part prepares the weights anew, which takes as long as
+            some tens of steps of one sequence: small parts take longer.
     """,
     "parts": """
         iterator of ndarray
             Parts ``[steps_per_part, ...]``, the last one may be shorter; one after the other they are what `generate`
-            returns. Arguments are checked at once, each part is drawn when it is asked for.
+            returns. Arguments are checked at once, each part is drawn when it is asked for. `bptt.interrupt` ends it,
+            between two parts as well.
     """,
     "log_prob": """
         Return the log-probability of the targets at every step, in nats: minus the loss of the step (10.14).
