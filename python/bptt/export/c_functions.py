@@ -123,8 +123,9 @@ ADD_PRODUCT = """\
 /* a[0 ... WIDTH - 1] += M x, with the columns of M as rows of the table. */
 PREFIX_INLINE void PREFIX_add_WIDTH(REAL *PREFIX_RESTRICT a, const REAL (*M)[WIDTH], const REAL *x, int n_x)
 {
-  int j, k = 0;
-  for (; k + 8 <= n_x; k += 8) {
+  const int eights = n_x - n_x % 8;
+  int j, k;
+  for (k = 0; k < eights; k += 8) {
     const REAL x0 = x[k], x1 = x[k + 1], x2 = x[k + 2], x3 = x[k + 3];
     const REAL x4 = x[k + 4], x5 = x[k + 5], x6 = x[k + 6], x7 = x[k + 7];
     for (j = 0; j < WIDTH; ++j) {
@@ -132,7 +133,7 @@ PREFIX_INLINE void PREFIX_add_WIDTH(REAL *PREFIX_RESTRICT a, const REAL (*M)[WID
               ((M[k + 4][j] * x4 + M[k + 5][j] * x5) + (M[k + 6][j] * x6 + M[k + 7][j] * x7));
     }
   }
-  for (; k < n_x; ++k) {
+  for (k = eights; k < n_x; ++k) {
     const REAL xk = x[k];
     for (j = 0; j < WIDTH; ++j) a[j] += M[k][j] * xk;
   }
