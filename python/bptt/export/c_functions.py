@@ -31,10 +31,10 @@ MACROS = """\
 
 /* On x86-64 a step is compiled for AVX2 and for AVX-512 as well, and the processor
    chooses. Define PREFIX_PLAIN before this file to leave that out. */
-#if defined(__x86_64__) && !defined(PREFIX_PLAIN)
+#if defined(__x86_64__) && defined(__GNUC__) && !defined(PREFIX_PLAIN)
 #if defined(__clang__)
 #define PREFIX_AVX512 __attribute__((target("avx512f")))
-#elif defined(__GNUC__) && __GNUC__ >= 9
+#elif __GNUC__ >= 9
 #define PREFIX_AVX512 __attribute__((target("avx512f,prefer-vector-width=512")))
 #endif
 #endif
