@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Callable
 from dataclasses import asdict
 from decimal import Decimal, localcontext
@@ -246,10 +247,13 @@ def test_two_models_in_one_program(language: Language, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_million_parameters(tmp_path: Path) -> None:
+def test_a_million_parameters_are_written_in_some_seconds(tmp_path: Path) -> None:
     rnn = ElmanRNN(16, 1000, 16, seed=0)
-    x = input_of(rnn, 3)
-    assert off_by(outputs(rnn, x, tmp_path, LANGUAGES[0], "-O1")[0], rnn.forward(x).o) <= TOLERANCE
+    begin = time.process_time()
+    export_c(rnn, tmp_path / "model.h")
+    assert time.process_time() - begin < 10  # it takes one
+    text = (tmp_path / "model.h").read_text()
+    assert text.count("e-") + text.count("e+") >= rnn.parameters.size
 
 
 # ---- Targets fed back ----
