@@ -159,9 +159,9 @@ template <Function* function> PyObject* entry(PyObject* self, PyObject* const* g
   return nullptr;
 }
 
-template <Function* function> PyMethodDef method(const char* name) {
+template <Function* function> PyMethodDef method(const char* name, const char* doc = nullptr) {
   const _PyCFunctionFastWithKeywords called = &entry<function>;
-  return {name, reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(called)), METH_FASTCALL | METH_KEYWORDS, nullptr};
+  return {name, reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(called)), METH_FASTCALL | METH_KEYWORDS, doc};
 }
 
 }  // namespace bptt

@@ -197,6 +197,8 @@ template <class T> py::object take(PyStream& self, Stream<T>& stream, const Argu
     for (Index t = 0; t < steps; t += at_once) some(t, std::min(at_once, steps - t));
     return out;
   }
+  const Array<T> last(rows * m);
+  std::copy_n(stream.last_outputs().data(), rows * m, last.data());
   std::vector<Array<T>> before;  // where the call is stopped, the stream is as it was
   for (Index l = 0; l < net.layers(); ++l) {
     const Matrix<T> r = stream.r(l);
@@ -213,6 +215,7 @@ template <class T> py::object take(PyStream& self, Stream<T>& stream, const Argu
       }
     });
   } catch (...) {
+    std::copy_n(last.data(), rows * m, stream.last_outputs().data());
     for (Index l = 0; l < net.layers(); ++l) {
       const Matrix<T> r = stream.r(l);
       std::copy_n(before[std::size_t(l)].data(), r.rows * r.cols, r.data);
@@ -239,6 +242,57 @@ PyObject* call(PyObject* self, PyObject* const* given, Py_ssize_t positional, Py
     o = py::handle(self).attr(block ? "_run" : "_step")(py::handle(a.x), py::handle(a.y), py::handle(a.out));
   return o.release().ptr();
 }
+
+constexpr const char* step_doc = R"(step($self, x_t, *, y=None, out=None)
+--
+
+Take one step: read x(t), change the state, and return o(t) (equations 10.8-10.10).
+
+Parameters
+----------
+x_t : array_like, or int
+    The input, ``[n_in]`` or ``[batch, n_in]``; of tokens an int, or ``[batch]``.
+y : array_like, or int, optional
+    Of a `JordanRNN`: what this step sees in place of what the network fed back, y(t-1). A class (softmax), -1 for
+    none, or ``[batch]`` of them; else ``[n_out]`` or ``[batch, n_out]``.
+out : ndarray, optional
+    Memory for the result, of its shape and dtype. Then nothing is allocated.
+
+Returns
+-------
+ndarray
+    o(t), ``[n_out]`` or ``[batch, n_out]``, of the network's dtype; `out`, if that is given.
+
+Raises
+------
+ValueError, TypeError
+    If an argument has another shape or dtype, or is out of range; the state is as before.
+RuntimeError
+    If another thread's call of this stream is under way.)";
+
+constexpr const char* run_doc = R"(run($self, x, *, y=None, out=None)
+--
+
+Take the steps of a block: as so many calls of `step`, with the same bits, but faster.
+
+Parameters
+----------
+x : array_like
+    The inputs, ``[steps, n_in]`` or ``[steps, batch, n_in]``; tokens without the last axis.
+y : array_like, optional
+    As for `step`, with the axis of the steps before.
+out : ndarray, optional
+    Memory for the result, which may be that of `x`.
+
+Returns
+-------
+ndarray
+    o(t) of every step, ``[steps, n_out]`` or ``[steps, batch, n_out]``; `out`, if that is given.
+
+Raises
+------
+ValueError, TypeError, RuntimeError
+    As from `step`.)";
 
 // ---- The state ----
 
@@ -311,12 +365,12 @@ void add_stream(py::module_& m) {
   using py::arg;
   py::class_<PyStream> type(m, "Stream");
   type.def(py::init(&make), py::kw_only(), arg("network"), arg("parameters"), arg("rows"), arg("has_batch_axis"))
-      .def("read_state", &read_state)
-      .def("write_state", &write_state, arg("layers"))
-      .def("refresh_from", &refresh, arg("parameters"))
-      .def("last_outputs", &last_outputs);
-  static PyMethodDef methods[] = {method<call<false, true>>("step"), method<call<true, true>>("run"),
-                                  method<call<false, false>>("step_plain"), method<call<true, false>>("run_plain")};
+      .def("_read_state", &read_state)
+      .def("_write_state", &write_state, arg("layers"))
+      .def("_refresh", &refresh, arg("parameters"))
+      .def("_last_outputs", &last_outputs);
+  static PyMethodDef methods[] = {method<call<false, true>>("step", step_doc), method<call<true, true>>("run", run_doc),
+                                  method<call<false, false>>("_step_plain"), method<call<true, false>>("_run_plain")};
   for (PyMethodDef& each : methods) add_method(type, each);
 }
 

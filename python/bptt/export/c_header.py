@@ -371,6 +371,7 @@ class Header:
         lines = [
             f"{self.prefix}: a recurrent network, made by bptt {__version__} from",
             f"{rnn!r}.",
+            "You may use this file without any condition.",
             "Letters and equations are those of Deep Learning, section 10.2:",
             "",
             *[line.rstrip() for line in equations],

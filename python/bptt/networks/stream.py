@@ -77,12 +77,12 @@ class Stream(_core.Stream):
         super().__init__(network=network._core, parameters=network._flat, rows=rows, has_batch_axis=batch is not None)
         self.network = network
         self.batch = batch
-        self.write_state(self._initial)
+        self._write_state(self._initial)
 
     # ---- Steps: what the core's `step` and `run` do not read as it is comes here ----
 
     def _step(self, x_t: Any, y: Any, out: Any) -> Array:
-        return self._checked(self.step_plain, "x_t", x_t, y, out, ())
+        return self._checked(self._step_plain, "x_t", x_t, y, out, ())
 
     def _run(self, x: Any, y: Any, out: Any) -> Array:
         steps: int | str = "steps"
@@ -90,7 +90,7 @@ class Stream(_core.Stream):
             steps = len(x)
         if steps == 0:
             raise ValueError("x: expected at least one time step, got none")
-        return self._checked(self.run_plain, "x", x, y, out, (steps,))
+        return self._checked(self._run_plain, "x", x, y, out, (steps,))
 
     def _checked(
         self, call: Callable[..., Array], x_name: str, x: Any, y: Any, out: Any, steps: tuple[int | str, ...]
@@ -122,7 +122,7 @@ class Stream(_core.Stream):
     @property
     def state(self) -> Any:
         """What the next step sees, in the form of h0 (r0 of a `JordanRNN`): a copy. Assigning one copies it in."""
-        return self._in_users_form(self.read_state())
+        return self._in_users_form(self._read_state())
 
     @state.setter
     def state(self, value: Any) -> None:
@@ -131,7 +131,7 @@ class Stream(_core.Stream):
         if single != (self.batch is None) or (not single and len(arrays[0]) != self.batch):
             rows = "one sequence" if self.batch is None else f"{self.batch} sequences"
             raise ValueError(f"state: expected that of {rows}, got {np.shape(arrays[0][0] if single else arrays[0])}")
-        self.write_state([np.ascontiguousarray(array) for array in arrays])
+        self._write_state([np.ascontiguousarray(array) for array in arrays])
 
     def _in_users_form(self, arrays: list[Array]) -> Any:
         return self.network._states.nested([array[0] if self.batch is None else array for array in arrays])
@@ -150,13 +150,16 @@ class Stream(_core.Stream):
             If `mask` is not of that form, or the stream has no batch axis.
         """
         if mask is None:
-            return self.write_state(self._initial)
+            return self._write_state(self._initial)
         if self.batch is None:
             raise ValueError("mask: expected None, as the stream has a single sequence")
         chosen = as_array("mask", mask, BOOL)
         check_shape("mask", chosen, (self.batch,))
-        self.write_state(
-            [np.where(chosen[:, None], first, now) for first, now in zip(self._initial, self.read_state(), strict=True)]
+        self._write_state(
+            [
+                np.where(chosen[:, None], first, now)
+                for first, now in zip(self._initial, self._read_state(), strict=True)
+            ]
         )
         return None
 
@@ -189,20 +192,20 @@ class Stream(_core.Stream):
             tolerance = _SETTLED * float(np.finfo(self.network.dtype).eps)
         number("tolerance", tolerance, 0, np.inf)
         size("most_steps", most_steps, 1)
-        before = begin = self.read_state()
+        before = begin = self._read_state()
         try:
             for step in range(1, most_steps + 1):
                 self.step(x)
-                now = self.read_state()
+                now = self._read_state()
                 change = max(float(np.abs(a - b).max()) for a, b in zip(now, before, strict=True))
                 if change <= tolerance:
                     self._initial = now
                     return step
                 before = now
         except BaseException:
-            self.write_state(begin)
+            self._write_state(begin)
             raise
-        self.write_state(begin)
+        self._write_state(begin)
         raise ValueError(
             f"tolerance: expected a state that stands still within {most_steps} steps, "
             f"got one that still changes by {change:g} a step, more than {tolerance:g}"
@@ -216,14 +219,14 @@ class Stream(_core.Stream):
         ndarray
             ``[n_out]`` or ``[batch, n_out]``; of o = 0 before the first step.
         """
-        o = self.last_outputs()
+        o = self._last_outputs()
         y_hat = np.empty_like(o)
         _core.output_unit(output=self.network.output, o=o, y_hat=y_hat)
         return y_hat[0] if self.batch is None else y_hat
 
     def refresh(self) -> None:
         """Read the network's parameters again. The state stays."""
-        self.refresh_from(self.network._flat)
+        self._refresh(self.network._flat)
 
     def __repr__(self) -> str:
         batch = "" if self.batch is None else f", batch={self.batch}"
