@@ -21,6 +21,7 @@ from bptt.training.optimizers import SGD, Adagrad, Adam, AdamW, RMSProp
 
 if TYPE_CHECKING:
     from bptt import reference
+    from bptt.export.c_header import export_c
     from bptt.networks.gradcheck import gradcheck
 
 __all__ = [
@@ -42,6 +43,7 @@ __all__ = [
     "Stream",
     "__version__",
     "config",
+    "export_c",
     "get_num_threads",
     "gradcheck",
     "interrupt",
@@ -74,6 +76,8 @@ def __getattr__(name: str) -> Any:  # what few need is imported when it is first
         return import_module("bptt.reference")
     if name == "gradcheck":
         return import_module("bptt.networks.gradcheck").gradcheck
+    if name == "export_c":
+        return import_module("bptt.export.c_header").export_c
     raise AttributeError(f"module 'bptt' has no attribute {name!r}")
 
 

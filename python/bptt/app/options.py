@@ -14,6 +14,7 @@ from bptt._threads import set_num_threads
 from bptt._version import __version__
 from bptt.app import text_model
 from bptt.app.commands.evaluate import evaluate
+from bptt.app.commands.export_c import export_c_command
 from bptt.app.commands.info import info
 from bptt.app.commands.predict import predict
 from bptt.app.commands.sample import sample
@@ -108,6 +109,7 @@ examples:
   bptt predict model.safetensors load.csv --steps 24 -o forecast.csv
 
   bptt info model.safetensors
+  bptt export-c model.safetensors -o model.h
 
 `bptt COMMAND --help` tells a command's options.""",
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -115,7 +117,7 @@ examples:
     parser.add_argument("--version", action=_Version)
     parser.set_defaults(threads=None)
     subparsers = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for add in (_add_train, _add_sample, _add_evaluate, _add_predict, _add_info):
+    for add in (_add_train, _add_sample, _add_evaluate, _add_predict, _add_info, _add_export_c):
         add(subparsers)
     return parser
 
@@ -327,6 +329,37 @@ def _add_info(subparsers: _Subparsers) -> None:
     )
     _add_model(parser)
     parser.set_defaults(command=info)
+
+
+def _add_export_c(subparsers: _Subparsers) -> None:
+    parser = subparsers.add_parser(
+        "export-c",
+        help="write a model as a C header",
+        description="Write a model as one C99 header, for programs and processors without Python: its weights, and the "
+        "functions that run it step by step. It carries a text's characters, or the units of a table's columns. Its "
+        "first lines tell its sizes and how it is used. Works for every model in one direction.",
+        epilog="example:\n  bptt export-c model.safetensors -o model.h --prefix motor",
+        formatter_class=_Defaults,
+    )
+    _add_model(parser)
+    add = parser.add_argument
+    add("-o", "--out", default="model.h", metavar="OUT.h", help="where the header goes (default: %(default)s)")
+    add("--prefix", default="rnn", metavar="NAME", help="what all names begin with (default: %(default)s)")
+    add(
+        "--math",
+        choices=("own", "libm"),
+        default="own",
+        help="whose tanh and exp are used: the header's, or those of <math.h> (default: %(default)s)",
+    )
+    add(
+        "--lanes",
+        type=int,
+        choices=(1, 4, 8, 16),
+        default=4,
+        help="rows are filled up to a multiple of this: 1 saves flash on processors without vectors "
+        "(default: %(default)s)",
+    )
+    parser.set_defaults(command=export_c_command)
 
 
 def _add_model(parser: argparse.ArgumentParser) -> None:

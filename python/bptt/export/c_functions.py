@@ -31,9 +31,11 @@ MACROS = """\
 
 /* On x86-64 a step is compiled for AVX2 and for AVX-512 as well, and the processor
    chooses. Define PREFIX_PLAIN before this file to leave that out. */
-#if defined(__x86_64__) && !defined(PREFIX_PLAIN)
-#if (defined(__clang__) && __clang_major__ >= 9) || (!defined(__clang__) && defined(__GNUC__) && __GNUC__ >= 9)
-#define PREFIX_CHOOSES
+#if defined(__x86_64__) && defined(__GNUC__) && !defined(PREFIX_PLAIN)
+#if defined(__clang__)
+#define PREFIX_AVX512 __attribute__((target("avx512f")))
+#elif __GNUC__ >= 9
+#define PREFIX_AVX512 __attribute__((target("avx512f,prefer-vector-width=512")))
 #endif
 #endif
 """
@@ -121,8 +123,9 @@ ADD_PRODUCT = """\
 /* a[0 ... WIDTH - 1] += M x, with the columns of M as rows of the table. */
 PREFIX_INLINE void PREFIX_add_WIDTH(REAL *PREFIX_RESTRICT a, const REAL (*M)[WIDTH], const REAL *x, int n_x)
 {
-  int j, k = 0;
-  for (; k + 8 <= n_x; k += 8) {
+  const int eights = n_x - n_x % 8;
+  int j, k;
+  for (k = 0; k < eights; k += 8) {
     const REAL x0 = x[k], x1 = x[k + 1], x2 = x[k + 2], x3 = x[k + 3];
     const REAL x4 = x[k + 4], x5 = x[k + 5], x6 = x[k + 6], x7 = x[k + 7];
     for (j = 0; j < WIDTH; ++j) {
@@ -130,7 +133,7 @@ PREFIX_INLINE void PREFIX_add_WIDTH(REAL *PREFIX_RESTRICT a, const REAL (*M)[WID
               ((M[k + 4][j] * x4 + M[k + 5][j] * x5) + (M[k + 6][j] * x6 + M[k + 7][j] * x7));
     }
   }
-  for (; k < n_x; ++k) {
+  for (k = eights; k < n_x; ++k) {
     const REAL xk = x[k];
     for (j = 0; j < WIDTH; ++j) a[j] += M[k][j] * xk;
   }

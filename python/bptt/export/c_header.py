@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Mapping
 from typing import Any, Literal, NamedTuple
 
@@ -13,30 +12,12 @@ from bptt._checks import a_path, choice
 from bptt._version import __version__
 from bptt._whole_file import write_whole
 from bptt.export import c_functions as c
-from bptt.export.c_numbers import (
-    DOUBLE,
-    FLOAT,
-    Real,
-    columns_of,
-    padded,
-    padded_vector,
-    text_literal,
-    wrapped,
-)
+from bptt.export.c_names import checked_prefix, checked_vocabulary
+from bptt.export.c_numbers import DOUBLE, FLOAT, Real, columns_of, padded, padded_vector, wrapped
 from bptt.export.c_units import Units
 from bptt.networks.base import RecurrentNetwork
 
-_LONGEST_PREFIX = 40
 _LANES = (1, 4, 8, 16)
-_SURROGATES = range(0xD800, 0xE000)
-_KEYWORDS = frozenset(
-    """alignas alignof and and_eq asm auto bitand bitor bool break case catch char class compl const constexpr
-    const_cast continue decltype default delete do double dynamic_cast else enum explicit export extern false float for
-    friend goto if inline int long mutable namespace new noexcept not not_eq nullptr operator or or_eq private protected
-    public register reinterpret_cast restrict return short signed sizeof static static_assert static_cast struct switch
-    template this thread_local throw true try typedef typeid typename union unsigned using virtual void volatile wchar_t
-    while xor xor_eq""".split()
-)
 
 
 class Sizes(NamedTuple):
@@ -65,13 +46,14 @@ def export_c(
     in its first lines how many bytes it takes and how it is used. Equal models give equal bytes.
 
     A step puts out o(t) at once, of a network with ``readout="last"`` as well: there only the one after a sequence's
-    last step means something. A token outside of ``[0, n_in)`` is read as a vector of zeros. A `JordanRNN` feeds its own
-    output back, until ``PREFIX_see`` is given a target.
+    last step means something. A token outside of ``[0, n_in)`` is read as a vector of zeros. A `JordanRNN` feeds its
+    own output back; ``PREFIX_see`` puts a target in its place.
 
     Parameters
     ----------
     rnn : ElmanRNN or JordanRNN
-        The network, of any number of layers, in one direction. Its numbers are ``float`` or ``double``, as its dtype is.
+        The network, of any number of layers, in one direction. Its numbers are ``float`` or ``double``, as its dtype
+        is.
     path : path-like
         By convention ``*.h``. What stands there is replaced, and whole at every moment.
     prefix : str
@@ -108,42 +90,11 @@ def export_c(
     >>> from bptt import ElmanRNN, export_c
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     export_c(ElmanRNN(16, 64, 16, seed=0), Path(folder) / "model.h", prefix="motor")
-    ...     print((Path(folder) / "model.h").read_text().splitlines()[0])
-    /* motor: a recurrent network, made by bptt 0.1.0 from
+    ...     print("motor_step(motor_state *state, const float *x, float *o)" in (Path(folder) / "model.h").read_text())
+    True
     """
     header = Header(rnn, prefix, math, lanes, vocabulary, columns)
     write_whole(a_path("path", path), header.text().encode("ascii"))
-
-
-def _checked_prefix(prefix: str) -> str:
-    if not isinstance(prefix, str):
-        raise TypeError(f"prefix: expected a str, got {type(prefix).__name__}")
-    is_name = re.fullmatch(r"[A-Za-z][A-Za-z0-9]*(_[A-Za-z0-9]+)*", prefix) and len(prefix) <= _LONGEST_PREFIX
-    if not is_name or prefix in _KEYWORDS:
-        raise ValueError(
-            f"prefix: expected a name of C, of at most {_LONGEST_PREFIX} letters, digits and single underscores, "
-            f"that begins with a letter and is no keyword, got {prefix[: 2 * _LONGEST_PREFIX]!r}"
-        )
-    return prefix
-
-
-def _checked_vocabulary(rnn: RecurrentNetwork, vocabulary: str | None) -> str | None:
-    if vocabulary is None:
-        return None
-    if not isinstance(vocabulary, str):
-        raise TypeError(f"vocabulary: expected a str, got {type(vocabulary).__name__}")
-    sizes = [*([rnn.n_in] if rnn.input == "token" else []), *([rnn.n_out] if rnn.output == "softmax" else [])]
-    if not sizes:
-        raise ValueError("vocabulary: expected None, as the network neither reads nor puts out tokens")
-    if len(vocabulary) not in sizes:
-        raise ValueError(
-            f"vocabulary: expected {' or '.join(map(str, sorted(set(sizes))))} characters, got {len(vocabulary)}"
-        )
-    if len(set(vocabulary)) < len(vocabulary):
-        raise ValueError("vocabulary: expected each character once")
-    if any(ord(character) in _SURROGATES for character in vocabulary):
-        raise ValueError("vocabulary: expected characters that UTF-8 has, got a surrogate")
-    return vocabulary
 
 
 class Header:
@@ -176,10 +127,10 @@ class Header:
         if lanes not in _LANES:
             raise ValueError(f"lanes: expected one of {', '.join(map(str, _LANES))}, got {lanes}")
         self.rnn = rnn
-        self.prefix = _checked_prefix(prefix)
+        self.prefix = checked_prefix(prefix)
         self.math = choice("math", math, ("own", "libm"))
         self.lanes = int(lanes)
-        self.vocabulary = _checked_vocabulary(rnn, vocabulary)
+        self.vocabulary = checked_vocabulary(rnn, vocabulary)
         self.units = None if columns is None else Units.of(columns, rnn)
         self.real: Real = FLOAT if rnn.dtype == np.float32 else DOUBLE
         self.feedback: str | None = rnn.configuration().get("feedback")
@@ -249,8 +200,7 @@ class Header:
     def _table(self, letter: str, shape: str, values: Any) -> str:
         brackets = "".join(f"[{n}]" for n in values.shape)
         return (
-            f"/* {letter} {shape} */\n"
-            f"PREFIX_ALIGN static const {self.real.name} PREFIX_{letter}{brackets} = {{\n"
+            f"/* {letter} {shape} */\nPREFIX_ALIGN static const {self.real.name} PREFIX_{letter}{brackets} = {{\n"
         ).replace("PREFIX", self.prefix) + f"{self.real.table(values)}\n}};\n"
 
     def _tables(self) -> str:
@@ -316,7 +266,9 @@ class Header:
             f"/* The state: {what}. To begin with another one than zeros, set it after PREFIX_init. */\n"
             f"typedef struct {{\n{state}}} PREFIX_state;\n\n"
             "/* The state before the first step: zeros. */\n"
-            "static inline void PREFIX_init(PREFIX_state *state)\n{\n  int j;\n" + "".join(zero) + "}\n\n"
+            "static inline void PREFIX_init(PREFIX_state *state)\n{\n  int j;\n"
+            + "".join(zero)
+            + "}\n\n"
             "PREFIX_INLINE void PREFIX_compute(PREFIX_state *state, INPUT, REAL *o)\n{\n"
             f"{self._step()}}}\n\n{_CHOICE}\n{self._run()}\n{see}".replace("INPUT", self._input).replace(
                 "GIVEN", "token" if rnn.input == "token" else "x"
@@ -459,15 +411,15 @@ class Header:
 
 
 _CHOICE = """\
-#ifdef PREFIX_CHOOSES
-__attribute__((target("avx512f,prefer-vector-width=512"))) static inline void PREFIX_compute_avx512(
-    PREFIX_state *state, INPUT, REAL *o)
+#ifdef PREFIX_AVX512
+PREFIX_AVX512
+static inline void PREFIX_compute_avx512(PREFIX_state *state, INPUT, REAL *o)
 {
   PREFIX_compute(state, GIVEN, o);
 }
 
-__attribute__((target("avx2,fma"))) static inline void PREFIX_compute_avx2(
-    PREFIX_state *state, INPUT, REAL *o)
+__attribute__((target("avx2,fma")))
+static inline void PREFIX_compute_avx2(PREFIX_state *state, INPUT, REAL *o)
 {
   PREFIX_compute(state, GIVEN, o);
 }
@@ -476,7 +428,7 @@ __attribute__((target("avx2,fma"))) static inline void PREFIX_compute_avx2(
 /* One step: reads GIVEN, changes the state, and puts out o(t). */
 static inline void PREFIX_step(PREFIX_state *state, INPUT, REAL *o)
 {
-#ifdef PREFIX_CHOOSES
+#ifdef PREFIX_AVX512
   if (__builtin_cpu_supports("avx512f")) {
     PREFIX_compute_avx512(state, GIVEN, o);
     return;

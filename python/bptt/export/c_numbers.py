@@ -76,7 +76,8 @@ def columns_of(matrix: Array, lanes: int) -> Array:
 
 def padded_vector(vector: Array, lanes: int) -> Array:
     """Return a vector filled up with zeros to a multiple of `lanes`."""
-    return columns_of(vector[:, None], lanes)[0]
+    filled: Array = columns_of(vector[:, None], lanes)[0]
+    return filled
 
 
 def ln2(real: Real) -> tuple[Fraction, Fraction]:

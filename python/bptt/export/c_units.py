@@ -17,7 +17,7 @@ _NUMBERS = ("input_mean", "input_scale", "target_mean", "target_scale")
 
 
 class Units(NamedTuple):
-    """Columns that a network reads and predicts: it reads ``(x - mean) / scale`` and puts out ``(y - mean) / scale``."""
+    """Columns of a table: a network reads ``(x - mean) / scale`` of them, and puts out ``(y - mean) / scale``."""
 
     inputs: list[str]
     targets: list[str]

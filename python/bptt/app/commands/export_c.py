@@ -1,0 +1,39 @@
+"""`bptt export-c`: write a model as a C header."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import asdict
+
+from bptt.app import table_model, text_model
+from bptt.app.errors import UserError
+from bptt.app.messages import say
+from bptt.app.model_files import about_file, check_writable, load_model
+from bptt.export.c_header import Header, export_c
+
+
+def export_c_command(options: argparse.Namespace) -> int:
+    """`bptt export-c`: with what the model knows of its texts or tables."""
+    rnn = load_model(options.model)
+    check_writable("--out", options.out, options.model)
+    vocabulary, columns = text_model.vocabulary_of(rnn), table_model.columns_of(rnn)
+    given = {
+        "prefix": options.prefix,
+        "math": options.math,
+        "lanes": options.lanes,
+        "vocabulary": None if vocabulary is None else vocabulary.characters,
+        "columns": None if columns is None else asdict(columns),
+    }
+    try:
+        sizes = Header(rnn, **given).sizes
+        export_c(rnn, options.out, **given)
+    except ValueError as error:
+        message = str(error)
+        raise UserError(f"--{message}" if message.startswith("prefix: ") else f"{options.model}: {message}") from error
+    except OSError as error:
+        raise UserError(about_file(options.out, error)) from error
+    say(
+        f"saved: {options.out}, {sizes.flash:,} bytes of weights, {sizes.ram:,} of state, "
+        f"{sizes.multiply_adds:,} multiply-adds a step"
+    )
+    return 0
