@@ -428,7 +428,7 @@ def test_bad_options(tmp_path: Path, option: str, value: str, expected: str) -> 
 def test_help(tmp_path: Path) -> None:
     assert run("--version", cwd=tmp_path).stdout == f"bptt {bptt.__version__}\n"
     assert "bptt train" in run("--help", cwd=tmp_path).stdout
-    for command in ["train", "sample", "evaluate", "predict", "info"]:
+    for command in ["train", "sample", "evaluate", "predict", "info", "export-c"]:
         assert f"usage: bptt {command} " in run(command, "--help", cwd=tmp_path).stdout
     assert "required: COMMAND (`bptt --help` tells more)" in run(cwd=tmp_path, code=2).stderr
 

@@ -30,7 +30,7 @@ bptt.gradcheck(bptt.ElmanRNN(2, 3, 2, dtype="float64", seed=0), x, y)
 with open("text", "w") as file:
     file.write("to be or not to be " * 100)
 train = "train text --updates 3 --hidden 4 --out model"
-for command in (train, "info model", "sample model --length 5", "evaluate model text"):
+for command in (train, "info model", "sample model --length 5", "evaluate model text", "export-c model"):
     assert main(command.split()) in (0, None), command
 """
 
