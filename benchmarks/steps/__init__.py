@@ -82,10 +82,12 @@ class Entry:
 OURS = Entry("bptt, `stream.step`", "stream", ("bptt",))
 BLOCK = Entry("bptt, `stream.run`", "block", ("bptt",))
 HEADER = Entry("bptt, C header", "c_header", ("bptt",))
-NUMPY = Entry("NumPy", "numpy_by_hand", ("numpy",), ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"))
+BLAS_THREADS = ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+NUMPY = Entry("NumPy", "numpy_by_hand", ("numpy",), BLAS_THREADS)
+NUMPY_TOGETHER = Entry("NumPy, [U W b]", "numpy_side_by_side", ("numpy",), BLAS_THREADS)
 FRAMEWORKS = (
-    Entry("PyTorch", "pytorch", ("torch",)),
+    Entry("PyTorch", "pytorch", ("torch",), ("TORCHINDUCTOR_COMPILE_THREADS",)),
     Entry("JAX", "jax_jit", ("jax", "jaxlib"), ("PJRT_NPROC",)),
     Entry("ONNX Runtime", "onnx_runtime", ("onnxruntime", "onnx")),
 )
-PEERS = (*FRAMEWORKS, NUMPY)
+PEERS = (*FRAMEWORKS, NUMPY, NUMPY_TOGETHER)

@@ -89,14 +89,14 @@ def bound(problem: Problem, rnn: bool) -> Stepper:
             binding.bind_input(name, "cpu", 0, np.float32, array.shape, array.ctypes.data)
         for name, array in (("h_next", after), ("o", o)):
             binding.bind_output(name, "cpu", 0, np.float32, array.shape, array.ctypes.data)
-        bindings.append(binding._iobinding)
+        bindings.append(binding)
     now, other = bindings
-    run = made._sess.run_with_iobinding  # what `run_with_iobinding` calls, without its own wrapper
+    run = made.run_with_iobinding
 
     def step(x_t: Array) -> Array:
         nonlocal now, other
         x[...] = x_t
-        run(now, None)
+        run(now)
         now, other = other, now
         return o
 
