@@ -100,7 +100,9 @@ def serve(connection: Connection, entry: Entry, threads: int, dtype: str, least:
 class Worker:
     """The other end of a worker's messages."""
 
-    def __init__(self, entry: Entry, threads: int, dtype: str, least: float) -> None:
+    def __init__(
+        self, entry: Entry, threads: int, dtype: str, least: float, serve: Callable[..., None] = serve
+    ) -> None:
         self.entry, self.threads = entry, threads
         self.task: Line | None = None
         context = multiprocessing.get_context("spawn")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -12,18 +13,65 @@ import pytest
 EXAMPLES = Path(__file__).parent.parent / "examples"
 
 
-def test_teacher_forcing(tmp_path: Path) -> None:
-    if not EXAMPLES.is_dir():
-        pytest.skip("the examples are not part of an installation")
-    command = [sys.executable, str(EXAMPLES / "teacher_forcing.py"), "--quick"]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=300)
+pytestmark = pytest.mark.skipif(not EXAMPLES.is_dir(), reason="the examples are not part of an installation")
+
+
+def output(name: str, folder: Path, *options: str, given: str = "") -> str:
+    """What an example prints in a moment, in a process of its own."""
+    command = [sys.executable, str(EXAMPLES / name), "--quick", *options]
+    environment = {**os.environ, "PYTHONUTF8": "1"}
+    done = subprocess.run(
+        command, cwd=folder, env=environment, input=given, capture_output=True, encoding="utf-8", timeout=300
+    )
     assert done.returncode == 0, done.stderr
-    rows = {
-        match[1].strip(): match[2].split() for match in re.finditer(r"^(.*?)((?:  +-?\d[\d.]*)+)$", done.stdout, re.M)
-    }
+    return done.stdout
+
+
+def table(printed: str) -> dict[str, list[str]]:
+    """The rows that end in numbers, by what they begin with."""
+    rows = re.finditer(r"^ *(.*?)((?:  +-?\d[\d.]*)+)$", printed, re.M)
+    return {match[1].strip(): match[2].split() for match in rows}
+
+
+def test_teacher_forcing(tmp_path: Path) -> None:
+    rows = table(output("teacher_forcing.py", tmp_path))
     elman, jordan = map(float, rows["delay"])
     assert elman < 0.1
     assert abs(jordan - 0.6931) < 0.02  # ln 2, of some thousand coins
     gaps = {name: float(rows[name][2]) for name in ("teacher forcing", "scheduled sampling", "free-running")}
     assert gaps["teacher forcing"] > 0.1
     assert max(gaps["scheduled sampling"], gaps["free-running"]) < 0.05
+
+
+def test_audio_effect(tmp_path: Path) -> None:
+    """Nearer to the device than any linear filter, and in time."""
+    rows = table(output("audio_effect.py", tmp_path))
+    for material in ("other notes", "a sweep"):
+        as_it_is, linear, network = map(float, rows[material])
+        assert network < linear - 3 < as_it_is
+    assert float(rows["times real time"][0]) > 2
+
+
+def test_balance_pole(tmp_path: Path) -> None:
+    """Three seconds of pushes: nobody's poles fall, all others stay up. C drives as the stream does."""
+    printed = output("balance_pole.py", tmp_path)
+    rows = table(printed)
+    assert float(rows["nobody"][0]) < 1.5
+    ways = ["teacher, sees all", "network, by stream"]
+    if "no C compiler" not in printed:
+        ways.append("network, in C")
+        apart = re.search(r"at most (\S+) N apart", printed)
+        assert apart
+        assert float(apart[1]) < 0.01
+    assert all(float(rows[way][0]) > 2.5 for way in ways)
+
+
+@pytest.mark.parametrize("given", ["", "The class\n\nA loop \u00e9 is"], ids=["no input", "lines"])
+def test_live_text(given: str, tmp_path: Path) -> None:
+    """It writes once by itself, then after each line, and ends with the input."""
+    file = tmp_path / "text.txt"
+    file.write_text("The class of a loop is what the loop is of.\nA class is a loop.\n" * 50, encoding="utf-8")
+    printed = output("live_text.py", tmp_path, str(file), "--length", "50", given=given)
+    written = printed.split("a step\n", 1)[1]
+    assert len(written) >= 50 * (1 + len(given.splitlines()))
+    assert all(line in written for line in given.splitlines())
