@@ -206,6 +206,47 @@ def test_results_in_memory_that_is_given() -> None:
         assert same_bits(stream.run(memory[shift:], out=memory[:200]).copy(), expected)
 
 
+@pytest.mark.parametrize("batch", [1, 16, 24])
+def test_results_in_memory_that_lies_partly_on_the_input(batch: int, threads: None) -> None:
+    """Also where threads share the sequences of a step."""
+    rnn = ElmanRNN(200, 200, 200, output="linear", seed=0)
+    x = inputs(rnn, 1, batch)[0]
+    expected = rnn.forward(x[None]).o[0]
+    for n, shift in ((1, 0), (2, 0), (2, 1), (2, batch // 2), (3, -1)):
+        bptt.set_num_threads(n)
+        memory = np.zeros((batch + batch, 200), np.float32)
+        begin = max(0, -shift)
+        memory[begin : begin + batch] = x
+        out = memory[begin + shift : begin + shift + batch]
+        assert same_bits(rnn.stream(batch=batch).step(memory[begin : begin + batch], out=out).copy(), expected)
+
+
+def test_objects_that_are_not_whole() -> None:
+    class Early(bptt.Stream):
+        def __init__(self) -> None:
+            self._read_state()
+
+    class Never(bptt.Stream):
+        def __init__(self) -> None:
+            pass
+
+    message = "stream: expected one that rnn.stream() has made"
+    empty = bptt.Stream.__new__(bptt.Stream)
+    refuses(lambda: empty.step(1), TypeError, message)
+    refuses(lambda: empty._read_state(), TypeError, message)
+    refuses(lambda: empty._write_state([]), TypeError, message)
+    refuses(lambda: empty._refresh(np.zeros(3)), TypeError, message)
+    refuses(lambda: empty.step(1), TypeError, message)
+    refuses(Early, TypeError, message)
+    with pytest.raises(TypeError):
+        Never()
+    stream = ElmanRNN(3, 8, 2, seed=0).stream()
+    refuses(lambda: stream.__init__(ElmanRNN(3, 8, 2), None, None), TypeError,  # type: ignore[misc]
+            "stream: expected one call of __init__, got a second one")  # fmt: skip
+    with pytest.raises(AttributeError):
+        stream.batch = 5  # type: ignore[misc]
+
+
 def test_what_is_refused() -> None:
     rnn, tokens, jordan = ElmanRNN(3, 8, 2, seed=0), ElmanRNN(4, 8, 2, input="token"), JordanRNN(3, 8, 2, seed=0)
     one, four, x = rnn.stream(), rnn.stream(batch=4), np.zeros(3, np.float32)
@@ -216,7 +257,7 @@ def test_what_is_refused() -> None:
         (lambda: one.step(np.zeros(3, complex)), TypeError,
          "x_t: expected float32 or what converts to it safely, got complex128"),
         (lambda: four.step(x), ValueError, "x_t: expected [4, 3], got (3,)"),
-        (lambda: one.run(x), ValueError, "x: expected [3, 3], got (3,)"),
+        (lambda: one.run(x), ValueError, "x: expected [steps, 3], got (3,)"),
         (lambda: one.run(3.0), ValueError, "x: expected [steps, 3], got ()"),
         (lambda: one.run(np.zeros((0, 3))), ValueError, "x: expected at least one time step, got none"),
         (lambda: one.step(x, y=0), ValueError,
@@ -238,7 +279,7 @@ def test_what_is_refused() -> None:
         (lambda: tokens.stream(batch=2).run([[0, 1], [2, 9]]), ValueError,
          "x: expected tokens in [0, 4), got 9 at step 1 of sequence 1"),
         (lambda: jordan.stream().step(x, y=2), ValueError, "y: expected classes in [0, 2), or -1 for none, got 2"),
-        (lambda: jordan.stream().step(x, y=[1, 0]), ValueError, "y: expected [], got (2,)"),
+        (lambda: jordan.stream().step(x, y=[1, 0]), ValueError, "y: expected one number, got (2,)"),
         (lambda: ElmanRNN(3, 8, 2, bidirectional=True).stream(), ValueError,
          "bidirectional: expected False for a stream, as the reverse direction begins at the end"),
         (lambda: rnn.stream(batch=0), ValueError, "batch: expected at least 1, got 0"),
@@ -336,12 +377,21 @@ def test_a_stream_at_rest() -> None:
     assert same_bits(stream.state, at_rest)
     assert abs(float(stream.step(silence)[0]) - float(o[0])) < 1e-5
     assert stream.settle(silence, tolerance=1.0) == 1
+    large = ElmanRNN(1, 16, 1, output="linear", activation="relu", seed=1)
+    large.W[:] *= 0.9
+    large.b[:] = np.linspace(0, 1000, 16)
+    assert large.stream().settle(silence) > 1, "its largest numbers change by their last place for ever"
     ring = ElmanRNN(1, 2, 1, init=None, output="linear", activation="relu")
     ring.W[:] = [[0, 1], [1, 0]]  # h goes to and fro
     there = ring.stream(np.array([1.0, 0.0]))
     refuses(lambda: there.settle(silence, most_steps=7), ValueError,
             "tolerance: expected a state that stands still within 7 steps, got one that still changes by 1 a step, "
             "more than 1.90735e-06")  # fmt: skip
+    assert there.state.tolist() == [1.0, 0.0]
+    assert there.y_hat().tolist() == [0.0], "nor have its outputs changed"
+    ring.W[:] = np.nan
+    there.refresh()
+    refuses(lambda: there.settle(silence), ValueError, "x: expected a finite state, got NaN or infinity after step 1")
     assert there.state.tolist() == [1.0, 0.0]
     refuses(lambda: there.settle(silence, tolerance=-1), ValueError, "tolerance: expected a number in [0, inf), got -1")
 
@@ -412,8 +462,8 @@ def test_a_long_run_can_be_stopped_and_leaves_the_stream_as_it_was() -> None:
 
     rnn = ElmanRNN(3, 192, 2, seed=0)
     x, stream = np.zeros((3_000_000, 3), np.float32), rnn.stream()
-    stream.run(x[:10])
-    before, former = stream.state, signal.signal(signal.SIGALRM, handler)
+    stream.run(np.ones((10, 3), np.float32))
+    before, former = (stream.state, stream.y_hat()), signal.signal(signal.SIGALRM, handler)
     try:
         signal.setitimer(signal.ITIMER_REAL, 0.05)
         begin = time.perf_counter()
@@ -422,7 +472,7 @@ def test_a_long_run_can_be_stopped_and_leaves_the_stream_as_it_was() -> None:
         assert time.perf_counter() - begin < 2  # all of it takes 10 s
     finally:
         signal.signal(signal.SIGALRM, former)
-    assert same_bits(stream.state, before)
+    assert same_bits((stream.state, stream.y_hat()), before)
 
 
 # ---- Nothing is asked of the system ----

@@ -8,8 +8,6 @@
 namespace bptt {
 namespace {
 
-constexpr Index rows_at_once = 48;  // a multiple of every tile's rows: where there are few sequences, of several steps together
-
 template <class T> Array<T> copy(const T* from, Index size) {
   Array<T> array(size);
   std::copy_n(from, size, array.data());
@@ -19,8 +17,7 @@ template <class T> Array<T> copy(const T* from, Index size) {
 }  // namespace
 
 template <class T>
-Cell<T>::State::State(const Network& network, Index rows_)
-    : rows(rows_), most_steps(network.recurrence == Recurrence::h ? std::max<Index>(1, rows_at_once / rows_) : 1) {
+Cell<T>::State::State(const Network& network, Index rows_, Index most_steps_) : rows(rows_), most_steps(most_steps_) {
   for (Index l = 0; l < network.layers(); ++l) h.push_back(zeros<T>(product(product(most_steps + 1, rows), network.n(l))));
   if (network.recurrence != Recurrence::h) r = zeros<T>(product(rows, network.n_out));
 }
@@ -61,13 +58,15 @@ void Cell<T>::advance_some(State& s, Index from, Index to, const T* x, const std
   const bool hidden = network_.recurrence == Recurrence::h;
   o += from * network_.n_out;
   if (x != nullptr) x += from * network_.n_in;
+  Steps columns;
+  columns.backwards = s.backwards;
   Matrix<const T> below(x, rows, network_.n_in);
   for (std::size_t l = 0; l < layers_.size(); ++l) {
     const Matrix<T> r = this->r(s, Index(l)).middle_rows(from, rows);
     const Matrix<T> h(s.h[l].data() + (s.rows + from) * network_.n(Index(l)), rows, network_.n(Index(l)));
     Sum<T> a(k_);
     start(a, l, below.data, rows, tokens + from, s.rows);
-    layers_[l].step(a, r, h);  // 10.8, 10.9
+    layers_[l].step(a, r, h, columns);  // 10.8, 10.9
     if (hidden) std::copy_n(h.data, rows * h.cols, r.data);
     below = h;
   }
@@ -115,6 +114,7 @@ template <class T> void Stream<T>::advance(Index steps, const T* x, T* o) {
     });
   } else {
     cell_->advance(state_, steps, x, tokens_.data(), o);
+    state_.backwards = !state_.backwards;
   }
   std::copy_n(o + (steps - 1) * of_step, of_step, last_.data());
 }

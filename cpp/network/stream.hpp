@@ -13,11 +13,12 @@ template <class T> class Cell {
  public:
   /// What is carried from one step to the next, of `rows` sequences, and the room that steps need: taking them allocates nothing.
   struct State {
-    State(const Network&, Index rows);
+    State(const Network&, Index rows, Index most_steps);
 
     Index rows, most_steps;   // sequences; steps that are taken at once
     std::vector<Array<T>> h;  // of each layer: h(t-1), then h of the steps that are taken
     Array<T> r;               // of an output recurrence: r(t-1)
+    bool backwards = false;   // the columns of a single step: the weights that the step before has read last are in cache
   };
 
   Cell(const Network&, const T* parameters);
@@ -60,8 +61,8 @@ template <class T> class Stream {
  public:
   Stream(const Network& network, const T* parameters, Index rows)
       : cell_(std::make_unique<Cell<T>>(network, parameters)),
-        state_(network, rows),
-        most_steps_(many(rows) ? steps_of_many : state_.most_steps),
+        most_steps_(steps_at_once(network, rows)),
+        state_(network, rows, many(rows) ? 1 : most_steps_),
         tokens_(product(most_steps_, rows)),
         last_(zeros<T>(product(rows, network.n_out))) {}
 
@@ -72,7 +73,7 @@ template <class T> class Stream {
   Index rows() const { return state_.rows; }
   Index most_steps() const { return most_steps_; }
   Matrix<T> r(Index layer) const { return cell_->r(state_, layer); }
-  const Array<T>& last_outputs() const { return last_; }
+  Matrix<T> last_outputs() const { return last_.matrix(rows(), network().n_out); }
   /// Room for the tokens of one `advance`.
   std::int32_t* tokens() const { return tokens_.data(); }
 
@@ -80,12 +81,18 @@ template <class T> class Stream {
   void advance(Index steps, const T* x, T* o);
 
  private:
-  static constexpr Index steps_of_many = 16;                     // that a thread takes on its own
+  static constexpr Index rows_at_once = 48;   // a multiple of every tile's rows: where there are few sequences, of several steps
+  static constexpr Index steps_of_many = 16;  // that a thread takes on its own
   static constexpr bool many(Index rows) { return rows >= 16; }  // sequences, so that threads may share them
 
+  static Index steps_at_once(const Network& network, Index rows) {
+    if (many(rows)) return steps_of_many;
+    return network.recurrence == Recurrence::h ? rows_at_once / rows : 1;
+  }
+
   std::unique_ptr<Cell<T>> cell_;
-  typename Cell<T>::State state_;
   Index most_steps_;
+  typename Cell<T>::State state_;
   Array<std::int32_t> tokens_;
   Array<T> last_;
 };

@@ -15,8 +15,13 @@ namespace bptt {
 namespace {
 
 constexpr double operations_with_lock = 1e6;  // multiply-adds: longer calls release the interpreter's lock, and may be stopped
+constexpr double operations_at_once = 1e7;    // between two looks at whether to stop
+constexpr double operations_of_call = 5e3;    // as much time as a step of the smallest network takes
 
-double operations_of_step(const Network& network, Index rows) { return double(rows) * double(size(network)); }
+double operations_of_step(const Network& network, Index rows) {
+  const double exponentials = network.recurrence == Recurrence::h ? 0 : 16 * double(network.n_out);
+  return operations_of_call + double(rows) * (double(size(network)) + exponentials);
+}
 
 // Stream<float> or Stream<double>, of one sequence without a batch axis or of a batch, and whether a call is using it.
 struct PyStream {
@@ -118,11 +123,16 @@ class Indices {
     return true;
   }
   std::int64_t operator[](Index i) const { return array_ == nullptr ? single_ : array_[i]; }
+  const std::int64_t* array() const { return array_; }
 
  private:
   std::int64_t single_ = 0;
   const std::int64_t* array_ = nullptr;
 };
+
+template <class T> bool overlaps(const Indices& indices, const T* o, Index size, Index count) {
+  return indices.array() != nullptr && overlap(o, size, indices.array(), count);
+}
 
 // Throws ValueError for an index that is not in [low, high]. What is expected is said before the bounds and after them.
 void check(const Indices& indices, Index count, Index rows, std::int64_t low, std::int64_t high, const char* expected,
@@ -164,12 +174,12 @@ template <class T> py::object take(PyStream& self, Stream<T>& stream, const Argu
   if (given.out != Py_None && !is_plain<T>(given.out, o_shape, true)) return py::none();
   const T* const x = tokens ? nullptr : data_of<const T>(given.x);
   const T* const y = fed && !classes ? data_of<const T>(given.y) : nullptr;
-  if (block && given.out != Py_None) {  // later steps would read what earlier ones have written
+  if (given.out != Py_None) {  // later steps, or another thread, would read what earlier ones have written
     const T* const o = data_of<const T>(given.out);
     if (x != nullptr && overlap(o, count * m, x, count * net.n_in)) return py::none();
-    if (tokens && overlap(o, count * m, data_of<const std::int64_t>(given.x), count)) return py::none();
+    if (tokens && overlaps(token, o, count * m, count)) return py::none();
     if (y != nullptr && overlap(o, count * m, y, count * m)) return py::none();
-    if (classes && overlap(o, count * m, data_of<const std::int64_t>(given.y), count)) return py::none();
+    if (classes && overlaps(target, o, count * m, count)) return py::none();
   }
   if (tokens) check(token, count, rows, 0, net.n_in - 1, block ? "x: expected tokens in [0, " : "x_t: expected tokens in [0, ", "");
   if (classes) check(target, count, rows, -1, m - 1, "y: expected classes in [0, ", ", or -1 for none");
@@ -192,13 +202,14 @@ template <class T> py::object take(PyStream& self, Stream<T>& stream, const Argu
     stream.advance(number, x == nullptr ? nullptr : x + first * rows * net.n_in, o + first * rows * m);
   };
   const double of_step = operations_of_step(net, rows);
-  const Index at_once = fed ? 1 : stream.most_steps();  // each step sees its own y
+  const Index quick = std::max<Index>(1, Index(operations_at_once / of_step));
+  const Index at_once = fed ? 1 : std::min(quick, stream.most_steps());  // each step sees its own y
   if (double(steps) * of_step <= operations_with_lock) {
     for (Index t = 0; t < steps; t += at_once) some(t, std::min(at_once, steps - t));
     return out;
   }
   const Array<T> last(rows * m);
-  std::copy_n(stream.last_outputs().data(), rows * m, last.data());
+  std::copy_n(stream.last_outputs().data, rows * m, last.data());
   std::vector<Array<T>> before;  // where the call is stopped, the stream is as it was
   for (Index l = 0; l < net.layers(); ++l) {
     const Matrix<T> r = stream.r(l);
@@ -215,7 +226,7 @@ template <class T> py::object take(PyStream& self, Stream<T>& stream, const Argu
       }
     });
   } catch (...) {
-    std::copy_n(last.data(), rows * m, stream.last_outputs().data());
+    std::copy_n(last.data(), rows * m, stream.last_outputs().data);
     for (Index l = 0; l < net.layers(); ++l) {
       const Matrix<T> r = stream.r(l);
       std::copy_n(before[std::size_t(l)].data(), r.rows * r.cols, r.data);
@@ -227,9 +238,9 @@ template <class T> py::object take(PyStream& self, Stream<T>& stream, const Argu
 
 PyStream& stream_of(PyObject* self) {
   auto* const instance = reinterpret_cast<py::detail::instance*>(self);  // of this class: the method's descriptor has looked
-  auto* const stream = static_cast<PyStream*>(instance->get_value_and_holder().value_ptr());
-  if (stream == nullptr) throw py::type_error("stream: expected one that rnn.stream() has made");
-  return *stream;
+  const py::detail::value_and_holder made = instance->get_value_and_holder();
+  if (!made.holder_constructed()) throw py::type_error("stream: expected one that rnn.stream() has made");
+  return *static_cast<PyStream*>(made.value_ptr());
 }
 
 // A method for arguments in plain form, and otherwise the method `checked` of the Python class, or without one None.
@@ -296,50 +307,48 @@ ValueError, TypeError, RuntimeError
 
 // ---- The state ----
 
-template <class F> auto with_stream(PyStream& self, const F& f) {
-  const InUse in_use(self);
-  return std::visit(f, self.stream);
+// f(stream), for a Python object that may not be whole.
+template <class F> auto with_stream(const py::handle& self, const F& f) {
+  if (!py::isinstance<PyStream>(self)) throw py::type_error("stream: expected one that rnn.stream() has made");
+  PyStream& stream = stream_of(self.ptr());
+  const InUse in_use(stream);
+  return std::visit(f, stream.stream);
 }
 
-py::list read_state(PyStream& self) {
+template <class T> py::array array_of_matrix(Matrix<T> m) { return py::array_t<T>({m.rows, m.cols}, m.data); }
+
+// What r(t-1) of each layer is, and the last outputs.
+py::list read_state(const py::handle& self) {
   return with_stream(self, [](auto& stream) {
-    py::list layers;
-    const Index count = stream.network().layers();
-    for (Index l = 0; l < count; ++l) {
-      const auto r = stream.r(l);
-      layers.append(py::array_t<std::decay_t<decltype(*r.data)>>({r.rows, r.cols}, r.data));
-    }
-    return layers;
+    py::list arrays;
+    for (Index l = 0; l < stream.network().layers(); ++l) arrays.append(array_of_matrix(stream.r(l)));
+    arrays.append(array_of_matrix(stream.last_outputs()));
+    return arrays;
   });
 }
 
-void write_state(PyStream& self, const std::vector<py::array>& layers) {
+// The same; or r(t-1) of each layer alone.
+void write_state(const py::handle& self, const std::vector<py::array>& arrays) {
   with_stream(self, [&](auto& stream) {
     using T = std::decay_t<decltype(*stream.r(0).data)>;
+    std::vector<Matrix<T>> places;
+    for (Index l = 0; l < stream.network().layers(); ++l) places.push_back(stream.r(l));
+    if (arrays.size() == places.size() + 1) places.push_back(stream.last_outputs());
+    if (arrays.size() != places.size()) throw py::value_error("state: expected an array for each layer");
     std::vector<const T*> from;
-    for (Index l = 0; l < stream.network().layers(); ++l) {
-      const auto r = stream.r(l);
-      const py::array& array = layers.at(std::size_t(l));
-      if (array.size() != r.rows * r.cols) throw py::value_error("state: expected a number for each unit");
-      from.push_back(all_memory<const T>(array));
+    for (std::size_t i = 0; i < places.size(); ++i) {
+      if (arrays[i].size() != places[i].rows * places[i].cols) throw py::value_error("state: expected a number for each unit");
+      from.push_back(all_memory<const T>(arrays[i]));
     }
-    for (Index l = 0; l < stream.network().layers(); ++l)
-      std::copy_n(from[std::size_t(l)], stream.r(l).rows * stream.r(l).cols, stream.r(l).data);
+    for (std::size_t i = 0; i < places.size(); ++i) std::copy_n(from[i], places[i].rows * places[i].cols, places[i].data);
   });
 }
 
-void refresh(PyStream& self, const py::array& parameters) {
+void refresh(const py::handle& self, const py::array& parameters) {
   with_stream(self, [&](auto& stream) {
     using T = std::decay_t<decltype(*stream.r(0).data)>;
     if (parameters.size() != size(stream.network())) throw py::value_error("parameters: expected as many as the network has");
     stream.refresh(all_memory<const T>(parameters));
-  });
-}
-
-py::array last_outputs(PyStream& self) {
-  return with_stream(self, [](auto& stream) -> py::array {
-    using T = std::decay_t<decltype(*stream.r(0).data)>;
-    return py::array_t<T>({stream.rows(), stream.network().n_out}, stream.last_outputs().data());
   });
 }
 
@@ -366,9 +375,8 @@ void add_stream(py::module_& m) {
   py::class_<PyStream> type(m, "Stream");
   type.def(py::init(&make), py::kw_only(), arg("network"), arg("parameters"), arg("rows"), arg("has_batch_axis"))
       .def("_read_state", &read_state)
-      .def("_write_state", &write_state, arg("layers"))
-      .def("_refresh", &refresh, arg("parameters"))
-      .def("_last_outputs", &last_outputs);
+      .def("_write_state", &write_state, arg("arrays"))
+      .def("_refresh", &refresh, arg("parameters"));
   static PyMethodDef methods[] = {method<call<false, true>>("step", step_doc), method<call<true, true>>("run", run_doc),
                                   method<call<false, false>>("_step_plain"), method<call<true, false>>("_run_plain")};
   for (PyMethodDef& each : methods) add_method(type, each);

@@ -38,7 +38,7 @@ def live(draw: Any) -> Calls:
     case = draw_case(draw, causal=True)
     rnn = random_problem(case, [by.randint(0, 2**16)]).network(by.choice(DTYPES))
     batch = by.choice([None, None, 1, 3, 20])
-    return Calls(rnn, by.choice(ISAS), batch, [call_of(by, rnn, batch) for _ in range(by.randint(1, 4))])
+    return Calls(rnn, by.choice(ISAS), batch, [call_of(by, rnn, batch) for _ in range(by.randint(1, 3))])
 
 
 def call_of(by: Random, rnn: Any, batch: int | None) -> tuple[str, dict[str, Any]]:
@@ -63,7 +63,7 @@ def call_of(by: Random, rnn: Any, batch: int | None) -> tuple[str, dict[str, Any
         given["y"] = values(rnn.n_out, rnn.output == "softmax")
     if by.random() < 0.5:
         given["out"] = np.zeros((*leading, rnn.n_out), rnn.dtype)
-    spoil = by.choice([*given, "y"]) if by.random() < 0.25 else ""
+    spoil = by.choice([*given, "y"]) if by.random() < 0.12 else ""
     for key, value in given.items():
         if key != "out":
             change = spoilt if key == spoil else dressed

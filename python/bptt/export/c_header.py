@@ -168,7 +168,7 @@ class Header:
 
     def text(self) -> str:
         """Return the whole header: ASCII, lines that end in a line feed."""
-        guard = f"{self.prefix.upper()}_H"
+        guard = f"{self.prefix}_H"
         parts = [
             self._comment(),
             f"#ifndef {guard}\n#define {guard}\n",

@@ -80,7 +80,8 @@ def beam_width(output: str, beam: int, **of_drawing: Any) -> int:
         raise ValueError(f"beam: expected None for {output} outputs, which are no classes, got {beam}")
     for name, value in of_drawing.items():
         default = {"temperature": TEMPERATURE, "greedy": False}.get(name)
-        if value is not default and value != default:
+        is_number = isinstance(value, int | float) and not isinstance(value, bool)
+        if value is not default and not (name == "temperature" and is_number and value == default):
             raise ValueError(f"{name}: expected {default}, as a beam search draws nothing, got {shown(value)}")
     return beam
 

@@ -14,7 +14,7 @@ from bptt._arrays import BOOL, INT64, Array, as_array, check_shape, shape_text
 from bptt._checks import number, size
 from bptt.networks.base import RecurrentNetwork
 
-_SETTLED = 16  # units in the last place: what rounding alone may change from one step to the next
+_SETTLED = 16  # rounding errors: what a state at rest may still change from one step to the next
 
 
 class Stream(_core.Stream):
@@ -34,13 +34,6 @@ class Stream(_core.Stream):
     than about 20 microseconds holds Python's lock. It takes no other, asks the system for nothing and, with `out`,
     allocates nothing.
 
-    Attributes
-    ----------
-    network : ElmanRNN or JordanRNN
-        Whose stream it is.
-    batch : int or None
-        How many sequences go side by side; None for a single one, without a batch axis.
-
     Examples
     --------
     >>> import numpy as np
@@ -53,7 +46,7 @@ class Stream(_core.Stream):
     True
     """
 
-    __slots__ = ("_initial", "_is_one_array", "_settled", "batch", "network")
+    __slots__ = ("_batch", "_initial", "_network")
 
     def __init__(self, network: RecurrentNetwork, initial: Any, batch: int | None) -> None:
         if batch is not None:
@@ -74,10 +67,22 @@ class Stream(_core.Stream):
                 raise ValueError(f"{name}: expected {batch} rows, as batch says, got {rows}")
             batch = None if single else rows
             self._initial = [array.copy() for array in arrays]
+        if hasattr(self, "_network"):
+            raise TypeError("stream: expected one call of __init__, got a second one")
         super().__init__(network=network._core, parameters=network._flat, rows=rows, has_batch_axis=batch is not None)
-        self.network = network
-        self.batch = batch
+        self._network = network
+        self._batch = batch
         self._write_state(self._initial)
+
+    @property
+    def network(self) -> RecurrentNetwork:
+        """Whose stream it is."""
+        return self._network
+
+    @property
+    def batch(self) -> int | None:
+        """How many sequences go side by side; None for a single one, without a batch axis."""
+        return self._batch
 
     # ---- Steps: what the core's `step` and `run` do not read as it is comes here ----
 
@@ -85,12 +90,10 @@ class Stream(_core.Stream):
         return self._checked(self._step_plain, "x_t", x_t, y, out, ())
 
     def _run(self, x: Any, y: Any, out: Any) -> Array:
-        steps: int | str = "steps"
-        with contextlib.suppress(TypeError):  # it has no axis, as `_checked` will say
-            steps = len(x)
-        if steps == 0:
-            raise ValueError("x: expected at least one time step, got none")
-        return self._checked(self._run_plain, "x", x, y, out, (steps,))
+        with contextlib.suppress(TypeError):  # it has no axis, as `_plain` will say
+            if len(x) == 0:
+                raise ValueError("x: expected at least one time step, got none")
+        return self._checked(self._run_plain, "x", x, y, out, ("steps",))
 
     def _checked(
         self, call: Callable[..., Array], x_name: str, x: Any, y: Any, out: Any, steps: tuple[int | str, ...]
@@ -99,6 +102,8 @@ class Stream(_core.Stream):
         leading = steps if self.batch is None else (*steps, self.batch)
         tokens, classes = options.input == "token", options.output == "softmax"
         read = _plain(x_name, x, leading if tokens else (*leading, options.n_in), INT64 if tokens else options.dtype)
+        if steps:
+            leading = (len(read), *leading[1:])
         fed = None
         if y is not None:
             if options.recurrence == "h":
@@ -122,7 +127,7 @@ class Stream(_core.Stream):
     @property
     def state(self) -> Any:
         """What the next step sees, in the form of h0 (r0 of a `JordanRNN`): a copy. Assigning one copies it in."""
-        return self._in_users_form(self._read_state())
+        return self._in_users_form(self._read_state()[:-1])
 
     @state.setter
     def state(self, value: Any) -> None:
@@ -158,7 +163,7 @@ class Stream(_core.Stream):
         self._write_state(
             [
                 np.where(chosen[:, None], first, now)
-                for first, now in zip(self._initial, self._read_state(), strict=True)
+                for first, now in zip(self._initial, self._read_state()[:-1], strict=True)
             ]
         )
         return None
@@ -173,8 +178,9 @@ class Stream(_core.Stream):
         x : array_like
             The input, in the form of the `x_t` of `step`.
         tolerance : float, optional
-            The state stands still when no number in it changes by more than this from one step to the next. By default
-            16 times the rounding error of 1: 1.9e-6 in float32, 3.6e-15 in float64.
+            The state stands still when no number in it changes by more than this from one step to the next, nor by more
+            than this part of a layer's largest number. By default 16 times the rounding error of 1: 1.9e-6 in float32,
+            3.6e-15 in float64.
         most_steps : int
             After so many steps it is given up.
 
@@ -186,30 +192,33 @@ class Stream(_core.Stream):
         Raises
         ------
         ValueError
-            If the state does not stand still: a network may oscillate for ever. The stream is as it was.
+            If the state does not stand still, as a network may oscillate for ever; or if it is not finite. The stream
+            is as it was.
         """
         if tolerance is None:
             tolerance = _SETTLED * float(np.finfo(self.network.dtype).eps)
         number("tolerance", tolerance, 0, np.inf)
         size("most_steps", most_steps, 1)
-        before = begin = self._read_state()
+        begin = self._read_state()
         try:
+            before, change = begin[:-1], 0.0
             for step in range(1, most_steps + 1):
                 self.step(x)
-                now = self._read_state()
-                change = max(float(np.abs(a - b).max()) for a, b in zip(now, before, strict=True))
+                now = self._read_state()[:-1]
+                if not all(np.isfinite(layer).all() for layer in now):
+                    raise ValueError(f"x: expected a finite state, got NaN or infinity after step {step}")
+                change = max(_change(a, b) for a, b in zip(now, before, strict=True))
                 if change <= tolerance:
                     self._initial = now
                     return step
                 before = now
+            raise ValueError(
+                f"tolerance: expected a state that stands still within {most_steps} steps, "
+                f"got one that still changes by {change:g} a step, more than {tolerance:g}"
+            )
         except BaseException:
             self._write_state(begin)
             raise
-        self._write_state(begin)
-        raise ValueError(
-            f"tolerance: expected a state that stands still within {most_steps} steps, "
-            f"got one that still changes by {change:g} a step, more than {tolerance:g}"
-        )
 
     def y_hat(self) -> Array:
         """Return the output units' values of the last o(t) (equation 10.11).
@@ -219,7 +228,7 @@ class Stream(_core.Stream):
         ndarray
             ``[n_out]`` or ``[batch, n_out]``; of o = 0 before the first step.
         """
-        o = self._last_outputs()
+        o = self._read_state()[-1]
         y_hat = np.empty_like(o)
         _core.output_unit(output=self.network.output, o=o, y_hat=y_hat)
         return y_hat[0] if self.batch is None else y_hat
@@ -236,11 +245,17 @@ class Stream(_core.Stream):
         raise TypeError("stream: expected no copy and no pickle of it; make another one, and assign its state")
 
 
+def _change(now: Array, before: Array) -> float:
+    """The largest change of a number, or the part of the largest number that it is, where that is less."""
+    return float(np.abs(now - before).max()) / max(1.0, float(np.abs(now).max()))
+
+
 def _plain(name: str, value: Any, shape: tuple[int | str, ...], dtype: np.dtype[Any]) -> Array:
     """`value` as an array that the core reads as it is."""
     array = as_array(name, value, dtype)
     if array.ndim != len(shape):
-        raise ValueError(f"{name}: expected {shape_text(shape)}, got {array.shape}")
+        expected = shape_text(shape) if shape else "one number"
+        raise ValueError(f"{name}: expected {expected}, got {array.shape}")
     check_shape(name, array, shape)
     plain = np.empty(array.shape, dtype)  # a copy: what is not plain may also overlap `out`
     plain[...] = array
