@@ -96,6 +96,12 @@ class StepWorker(Worker):
     def samples(self, count: int) -> Array:
         return self._ask(("samples", count))
 
+    def stop(self) -> None:
+        """Let the process end by itself: what PyTorch's compiler has opened is then closed."""
+        self._connection.close()
+        self._process.join(5)
+        super().stop()
+
 
 class Round(NamedTuple):
     """Microseconds of a step: in a loop, and of steps timed one by one; the last four NaN where none has its time."""

@@ -5,8 +5,8 @@
 Each line that you type is read by the network, which then goes on from there; an empty line only lets it go on. It ends
 at the end of input (Ctrl-D). Lines may also come from a pipe: `echo "The class" | python examples/live_text.py`.
 
-Measured: after a minute of training on two busy cores 192 units give 1.12 nats a character, and a step of the stream
-takes 3.4 microseconds: the waits between the characters are there to be seen.
+Measured: half a minute of training on two cores gives 192 units 1.14 nats a character of the language reference. A step
+of the stream takes 3.7 microseconds. On a terminal it waits 10 milliseconds after each, so that one sees it write.
 """
 
 from __future__ import annotations
