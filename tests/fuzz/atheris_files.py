@@ -216,7 +216,9 @@ def read_model(path: str) -> None:
     text = beside(path, "text.txt", TEXT)
     calls = [
         lambda: info.info(told(model=path)),
-        lambda: sample.sample(told(model=path, prompt="a", length=3, temperature=1.0, seed=0)),
+        lambda: sample.sample(
+            told(model=path, prompt="a", length=3, temperature=1.0, top_k=None, top_p=None, greedy=False, seed=0)
+        ),
         lambda: evaluate.evaluate(told(model=path, data=text)),
         lambda: evaluate.evaluate(told(model=path, data=table)),
         lambda: predict.predict(told(model=path, data=table, steps=None, out="-")),
