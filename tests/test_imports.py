@@ -31,6 +31,7 @@ AT_ONCE = {
     "bptt.networks.results",
     "bptt.networks.sequences",
     "bptt.networks.states",
+    "bptt.networks.stream",
     "bptt.networks.trainable",
     "bptt.schedules",
     "bptt.training",
