@@ -73,12 +73,14 @@ template <class T> class Bidirectional {
     return total;
   }
 
-  double loss_and_gradients(const GradientResults<T>& results, Index memory_limit) {
+  double loss_and_gradients(const GradientResults<T>& results, Index memory_limit, const OwnLoss<T>& own) {
     check(memory_limit);
     for (Index l = 0; l < ctx_.network.layers(); ++l) {
-      compute(l);
-      for (const Chain& chain : layer(l)) chain.stage->give_last(results.r_last);
+      compute(l, own);
+      for (const Chain& chain : layer(l))
+        if (!own.given()) chain.stage->give_last(results.r_last);
     }
+    if (own.given()) readout_.take_gradients(own.d_o);
     readout_.prepare_back();
     GradientSums<T> sums(ctx_, results.flat);
     const Index top = ctx_.network.layers() - 1;
@@ -86,6 +88,10 @@ template <class T> class Bidirectional {
     double total = every_step ? 0 : backward_last_output(sums);
     Gradient d_h, d_below;
     if (every_step) d_h = Gradient(*this, top, 1);
+    if (!every_step && own.d_h.given()) {
+      d_h = Gradient(*this, top, 0);
+      take_gradients(own, d_h);
+    }
     for (Index l = top; l >= 0; --l) {
       if (l > 0) d_below = Gradient(*this, l - 1, 0);
       for (Index d = 0; d < 2; ++d) {
@@ -93,7 +99,7 @@ template <class T> class Bidirectional {
         if (l > 0) chain.stage->send_back_to(d_below.both, d == 1);  // both directions add to it
         if (l == 0 && results.x.given()) chain.stage->send_back_to(in_direction(results.x, d == 1), d == 1);
         if (every_step && l == top && d == 0)
-          total = backward_with_outputs(chain, d_h, sums);
+          total = backward_with_outputs(chain, own, d_h, sums);
         else
           backward(chain, d, d_h, sums);
         chain.stage->give_initial_gradients(results.r0);
@@ -154,17 +160,28 @@ template <class T> class Bidirectional {
     return reverse ? sorted.reversed(ctx_.timeline.lengths) : sorted;
   }
 
+  // One direction's half of rows that have both side by side.
+  Rows<const T> columns_of(Rows<const T> both, Index n, bool reverse) const {
+    for (std::size_t i = 0; reverse && i < both.base.size(); ++i) both.base[i] += n;
+    return in_direction(both, reverse);
+  }
+
   // ---- Left to right, and right to left ----
 
-  void compute(Index l) {
+  void compute(Index l, const OwnLoss<T>& own = {}) {
     for (const bool reverse : {false, true}) {
       std::vector<LayerInput<T>> inputs;
       inputs.push_back(input(l, reverse));
       Chain chain;
       chain.stage = std::make_unique<Stage<T>>(ctx_, p_, batch_, l, reverse, std::move(inputs));
       chain.tape = std::make_unique<Tape<T>>(ctx_.timeline, chain.stage->widths(), Index(-1));
+      Rows<const T> kept;  // by the caller
+      if (own.given()) kept = columns_of(own.h[std::size_t(l)], ctx_.network.n(l), reverse);
       chain.tape->record(chain.stage->initial(), [&](const Window& w, const PerLayer<const T>& before, const PerLayer<T>& h) {
-        chain.stage->forward(w, before, h);
+        if (!own.given()) return chain.stage->forward(w, before, h);
+        ctx_.check_interruption(w);
+        ctx_.for_each_row_block(w, [&](Index from, Index to) { gather(kept, w, from, to, h[0]); });
+        chain.stage->keep_last(w, 0, h[0]);
       });
       layer(l).push_back(std::move(chain));
     }
@@ -212,7 +229,8 @@ template <class T> class Bidirectional {
 
   // The forward chain of the top layer goes back together with the outputs, window by window: the loss, dV and dc, and dh = do V.
   // What enters the reverse chain is kept for its own way back.
-  double backward_with_outputs(const Chain& chain, const Gradient& d_h, GradientSums<T>& sums) {
+  double backward_with_outputs(const Chain& chain, const OwnLoss<T>& own, const Gradient& d_h, GradientSums<T>& sums) {
+    const Rows<const T> own_d_h = sort(own.d_h, ctx_.timeline);
     const Index n = ctx_.network.n(ctx_.network.layers() - 1), n_out = ctx_.network.n_out;
     const Packed<T> V_forward = pack<T>(ctx_.k, {p_.V.data, n_out, n, 2 * n}, ctx_.call.threads());
     const Packed<T> V_reverse = pack<T>(ctx_.k, {p_.V.data + n, n_out, n, 2 * n}, ctx_.call.threads());
@@ -221,14 +239,22 @@ template <class T> class Bidirectional {
     chain.stage->prepare_back();
     chain.tape->rewind(no_forward, [&](const Window& w, const PerLayer<const T>& before, const PerLayer<const T>& h) {
       const Matrix<T> d_o = readout_.window(w), da = chain.stage->da_of_top(w), dh = dh_window.matrix(w.size(), n);
-      const Above<T> above = Above<T>::product_of(d_o, V_forward);
+      const Above<T> above = own_d_h.given() ? Above<T>() : Above<T>::product_of(d_o, V_forward);
       for_each_output(w, h_window(w), d_o, [&](Index from, Index to) {
         readout_.losses(w, from, to, d_o, true);
+        if (own_d_h.given()) {
+          gather(own_d_h, w, from, to, da);
+          const Matrix<T> rows = da.middle_rows(from, to - from);
+          Sum<T>(ctx_.k).from(Matrix<const T>(rows)).plus(d_o.middle_rows(from, to - from), V_forward).into(rows);
+        }
         chain.stage->prepare_block(w, above, from, to, da);
       });
       ctx_.multiply(ctx_.zero.data(), d_o, V_reverse, dh);
       ctx_.for_each_row_block(w, [&](Index from, Index to) {
-        for_each_row(w, from, to, [&](Index f, Index t, Index i) { std::copy_n(dh.row(f), n, d_h.both.at(1, w.begin + t, i)); });
+        for_each_row(w, from, to, [&](Index f, Index t, Index i) {
+          for (Index j = 0; own_d_h.given() && j < n; ++j) dh(f, j) += own_d_h(w.begin + t, i)[n + j];
+          std::copy_n(dh.row(f), n, d_h.both.at(1, w.begin + t, i));
+        });
       });
       losses[std::size_t(w.index)] = readout_.total(w.size());
       sums.collect(w, {}, d_o, h_window(w));
@@ -250,6 +276,21 @@ template <class T> class Bidirectional {
     }
     sums.collect(single_step(h.rows), {}, readout_.last(), h);
     return loss;
+  }
+
+  // dL/dh of both chains of the top layer, where the network's own output is read from their last steps.
+  void take_gradients(const OwnLoss<T>& own, const Gradient& d_h) const {
+    const Rows<const T> given = sort(own.d_h, ctx_.timeline);
+    const Index n = ctx_.network.n(ctx_.network.layers() - 1);
+    for (Index i = 0; i < ctx_.timeline.batch; ++i) {
+      const Index length = ctx_.timeline.lengths[std::size_t(i)];
+      for (Index d = 0; d < 2; ++d)
+        for (Index t = 0; t < length; ++t) {
+          T* const row = d_h.both.at(d, t, i);
+          const bool is_last = t == (d == 0 ? length - 1 : 0);
+          for (Index j = 0; j < n; ++j) row[j] = given(t, i)[d * n + j] + (is_last ? dh_last_[d][i * n + j] : T(0));
+        }
+    }
   }
 
   // A chain's way back, from dL/dh of its layer.

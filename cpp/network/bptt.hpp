@@ -45,8 +45,9 @@ template <class T> struct GradientResults {
   std::vector<Rows<T>> r_last;
 };
 
-/// Equations 10.8-10.10. An output-recurrent network runs free.
-template <class T> void forward(const Network&, const T* parameters, const Batch<T>&, const ForwardResults<T>&);
+/// Equations 10.8-10.10.
+template <class T>
+void forward(const Network&, const T* parameters, const Batch<T>&, const TeacherForcing&, const ForwardResults<T>&);
 
 /// Equations 10.12-10.14: the sum over sequences and steps, in double precision. `each`, where given, gets the loss of each step;
 /// for ReadoutFrom::last of each sequence.
@@ -58,6 +59,19 @@ double loss(const Network&, const T* parameters, const Batch<T>&, const TeacherF
 template <class T>
 double loss_and_gradients(const Network&, const T* parameters, const Batch<T>&, const TeacherForcing&, const GradientResults<T>&,
                           Index memory_limit);
+
+/// A loss of the caller's own, by its gradients: dL/do(t), and dL/dh(t) of the top layer (two directions side by side); either may
+/// be missing. And h(t) of each layer, as `forward` has given it.
+template <class T> struct OwnLoss {
+  Rows<const T> d_o, d_h;
+  std::vector<Rows<const T>> h;
+  bool given() const { return !h.empty(); }
+};
+
+/// The gradients of such a loss: the way back of `forward` over the same batch. r_last is not given.
+template <class T>
+void backward(const Network&, const T* parameters, const Batch<T>&, const TeacherForcing&, const OwnLoss<T>&,
+              const GradientResults<T>&);
 
 /// How outputs are drawn: from o / temperature (for linear outputs, with this standard deviation; 0 takes what is most likely), of
 /// classes among the top_k most likely, and of these among the fewest whose probabilities add up to top_p, as the seed, the step

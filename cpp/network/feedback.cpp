@@ -83,7 +83,7 @@ template <class T> class Feedback {
     return total;
   }
 
-  double loss_and_gradients(const GradientResults<T>& results, Index memory_limit) {
+  double loss_and_gradients(const GradientResults<T>& results, Index memory_limit, const OwnLoss<T>& own) {
     const Timeline& timeline = ctx_.timeline;
     std::optional<Tape<T>> tape;  // before anything is written: it may refuse the limit
     if (runs_free_) tape.emplace(timeline, Widths{n_}, memory_limit);
@@ -98,6 +98,12 @@ template <class T> class Feedback {
     barred_next_ = Array<char>(timeline.batch);
     dr_shared_ = Array<T>(timeline.batch * m_);
 
+    if (own.given()) readout_.take_gradients(own.d_o);
+    d_h_ = sort(own.d_h, timeline);
+    if (d_h_.given()) d_h_window_ = Array<T>(timeline.largest * n_);
+    const Rows<const T> own_h = own.given() ? sort(own.h[0], timeline) : Rows<const T>();
+    const bool in_place = own.given() && is_dense(own_h, timeline, n_);
+
     std::vector<ChainTerms<T>> terms(1);
     const auto back = [&](const Window& w, Matrix<const T> before, Matrix<const T> h) {
       ctx_.check_interruption(w);
@@ -106,6 +112,7 @@ template <class T> class Feedback {
       ctx_.for_each_row_block(w, [&](Index from, Index to) {
         layer_.input.fetch_for_sums(w, from, to);
         readout_.losses(w, from, to, d_o, true);
+        if (d_h_.given()) gather(d_h_, w, from, to, d_h_window_.matrix(w.size(), n_));
         if (!runs_free_) step_back(d_o, h, da, from, to);
       });
       losses[std::size_t(w.index)] = readout_.total(w.size());
@@ -133,7 +140,15 @@ template <class T> class Feedback {
       const auto forward = [&](const Window& w, const PerLayer<const T>& before, const PerLayer<T>& h) {
         states(w, before[0], h[0], readout_.window(w));
       };
-      tape->record({before_first()}, forward);
+      if (in_place)
+        tape->borrow({before_first()}, {Matrix<const T>(own_h(0, 0), timeline.stored - timeline.batch, n_)});
+      else if (own.given())
+        tape->record({before_first()}, [&](const Window& w, const PerLayer<const T>&, const PerLayer<T>& h) {
+          ctx_.check_interruption(w);
+          ctx_.for_each_row_block(w, [&](Index from, Index to) { gather(own_h, w, from, to, h[0]); });
+        });
+      else
+        tape->record({before_first()}, forward);
       tape->rewind(forward,
                    [&](const Window& w, const PerLayer<const T>& before, const PerLayer<const T>& h) { back(w, before[0], h[0]); });
     } else {  // nothing is kept: every window stands by itself
@@ -141,11 +156,19 @@ template <class T> class Feedback {
       for (std::size_t i = timeline.windows.size(); i-- > 0;) {
         const Window& w = timeline.windows[i];
         const Matrix<T> h = h_window.matrix(w.size(), n_);
-        states(w, {}, h, readout_.window(w));
-        back(w, {}, h);
+        if (!own.given()) {
+          states(w, {}, h, readout_.window(w));
+          back(w, {}, h);
+          continue;
+        }
+        ctx_.for_each_row_block(w, [&](Index from, Index to) {
+          decide(w, from, to);
+          if (!in_place) gather(own_h, w, from, to, h);
+        });
+        back(w, {}, in_place ? Matrix<const T>(own_h(w.begin, 0), w.size(), n_) : Matrix<const T>(h));
       }
     }
-    give_last(results.r_last[0]);
+    if (!own.given()) give_last(results.r_last[0]);
     sums.close();
 
     const Matrix<T> dr0(r_next_.data(), timeline.batch, m_);  // dL/dr(0) = W^T da(1)
@@ -383,10 +406,20 @@ template <class T> class Feedback {
 
   // ---- Right to left ----
 
+  // What dh(t) of rows [first, first + rows) begins with, beside what comes through o(t).
+  Sum<T> above(Index first, Index rows) const {
+    Sum<T> dh(ctx_.k);
+    if (d_h_.given())
+      dh.from(Matrix<const T>(d_h_window_.data() + first * n_, rows, n_));
+    else
+      dh.from(ctx_.zero.data());
+    return dh;
+  }
+
   // da(t) = (V^T do(t)) f'(a(t)) of rows [from, to), where no gradient comes from the step after.
   void step_back(Matrix<const T> d_o, Matrix<const T> h, Matrix<T> da, Index from, Index to) const {
-    Sum<T> dh(ctx_.k);
-    dh.from(ctx_.zero.data()).plus(d_o.middle_rows(from, to - from), readout_.V_packed());
+    Sum<T> dh = above(from, to - from);
+    dh.plus(d_o.middle_rows(from, to - from), readout_.V_packed());
     layer_.step_back(dh, {}, h.middle_rows(from, to - from), da.middle_rows(from, to - from));
   }
 
@@ -440,8 +473,8 @@ template <class T> class Feedback {
       const Matrix<T> do_here = slice.by_rows() ? do_t : do_mine;
       back_through_output(last ? r_next_.data() + from * m_ : r_window_.data() + next * m_,
                           last ? barred_next_.data() + from : barred_window_.data() + next, dr_mine, do_here.middle_rows(0, rows));
-      Sum<T> dh(ctx_.k);
-      dh.from(ctx_.zero.data()).plus(do_here, readout_.V_packed());
+      Sum<T> dh = above(first, all);
+      dh.plus(do_here, readout_.V_packed());
       layer_.step_back(dh, {}, h.middle_rows(first, all), da.middle_rows(first, all), h_columns);
       slice.barrier();
       if (!slice.by_rows() && slice.is_first()) std::copy_n(do_mine.data, all * m_, do_t.data);  // nobody reads it any more
@@ -460,6 +493,8 @@ template <class T> class Feedback {
   const bool runs_free_;  // some step sees the network's own output
   const bool r0_given_;
   Array<T> class_table_, no_state_, r0_, r_last_, r_window_, r_next_, da_window_, da_next_, dr_shared_, scratch_;
+  Rows<const T> d_h_;  // of a loss of the caller's own
+  Array<T> d_h_window_;
   Array<std::int32_t> class_window_;
   Array<char> barred_window_, barred_next_;
 };

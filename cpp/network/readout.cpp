@@ -27,11 +27,11 @@ Readout<T>::Readout(const Context<T>& ctx, const Parameters<const T>& p, const B
 }
 
 template <class T> void Readout<T>::outputs_of_window(Matrix<const T> h, Matrix<T> o) const {
-  if (ctx_.exceeds_half_L2(V_transposed_)) ctx_.multiply(c_, h, V_transposed_, o);
+  if (!own_loss_ && ctx_.exceeds_half_L2(V_transposed_)) ctx_.multiply(c_, h, V_transposed_, o);
 }
 
 template <class T> void Readout<T>::outputs_of_block(Matrix<const T> h, Matrix<T> o, Index from, Index to) const {
-  if (!ctx_.exceeds_half_L2(V_transposed_)) outputs(h.middle_rows(from, to - from), o.middle_rows(from, to - from));
+  if (!own_loss_ && !ctx_.exceeds_half_L2(V_transposed_)) outputs(h.middle_rows(from, to - from), o.middle_rows(from, to - from));
 }
 
 template <class T> void Readout<T>::outputs(Matrix<const T> h, Matrix<T> o, const Steps& columns) const {
@@ -42,6 +42,13 @@ template <class T> void Readout<T>::last_outputs(Matrix<const T> h) const { ctx_
 
 template <class T> void Readout<T>::losses(const Window& w, Index from, Index to, Matrix<T> o, bool gradient) const {
   const Index n_out = ctx_.network.n_out;
+  if (own_loss_) {
+    if (d_o_.given())
+      gather(d_o_, w, from, to, o);
+    else
+      for (Index f = from; f < to; ++f) std::fill_n(o.row(f), n_out, T(0));
+    return;
+  }
   Loss<T> rows;
   rows.rows = to - from;
   rows.n = n_out;
@@ -73,7 +80,7 @@ template <class T> double Readout<T>::total(Index rows) const {
 }
 
 template <class T> double Readout<T>::last_loss(Matrix<const T> h, bool gradient) const {
-  last_outputs(h);
+  if (!own_loss_) last_outputs(h);
   losses(single_step(ctx_.timeline.batch), 0, ctx_.timeline.batch, last(), gradient);
   return total(ctx_.timeline.batch);
 }

@@ -41,11 +41,23 @@ template <class T> class Readout {
     if (each.given()) each_ = sort(each, ctx_.timeline);
   }
 
+  /// From now on a loss of the caller's own takes the place of the network's: do(t) is given, or 0, and o(t) is not needed.
+  void take_gradients(const Rows<const T>& d_o) {
+    own_loss_ = true;
+    d_o_ = sort(d_o, ctx_.timeline);
+    loss_ = zeros<double>(std::max(ctx_.timeline.largest, ctx_.timeline.batch));
+  }
+
   // ---- The way back ----
 
   void prepare_back() { V_packed_ = pack<T>(ctx_.k, V_, ctx_.call.threads()); }
   /// What enters the layer below: do(t) V.
   Above<T> above(Matrix<const T> d_o) const { return Above<T>::product_of(d_o, V_packed_); }
+  /// dh += do V, for rows [from, to) of a window.
+  void add_above(Matrix<const T> d_o, Matrix<T> dh, Index from, Index to) const {
+    const Matrix<T> rows = dh.middle_rows(from, to - from);
+    Sum<T>(ctx_.k).from(Matrix<const T>(rows)).plus(d_o.middle_rows(from, to - from), V_packed_).into(rows);
+  }
   /// dh = do V, for all rows at once.
   void backward(Matrix<const T> d_o, Matrix<T> dh) const { ctx_.multiply(ctx_.zero.data(), d_o, V_packed_, dh); }
 
@@ -65,6 +77,8 @@ template <class T> class Readout {
   Packed<T> V_transposed_, V_packed_;
   const Rows<const std::int64_t> targets_;
   const Rows<const T> y_, weight_;
+  Rows<const T> d_o_;
+  bool own_loss_ = false;
   Array<T> o_;
   Array<std::int32_t> target_window_;
   Array<T> y_window_, weight_window_;

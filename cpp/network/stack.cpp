@@ -106,14 +106,19 @@ template <class T> class Stack {
     return readout_.every_step() ? total : readout_.last_loss(stage_.last_of_top(), false);
   }
 
-  double loss_and_gradients(const GradientResults<T>& results, Index memory_limit) {
+  double loss_and_gradients(const GradientResults<T>& results, Index memory_limit, const OwnLoss<T>& own) {
     const Timeline& timeline = ctx_.timeline;
     Tape<T> tape(timeline, stage_.widths(), memory_limit);
     const auto forward = [&](const Window& w, const PerLayer<const T>& before, const PerLayer<T>& h) {
       stage_.forward(w, before, h);
     };
-    tape.record(stage_.initial(), forward);
-    stage_.give_last(results.r_last);
+    if (own.given()) {
+      take_states(own, tape);
+      readout_.take_gradients(own.d_o);
+    } else {
+      tape.record(stage_.initial(), forward);
+      stage_.give_last(results.r_last);
+    }
 
     // Right to left: o(t), the loss and da(t) are made window by window.
     if (results.x.given()) stage_.send_back_to(sort(results.x, timeline));
@@ -133,10 +138,11 @@ template <class T> class Stack {
       last = Above<T>::only_last(dh_last.data());
       sums.collect(single_step(timeline.batch), {}, readout_.last(), h);
     }
+    const Rows<const T> d_h = sort(own.d_h, timeline);
     tape.rewind(forward, [&](const Window& w, const PerLayer<const T>& before, const PerLayer<const T>& h) {
       const Matrix<const T> top = h.back();
       const Matrix<T> d_o = readout_.window(w), da = stage_.da_of_top(w);
-      const Above<T> above = every_step ? readout_.above(d_o) : last;
+      const Above<T> above = d_h.given() ? Above<T>() : every_step ? readout_.above(d_o) : last;
       if (every_step) readout_.outputs_of_window(top, d_o);
       ctx_.for_each_row_block(w, [&](Index from, Index to) {
         if (every_step) {
@@ -145,9 +151,14 @@ template <class T> class Stack {
         }
         for (std::size_t l = 0; prefetches && l < h.size(); ++l)
           if (tape.holds_before(w, h[l], l)) prefetch(h[l].row(from) - w.size() * h[l].cols, (to - from) * h[l].cols);
+        if (d_h.given()) {
+          gather(d_h, w, from, to, da);
+          if (every_step) readout_.add_above(d_o, da, from, to);
+        }
         stage_.prepare_block(w, above, from, to, da);
       });
       if (every_step) losses[std::size_t(w.index)] = readout_.total(w.size());
+      if (d_h.given() && !every_step) add_last(w, dh_last, da);
       stage_.backward(w, above, da, before, h, every_step ? d_o : Matrix<T>(), sums);
     });
     sums.close();
@@ -156,6 +167,39 @@ template <class T> class Stack {
   }
 
  private:
+  // The states that the caller has kept: in place, or copied to the tape.
+  void take_states(const OwnLoss<T>& own, Tape<T>& tape) {
+    std::vector<Rows<const T>> h;
+    PerLayer<const T> whole;
+    bool in_place = true;
+    for (std::size_t l = 0; l < own.h.size(); ++l) {
+      h.push_back(sort(own.h[l], ctx_.timeline));
+      const Index n = ctx_.network.n(Index(l));
+      in_place = in_place && is_dense(h[l], ctx_.timeline, n);
+      whole.push_back({h[l](0, 0), ctx_.timeline.stored - ctx_.timeline.batch, n});
+    }
+    if (in_place) {
+      tape.borrow(stage_.initial(), whole);
+      const Window& w = ctx_.timeline.windows.back();  // all sequences end with it
+      for (std::size_t l = 0; l < h.size(); ++l)
+        stage_.keep_last(w, l, whole[l].middle_rows(w.first - ctx_.timeline.batch, w.size()));
+      return;
+    }
+    tape.record(stage_.initial(), [&](const Window& w, const PerLayer<const T>&, const PerLayer<T>& states) {
+      ctx_.check_interruption(w);
+      ctx_.for_each_row_block(w, [&](Index from, Index to) {
+        for (std::size_t l = 0; l < h.size(); ++l) gather(h[l], w, from, to, states[l]);
+      });
+      for (std::size_t l = 0; l < h.size(); ++l) stage_.keep_last(w, l, states[l]);
+    });
+  }
+
+  // dh += what comes from the output of each sequence's last step.
+  static void add_last(const Window& w, const Array<T>& dh_last, Matrix<T> dh) {
+    for (Index i = w.continuing; i < w.rows; ++i)
+      for (Index j = 0; j < dh.cols; ++j) dh(w.size() - w.rows + i, j) += dh_last[i * dh.cols + j];
+  }
+
   double loss_of(const Window& w, Matrix<const T> h) {
     const Matrix<T> o = readout_.window(w);
     readout_.outputs_of_window(h, o);

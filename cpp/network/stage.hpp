@@ -59,8 +59,12 @@ template <class T> class Stage {
     } else {
       for (std::size_t l = 0; l < layers_.size(); ++l) layers_[l].forward(w, before[l], h[l]);
     }
-    for (std::size_t l = 0; l < layers_.size(); ++l)
-      for (Index i = w.continuing; i < w.rows; ++i) std::copy_n(h[l].row(w.size() - w.rows + i), layers_[l].n, h_last_.row(l, i));
+    for (std::size_t l = 0; l < layers_.size(); ++l) keep_last(w, l, h[l]);
+  }
+
+  /// Keeps the last states of the sequences that end with the window.
+  void keep_last(const Window& w, std::size_t l, Matrix<const T> h) const {
+    for (Index i = w.continuing; i < w.rows; ++i) std::copy_n(h.row(w.size() - w.rows + i), layers_[l].n, h_last_.row(l, i));
   }
 
   /// The last state of each sequence, of the top layer.

@@ -127,7 +127,7 @@ py::list py_layout(const Network& network) {
   return places;
 }
 
-// ---- The three calls that everything else is made of ----
+// ---- The calls that everything else is made of ----
 
 // The names of a function's arguments, all of which a call must give by name.
 template <std::size_t n> struct Signature {
@@ -136,12 +136,17 @@ template <std::size_t n> struct Signature {
   std::array<PyObject*, n> interned = {};  // made when the module is
 };
 
-Signature<9> forward_signature{"forward", {"network", "parameters", "lengths", "x", "r0", "reset", "h", "o", "r_last"}};
+Signature<12> forward_signature{
+    "forward", {"network", "parameters", "lengths", "x", "y", "r0", "reset", "teacher_forcing", "seed", "h", "o", "r_last"}};
 Signature<11> loss_signature{
     "loss", {"network", "parameters", "lengths", "x", "y", "r0", "weight", "reset", "teacher_forcing", "seed", "each"}};
 Signature<15> gradients_signature{"loss_and_gradients",
                                   {"network", "parameters", "lengths", "x", "y", "r0", "weight", "reset", "teacher_forcing", "seed",
                                    "flat", "dr0", "dx", "r_last", "memory_limit"}};
+
+Signature<15> backward_signature{"backward",
+                                 {"network", "parameters", "lengths", "x", "y", "r0", "reset", "teacher_forcing", "seed", "h",
+                                  "d_o", "d_h", "flat", "dr0", "dx"}};
 
 // The arguments in the order of the signature. The names of a call are interned, so that most comparisons are of pointers.
 template <std::size_t n>
@@ -165,19 +170,22 @@ std::array<py::object, n> arguments(const Signature<n>& signature, PyObject* con
 }
 
 PyObject* py_forward(PyObject*, PyObject* const* given, Py_ssize_t positional, PyObject* names) {
-  const auto [net, parameters, lengths, x, r0, reset, h, o, r_last] = arguments(forward_signature, given, positional, names);
+  const auto [net, parameters, lengths, x, y, r0, reset, p_forced, seed, h, o, r_last] =
+      arguments(forward_signature, given, positional, names);
   const Network& network = net.template cast<const Network&>();
   const py::array flat = array_of(parameters);
-  with_dtype(flat, [&, &lengths = lengths, &x = x, &r0 = r0, &reset = reset, &h = h, &o = o, &r_last = r_last](auto number) {
-    using T = decltype(number);
-    const auto batch = batch_of<T>(network, lengths.template cast<std::vector<Index>>(), x, r0, reset);
-    ForwardResults<T> results;
-    results.h = rows_of_each<T>(h, true);
-    results.o = rows<T>(o, network.readout == ReadoutFrom::all);
-    results.r_last = rows_of_each<T>(r_last, false);
-    const T* const p = all_memory<const T>(flat);
-    without_lock([&] { forward<T>(network, p, batch, results); });
-  });
+  const TeacherForcing forcing{p_forced.template cast<double>(), seed.template cast<std::uint64_t>()};
+  with_dtype(flat,
+             [&, &lengths = lengths, &x = x, &y = y, &r0 = r0, &reset = reset, &h = h, &o = o, &r_last = r_last](auto number) {
+               using T = decltype(number);
+               const auto batch = batch_of<T>(network, lengths.template cast<std::vector<Index>>(), x, r0, reset, y);
+               ForwardResults<T> results;
+               results.h = rows_of_each<T>(h, true);
+               results.o = rows<T>(o, network.readout == ReadoutFrom::all);
+               results.r_last = rows_of_each<T>(r_last, false);
+               const T* const p = all_memory<const T>(flat);
+               without_lock([&] { forward<T>(network, p, batch, forcing, results); });
+             });
   return py::none().release().ptr();
 }
 
@@ -221,6 +229,31 @@ PyObject* py_loss_and_gradients(PyObject*, PyObject* const* given, Py_ssize_t po
   return PyFloat_FromDouble(sum);
 }
 
+PyObject* py_backward(PyObject*, PyObject* const* given, Py_ssize_t positional, PyObject* names) {
+  const auto [net, parameters, lengths, x, y, r0, reset, p_forced, seed, h, d_o, d_h, d_flat, dr0, dx] =
+      arguments(backward_signature, given, positional, names);
+  const Network& network = net.template cast<const Network&>();
+  const py::array flat = array_of(parameters), gradient = array_of(d_flat);
+  const TeacherForcing forcing{p_forced.template cast<double>(), seed.template cast<std::uint64_t>()};
+  with_dtype(flat, [&, &lengths = lengths, &x = x, &y = y, &r0 = r0, &reset = reset, &h = h, &d_o = d_o, &d_h = d_h, &dr0 = dr0,
+                    &dx = dx](auto number) {
+    using T = decltype(number);
+    const auto batch = batch_of<T>(network, lengths.template cast<std::vector<Index>>(), x, r0, reset, y);
+    OwnLoss<T> own;
+    own.h = rows_of_each<const T>(h, true);
+    own.d_o = rows<const T>(d_o, network.readout == ReadoutFrom::all);
+    own.d_h = rows<const T>(d_h, true);
+    if (own.h.size() != std::size_t(network.layers())) throw py::value_error("h: expected the states of each layer");
+    GradientResults<T> results;
+    results.flat = all_memory<T>(gradient);
+    results.r0 = rows_of_each<T>(dr0, false);
+    results.x = rows<T>(dx, true);
+    const T* const theta = all_memory<const T>(flat);
+    without_lock([&] { backward<T>(network, theta, batch, forcing, own, results); });
+  });
+  return py::none().release().ptr();
+}
+
 template <std::size_t n> void intern(Signature<n>& signature) {
   for (std::size_t i = 0; i < n; ++i) signature.interned[i] = PyUnicode_InternFromString(signature.names[i]);
 }
@@ -233,9 +266,11 @@ void add_calls(py::module_& m) {
   intern(forward_signature);
   intern(loss_signature);
   intern(gradients_signature);
+  intern(backward_signature);
   static PyMethodDef calls[] = {method<py_forward>("forward"),
                                 method<py_loss>("loss"),
                                 method<py_loss_and_gradients>("loss_and_gradients"),
+                                method<py_backward>("backward"),
                                 {nullptr, nullptr, 0, nullptr}};
   if (PyModule_AddFunctions(m.ptr(), calls) != 0) throw py::error_already_set();
 }

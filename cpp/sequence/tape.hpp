@@ -21,11 +21,11 @@ template <class T> class Tape {
       throw std::invalid_argument("memory_limit: expected at least " + std::to_string(segments_.smallest * bytes_per_row()) +
                                   " bytes for these sequences, got " + std::to_string(memory_limit));
     kept_ = LayerRows<T>(widths, segments_.kept);
-    store_ = LayerRows<T>(widths, segments_.longest);
   }
 
   /// forward(window, before, h) computes the states of a window from those before it.
   template <class Forward> void record(const PerLayer<const T>& before_first, const Forward& forward) {
+    store_ = LayerRows<T>(widths_, segments_.longest);
     PerLayer<const T> before = before_first;
     Index kept = 0;  // rows
     for (const Segment& segment : segments_.list) {
@@ -34,6 +34,15 @@ template <class T> class Tape {
       kept += before[0].rows;
       before = compute(segment, kept_from_.back(), forward);
     }
+  }
+
+  /// The states of all windows are the caller's, one row after another as in compact storage; where no limit was set.
+  void borrow(const PerLayer<const T>& before_first, const PerLayer<const T>& h) {
+    assert(segments_.list.size() == 1);
+    for (std::size_t l = 0; l < widths_.size(); ++l)
+      std::copy_n(before_first[l].data, before_first[l].rows * widths_[l], kept_.row(l, 0));
+    kept_from_.push_back(0);
+    borrowed_ = h;
   }
 
   /// backward(window, before, h) for every window, from the last to the first.
@@ -46,8 +55,11 @@ template <class T> class Tape {
       const Index first = w[segment.from].first;
       for (Index i = segment.to; i-- > segment.from;) {
         for (std::size_t l = 0; l < widths_.size(); ++l) {
-          before[l] = i == segment.from ? kept_.rows(l, kept_from_[s], w[i].rows) : store_.rows(l, w[i].before - first, w[i].rows);
-          h[l] = states(w[i], first, l);
+          if (i == segment.from)
+            before[l] = kept_.rows(l, kept_from_[s], w[i].rows);
+          else
+            before[l] = stored(l, w[i].before - first, w[i].rows);
+          h[l] = stored(l, w[i].first - first, w[i].size());
         }
         backward(w[i], before, h);
       }
@@ -59,7 +71,7 @@ template <class T> class Tape {
 
   /// True if the states of the window before this one lie just before its own.
   bool holds_before(const Window& w, Matrix<const T> h, std::size_t layer) const {
-    return h.data - store_.row(layer, 0) >= w.size() * widths_[layer];
+    return h.data - stored(layer, 0, 0).data >= w.size() * widths_[layer];
   }
 
   /// All states of a layer, in compact storage without the states before the first step; where no limit was set.
@@ -72,6 +84,9 @@ template <class T> class Tape {
   Index bytes_per_row() const { return sum_of(widths_) * Index(sizeof(T)); }
   Index rows(Index memory_limit) const { return memory_limit < 0 ? timeline_.stored : memory_limit / bytes_per_row(); }
   Matrix<T> states(const Window& w, Index first, std::size_t l) const { return store_.rows(l, w.first - first, w.size()); }
+  Matrix<const T> stored(std::size_t l, Index first, Index rows) const {
+    return borrowed_.size() > 0 ? borrowed_[l].middle_rows(first, rows) : Matrix<const T>(store_.rows(l, first, rows));
+  }
 
   // The states of a segment, from those kept before it. Returns those before the next one.
   template <class Forward> PerLayer<const T> compute(const Segment& segment, Index kept_from, const Forward& forward) const {
@@ -92,6 +107,7 @@ template <class T> class Tape {
   const Widths widths_;
   const Segments segments_;
   LayerRows<T> kept_, store_;
+  PerLayer<const T> borrowed_;
   InlineVector<Index> kept_from_;  // of each segment: its first row in kept_
 };
 

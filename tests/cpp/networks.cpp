@@ -102,7 +102,7 @@ class Problem {
     results.o = rows<double>(o, network.n_out, every_step);
     for (Index chain = 0; chain < network.chains(); ++chain)
       results.r_last.push_back(rows<double>(r_last[std::size_t(chain)], network.n_recurrent(chain / network.directions()), false));
-    bptt::forward<double>(network, parameters.data(), batch_, results);
+    bptt::forward<double>(network, parameters.data(), batch_, {}, results);
   }
 
   bool can_generate() const {
@@ -144,7 +144,7 @@ class Problem {
     results.o = rows<double>(expected, network.n_out, true);
     for (Index l = 0; l < network.layers(); ++l)
       results.r_last.push_back(rows<double>(r_last[std::size_t(l)], network.n_recurrent(l), false));
-    bptt::forward<double>(network, parameters.data(), batch, results);
+    bptt::forward<double>(network, parameters.data(), batch, {}, results);
 
     Stream<double> stream(network, parameters.data(), count_);
     for (Index l = 0; l < network.layers(); ++l)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import functools
 import os
 import sys
 from collections.abc import Iterator
@@ -19,6 +20,7 @@ from bptt.networks.beams import NOT_FINITE, Beams, Step, search
 from bptt.networks.drawing import Drawing, Start, one_hot
 from bptt.networks.options import Options
 from bptt.networks.parameters import Layout, Letters, copy_in
+from bptt.networks.results import WayBack
 from bptt.networks.sequences import Sequences, sequences
 from bptt.networks.states import States
 
@@ -144,27 +146,42 @@ class RecurrentNetwork(Letters):
     # ---- Calls of the core ----
 
     def _forward(
-        self, x: Any, r0: Any, lengths: Any, reset: Any, all_layers: bool = False
-    ) -> tuple[str, list[Any], bool, Any, list[int] | None, Any]:
+        self,
+        x: Any,
+        r0: Any,
+        lengths: Any,
+        reset: Any,
+        all_layers: bool = False,
+        gradient: bool = False,
+        y: Any = None,
+        forced: Forced = NEVER,
+    ) -> tuple[str, list[Any], bool, Any, list[int] | None, Any, WayBack | None]:
         """What a `Run` is made of."""
         truth("all_layers", all_layers)
+        keeps_all = truth("gradient", gradient) or all_layers
         s = self._sequences(x, lengths)
+        targets = None if y is None else self._targets(s, y, None)[0]
         every_step, dtype, states, widths = self._every_step, self._dtype, self._states, self._h_widths
-        below: list[Any] = [s.empty(n, dtype) if all_layers else None for n in widths[:-1]] if len(widths) > 1 else []
+        below: list[Any] = [s.empty(n, dtype) if keeps_all else None for n in widths[:-1]] if len(widths) > 1 else []
         top = s.empty(widths[-1], dtype)
         o = s.empty(self._n_out, dtype) if every_step else np.empty((s.batch, self._n_out), dtype)
         r_last = states.empty(len(s.lengths), dtype)
-        _core.forward(
-            network=self._core,
-            parameters=self._flat,
-            lengths=s.lengths,
-            x=s.data,
-            r0=None if r0 is None else states.read(s, r0, dtype),
-            reset=None if reset is None else s.flags("reset", reset),
-            h=[*below, top],
-            o=o,
-            r_last=r_last,
-        )
+        given: dict[str, Any] = {
+            "parameters": self._flat,
+            "lengths": s.lengths,
+            "x": s.data,
+            "y": targets,
+            "r0": None if r0 is None else states.read(s, r0, dtype),
+            "reset": None if reset is None else s.flags("reset", reset),
+            "teacher_forcing": forced[0],
+            "seed": forced[1],
+        }
+        h = [*below, top]
+        _core.forward(network=self._core, **given, h=h, o=o, r_last=r_last)
+        way_back = None
+        if gradient:
+            given["parameters"] = self._flat.copy()  # an optimizer may step before the way back
+            way_back = functools.partial(self._backward, s, {**given, "h": h})
         return (
             self._options.output,
             [*(s.give_back(h) for h in below), s.give_back(top)] if all_layers else [s.give_back(top)],
@@ -172,7 +189,31 @@ class RecurrentNetwork(Letters):
             s.give_back(o) if every_step else s.give_back_one(np.asarray(o)),
             s.lengths if s.padded and every_step and s.form == "batch" else None,
             states.give_back(s, r_last),
+            way_back,
         )
+
+    def _backward(
+        self, s: Sequences, given: dict[str, Any], d_o: Any, d_h: Any, wrt_x: bool
+    ) -> tuple[Array, Layout, Any, Any, Any]:
+        """What `Gradients` are made of, for a loss of the user's own."""
+        if d_o is None and d_h is None:
+            raise ValueError("d_o: expected dL/do, or dL/dh as d_h, got neither")
+        if truth("wrt_x", wrt_x) and self._tokens:
+            raise ValueError("wrt_x: expected False, as a token has no gradient")
+        dtype, states = self._dtype, self._states
+        per_output = s.every_step if self._every_step else s.one_row
+        flat, dr0 = np.empty(self._layout.size, dtype), states.empty(len(s.lengths), dtype)
+        dx = s.empty(self._n_in, dtype) if wrt_x else None
+        _core.backward(
+            network=self._core,
+            **given,
+            d_o=None if d_o is None else per_output("d_o", d_o, self._n_out, dtype),
+            d_h=None if d_h is None else s.every_step("d_h", d_h, self._h_widths[-1], dtype),
+            flat=flat,
+            dr0=dr0,
+            dx=dx,
+        )
+        return flat, self._layout, None if dx is None else s.give_back(dx), states.give_back(s, dr0), None
 
     def _loss(self, x: Any, y: Any, r0: Any, lengths: Any, weight: Any, reset: Any, forced: Forced = NEVER) -> float:
         s = self._sequences(x, lengths)

@@ -85,6 +85,24 @@ _PARAGRAPHS = {
         wrt_x : bool
             Whether to compute dL/dx(t) too; real input only.
     """,
+    "gradient": """
+        gradient : bool
+            Whether to keep what `backward` needs: the h(t) of all layers, a copy of the parameters, and x itself, which
+            must not change until then.
+    """,
+    "backward": """
+        Return the gradients of a loss of one's own, whose dL/do and dL/dh are given, by back-propagation through time.
+
+        It is the way back of `loss_and_gradients` from (10.19) on. The run has to be one of ``forward(...,
+        gradient=True)``. It can be called several times. Where `d_o` is what the network's own loss has, rounded as the
+        core rounds it, the gradients have the bits of `loss_and_gradients`.
+    """,
+    "d_o, d_h": """
+        d_o : array_like, or list of array_like where x is a list, optional
+            dL/do(t), in the form of ``o``. Nothing beyond a length is read.
+        d_h : array_like, or list of array_like where x is a list, optional
+            dL/dh(t) of the top layer, in the form of ``h``: of a loss that looks at the states themselves.
+    """,
     "memory_limit": """
         memory_limit : int, optional
             Bytes that the hidden states may take, kept and recomputed ones together. The least that is possible grows

@@ -135,7 +135,14 @@ class ElmanRNN(TrainableNetwork):
 
     @shared_paragraphs
     def forward(
-        self, x: Any, *, h0: Any = None, lengths: ArrayLike | None = None, reset: Any = None, all_layers: bool = False
+        self,
+        x: Any,
+        *,
+        h0: Any = None,
+        lengths: ArrayLike | None = None,
+        reset: Any = None,
+        all_layers: bool = False,
+        gradient: bool = False,
     ) -> ElmanRun:
         """Run the network over the sequences, left to right (equations 10.8-10.11), with two directions both ways.
 
@@ -152,13 +159,14 @@ class ElmanRNN(TrainableNetwork):
             the reverse direction carry a state across this boundary.
         all_layers : bool
             Whether to give back the states of all layers, and not those of the top layer alone.
+        {gradient}
 
         Returns
         -------
         ElmanRun
             With ``h``, ``o``, ``y_hat``, ``h_last`` and, if asked for, ``layers``.
         """
-        return ElmanRun(*self._forward(x, h0, lengths, reset, all_layers))
+        return ElmanRun(*self._forward(x, h0, lengths, reset, all_layers, gradient))
 
     @shared_paragraphs
     def loss(

@@ -120,26 +120,49 @@ class JordanRNN(TrainableNetwork):
 
     @shared_paragraphs
     def forward(
-        self, x: Any, *, r0: ArrayLike | None = None, lengths: ArrayLike | None = None, reset: Any = None
+        self,
+        x: Any,
+        *,
+        y: Any = None,
+        teacher_forcing: float | None = None,
+        seed: int | np.random.Generator | None = None,
+        r0: ArrayLike | None = None,
+        lengths: ArrayLike | None = None,
+        reset: Any = None,
+        gradient: bool = False,
     ) -> JordanRun:
-        """Run the network free over the sequences, left to right: each step sees the network's own output before it.
+        """Run the network over the sequences, left to right: each step sees the network's own output before it.
+
+        Given targets y, it sees the target before it instead (teacher forcing), as in `loss`.
 
         Parameters
         ----------
         {x}
+        y : array_like, or list of array_like where x is a list, optional
+            Targets for the steps to see, as for `loss`; without them the network runs free.
+        teacher_forcing, seed
+            As for `loss`: the probability that a step sees the target; 1 where y is given.
         r0 : array_like, optional
             r(0), what the first step sees, ``[batch, n_out]`` (``[n_out]`` for a single sequence); 0 by default.
         {lengths}
         {reset}
             Such a step sees 0 in place of r(t-1), be it r(0) or a target, and no gradient goes from it to what is
             before.
+        {gradient}
 
         Returns
         -------
         JordanRun
             With ``h``, ``o``, ``y_hat`` and ``r_last``, which is the r0 of a next window.
         """
-        return JordanRun(*self._forward(x, r0, lengths, reset))
+        if y is None:
+            if teacher_forcing not in (None, 0):
+                raise ValueError(
+                    f"y: expected targets for the steps to see, as teacher_forcing is {teacher_forcing}, got None"
+                )
+            return JordanRun(*self._forward(x, r0, lengths, reset, gradient=gradient))
+        forced = self._forced(1.0 if teacher_forcing is None else teacher_forcing, seed)
+        return JordanRun(*self._forward(x, r0, lengths, reset, gradient=gradient, y=y, forced=forced))
 
     @shared_paragraphs
     def loss(

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, ClassVar
 
 import numpy as np
 
 from bptt import _core
 from bptt._arrays import Array
+from bptt.networks.docstrings import shared_paragraphs
 from bptt.networks.parameters import Layout, Letters
+
+WayBack = Callable[[Any, Any, bool], tuple[Array, Layout, Any, Any, Any]]  # from d_o, d_h, wrt_x to parts of Gradients
 
 
 class Gradients(Letters):
@@ -109,10 +113,17 @@ class Run:
     ElmanRun, JordanRun : what each network adds.
     """
 
-    __slots__ = ("_last", "_lengths", "_output", "_y_hat", "h", "layers", "o")
+    __slots__ = ("_last", "_lengths", "_output", "_way_back", "_y_hat", "h", "layers", "o")
 
     def __init__(
-        self, output: str, h: list[Any], all_layers: bool, o: Any, lengths: list[int] | None, last: Any
+        self,
+        output: str,
+        h: list[Any],
+        all_layers: bool,
+        o: Any,
+        lengths: list[int] | None,
+        last: Any,
+        way_back: WayBack | None = None,
     ) -> None:
         self.h = h[-1]
         self.layers = h if all_layers else None
@@ -120,7 +131,15 @@ class Run:
         self._output = output
         self._lengths = lengths  # of a padded batch with an output at every step
         self._last = last
+        self._way_back = way_back
         self._y_hat: Any = None
+
+    def _gradients(self, d_o: Any, d_h: Any, wrt_x: bool) -> tuple[Array, Layout, Any, Any, Any]:
+        if self._way_back is None:
+            raise ValueError(
+                "gradient: expected a run of forward(..., gradient=True), which keeps what the way back needs"
+            )
+        return self._way_back(d_o, d_h, wrt_x)
 
     @property
     def y_hat(self) -> Any:
@@ -152,6 +171,22 @@ class ElmanRun(Run):
 
     __slots__ = ()
 
+    @shared_paragraphs
+    def backward(self, d_o: Any = None, d_h: Any = None, wrt_x: bool = False) -> ElmanGradients:
+        """{backward}
+
+        Parameters
+        ----------
+        {d_o, d_h}
+        {wrt_x}
+
+        Returns
+        -------
+        ElmanGradients
+            As from `loss_and_gradients`, with ``h0``, without ``h_last``.
+        """
+        return ElmanGradients(*self._gradients(d_o, d_h, wrt_x))
+
     @property
     def h_last(self) -> Any:
         """The last state of each sequence, ``[batch, n_hidden]`` (``[n_hidden]`` for a single sequence).
@@ -166,6 +201,24 @@ class JordanRun(Run):
     """The `Run` of a `JordanRNN`, with ``r_last``."""
 
     __slots__ = ()
+
+    @shared_paragraphs
+    def backward(self, d_o: Any = None, d_h: Any = None, wrt_x: bool = False) -> JordanGradients:
+        """{backward}
+
+        What a step saw of the network's own output sends its gradient back through that output. A target sends none.
+
+        Parameters
+        ----------
+        {d_o, d_h}
+        {wrt_x}
+
+        Returns
+        -------
+        JordanGradients
+            As from `loss_and_gradients`, with ``r0``, without ``r_last``.
+        """
+        return JordanGradients(*self._gradients(d_o, d_h, wrt_x))
 
     @property
     def r_last(self) -> Array:
