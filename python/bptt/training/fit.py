@@ -12,6 +12,8 @@ from functools import partial
 from types import FrameType
 from typing import TypeVar
 
+import numpy as np
+
 from bptt import _core
 from bptt._checks import a_path, size, truth
 from bptt.training.batches import Data
@@ -24,6 +26,13 @@ from bptt.training.updates import Settings, Training
 Result = TypeVar("Result")
 
 _CHECKPOINT_SECONDS = 30.0  # apart, at least; at the end of an epoch in any case
+
+
+def _is_true(value: object) -> bool:
+    """Whether a callback has returned True, Python's or NumPy's."""
+    if isinstance(value, np.ndarray) and value.shape == ():
+        value = value[()]
+    return isinstance(value, bool | np.bool_) and bool(value)
 
 
 @contextmanager
@@ -128,7 +137,7 @@ def fit(
             if history.stopped != "interrupted" and result(partial(training.end_epoch, seconds, interrupted)):
                 history.stopped = training.over()
                 for callback in settings.callbacks:
-                    if callback(history) is True and not history.stopped:
+                    if _is_true(callback(history)) and not history.stopped:
                         history.stopped = "callback"
                 bar.end_epoch()
             save()

@@ -154,11 +154,13 @@ class Training:
             )
             norm = self._step(loss, gradients, batch, rate)
             self.history.updates.append(
-                loss=loss / batch.targets,
-                gradient_norm=norm,
-                learning_rate=rate,
-                targets=batch.targets,
-                seconds=time.perf_counter() - begin,
+                {
+                    "loss": loss / batch.targets,
+                    "gradient_norm": norm,
+                    "learning_rate": rate,
+                    "targets": batch.targets,
+                    "seconds": time.perf_counter() - begin,
+                }
             )
             self.updates += 1
             self.epoch_loss += loss
@@ -210,7 +212,8 @@ class Training:
                 where = self.validation.not_finite()
                 what = f"validation: {where}" if where else f"the validation loss is {validation}"
                 raise FloatingPointError(f"epoch {self.epoch}: {what}; the parameters are those after it")
-        self.history.epochs.append(loss=loss, validation=validation, updates=self.updates, seconds=seconds)
+        row = {"loss": loss, "validation": validation, "updates": self.updates, "seconds": seconds}
+        self.history.epochs.append(row)
         if validation < self.best:
             self.best, self.best_epoch = validation, self.epoch
             if self.settings.patience is not None:
