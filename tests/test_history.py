@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bptt import SGD, Adam, ElmanRNN, History
+from bptt import Adam, ElmanRNN, History
 from results import same_bits
 
 QUIET: dict[str, Any] = {"progress": False}
@@ -43,10 +43,14 @@ def check_equal(one: History, other: History) -> None:
         assert same_bits(one.best_parameters, other.best_parameters)
 
 
+def pickled(protocol: int) -> Callable[[Any], Any]:
+    return lambda value: pickle.loads(pickle.dumps(value, protocol))
+
+
 COPIES: dict[str, Callable[[Any], Any]] = {
     "copy": copy.copy,
     "deepcopy": copy.deepcopy,
-    **{f"pickle {k}": lambda h, k=k: pickle.loads(pickle.dumps(h, k)) for k in range(pickle.HIGHEST_PROTOCOL + 1)},
+    **{f"pickle {protocol}": pickled(protocol) for protocol in range(pickle.HIGHEST_PROTOCOL + 1)},
 }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, KeysView, Mapping
+from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -70,10 +71,10 @@ class Record:
             Without pandas (``pip install pandas``).
         """
         try:
-            from pandas import DataFrame
+            pandas = import_module("pandas")
         except ImportError as error:
             raise ImportError(f"to_frame: expected pandas, as pip install pandas brings it: {error}") from None
-        return DataFrame(self.arrays())
+        return pandas.DataFrame(self.arrays())
 
     def latest(self, name: str, n: int) -> list[float]:
         """Return the last `n` numbers of a column, or all where there are fewer."""
