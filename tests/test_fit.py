@@ -522,7 +522,8 @@ def test_progress_goes_to_standard_error(capfd: pytest.CaptureFixture[str]) -> N
 def test_nothing_is_made_for_progress_that_nobody_sees(monkeypatch: pytest.MonkeyPatch) -> None:
     """A bar has a thread of its own, which outlives it."""
     made: list[object] = []
-    monkeypatch.setattr("tqdm.auto.tqdm", lambda **options: made.append(options))
+    for name in ("tqdm.tqdm", "tqdm.auto.tqdm"):
+        monkeypatch.setattr(name, lambda **options: made.append(options))
     x, y = stream()
     for progress in (False, True):  # here standard error is no terminal
         network().fit(x, y, optimizer=SGD(0.1), epochs=1, progress=progress)

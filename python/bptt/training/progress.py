@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import importlib
 import math
 import sys
 import time
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -15,22 +17,40 @@ _LINES, _SECONDS = 100, 60.0  # of a log: at the ends of epochs, at most; betwee
 _RECENT = 50  # updates whose mean loss is shown
 
 
+def _is_notebook() -> bool:
+    """Whether this is the process of a notebook, where standard error is no terminal and a bar can be shown."""
+    return not {"ipykernel.zmqshell", "IPython.utils._process_emscripten"}.isdisjoint(sys.modules)
+
+
+def _tqdm() -> Any:
+    """The bar that fits where standard error goes; None in a log."""
+    if not _is_notebook():
+        return importlib.import_module("tqdm").tqdm if sys.stderr.isatty() else None
+    if "tqdm.auto" not in sys.modules:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # without ipywidgets it takes the bar of a terminal
+            importlib.import_module("tqdm.auto")
+    return sys.modules["tqdm.auto"].tqdm
+
+
 def _bar(training: Training, parts: int) -> Any:
     """A bar in a terminal or notebook, else None. It has a thread of its own, so it is made where it is seen."""
-    from tqdm.auto import tqdm
-
-    if not (sys.stderr.isatty() or "notebook" in tqdm.__module__):
+    if (tqdm := _tqdm()) is None:
         return None
     s = training.settings
     passes = s.epochs if s.updates_per_epoch is None else s.epochs * s.updates_per_epoch / parts
     done = training.passes + training.batch / parts
-    return tqdm(
-        initial=round(training.data.steps * min(passes, done)),
-        total=round(training.data.steps * passes),
-        unit="step",
-        unit_scale=True,
-        dynamic_ncols=True,
-    )
+    options: dict[str, Any] = {
+        "initial": round(training.data.steps * min(passes, done)),
+        "total": round(training.data.steps * passes),
+        "unit": "step",
+        "unit_scale": True,
+        "dynamic_ncols": True,
+    }
+    try:
+        return tqdm(**options)
+    except ImportError:  # earlier versions of tqdm say only now that ipywidgets is missing
+        return importlib.import_module("tqdm").tqdm(**options)
 
 
 class Bar:
