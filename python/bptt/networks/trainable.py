@@ -12,6 +12,7 @@ from bptt import _core
 from bptt.networks.base import RecurrentNetwork
 from bptt.training.history import History
 from bptt.training.optimizer import Optimizer
+from bptt.training.schedules import Schedule
 
 
 class TrainableNetwork(RecurrentNetwork):
@@ -29,7 +30,7 @@ class TrainableNetwork(RecurrentNetwork):
         updates_per_epoch: int | None = None,
         clip_norm: float | None = None,
         clip_value: float | None = None,
-        schedule: Callable[[int], float] | None = None,
+        schedule: Schedule | None = None,
         validation: Any = None,
         patience: int | None = None,
         shuffle: bool = True,
@@ -66,8 +67,9 @@ class TrainableNetwork(RecurrentNetwork):
             not be validated.
         clip_norm, clip_value : float, optional
             The gradient is scaled down to this norm, or cut off at this magnitude.
-        schedule : callable, optional
-            Of the update (from 0): the factor of the optimizer's learning rate. See `bptt.schedules`.
+        schedule : callable or ReduceOnPlateau, optional
+            Of the update (from 0): the factor of the optimizer's learning rate. See `bptt.schedules`. A
+            `ReduceOnPlateau` follows the validation loss or, without validation data, the training loss.
         validation : tuple or dict, optional
             ``(x, y)``, ``(x, y, weight)`` or a dict with x, y and, if need be, weight, lengths and reset: data whose
             mean loss is taken after every epoch.

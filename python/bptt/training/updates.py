@@ -19,6 +19,7 @@ from bptt.training.checkpoint import Checkpoint
 from bptt.training.history import History, Record
 from bptt.training.optimizer import Optimizer
 from bptt.training.protocol import HasFlat, Network, State
+from bptt.training.schedules import Constant, Schedule, follows_losses, of_a_run
 
 _DEFAULT_BATCH = 32  # sequences
 
@@ -47,7 +48,7 @@ class Settings:
     updates_per_epoch: int | None
     clip_norm: float | None
     clip_value: float | None
-    schedule: Callable[[int], float] | None
+    schedule: Schedule | None
     patience: int | None
     shuffle: bool
     callbacks: Sequence[Callable[[History], Any]]
@@ -63,7 +64,7 @@ class Settings:
         self.truncate = _count("truncate", self.truncate)
         self.updates_per_epoch = _count("updates_per_epoch", self.updates_per_epoch)
         self.patience = _count("patience", self.patience)
-        if self.schedule is not None and not callable(self.schedule):
+        if self.schedule is not None and not (callable(self.schedule) or follows_losses(self.schedule)):
             raise TypeError(f"schedule: expected a function of the update, got {type(self.schedule).__name__}")
         if callable(self.callbacks):
             raise TypeError("callbacks: expected a list of functions, got a function")
@@ -122,6 +123,7 @@ class Training:
         self.epoch_loss = self.epoch_targets = 0.0
         self.best, self.best_epoch = math.inf, -1  # the lowest validation loss, and where: no epoch looks at all others
         self.state: State | None = None  # carried from window to window
+        self._schedule = self._schedule_here()
         self._before = np.empty_like(network.parameters)
 
     # ---- What an epoch is made of ----
@@ -144,14 +146,18 @@ class Training:
         random = None if forcing is None else self._random(1, self.updates)
         return *self.network.loss_and_gradients(batch, self.state, forcing, random), begin
 
+    def _schedule_here(self) -> Any:
+        """The schedule, after the epochs that were made: their losses are all that it depends on."""
+        epochs, schedule = self.history.epochs, self.settings.schedule
+        losses = epochs.loss if self.validation is None else epochs.validation
+        return of_a_run(Constant() if schedule is None else schedule, losses.tolist())
+
     def update(self, batch: Batch, computed: Computed) -> None:
         """One update of the parameters, or none where there is no target."""
         s = self.settings
         loss, gradients, last, begin = computed
         if batch.targets > 0:
-            rate = s.optimizer.lr * (
-                1.0 if s.schedule is None else number("schedule", s.schedule(self.updates), 0, math.inf)
-            )
+            rate = s.optimizer.lr * number("schedule", self._schedule(self.updates), 0, math.inf)
             norm = self._step(loss, gradients, batch, rate)
             self.history.updates.append(
                 {
@@ -214,6 +220,8 @@ class Training:
                 raise FloatingPointError(f"epoch {self.epoch}: {what}; the parameters are those after it")
         row = {"loss": loss, "validation": validation, "updates": self.updates, "seconds": seconds}
         self.history.epochs.append(row)
+        if follows_losses(self.settings.schedule):
+            self._schedule.end_epoch(loss if self.validation is None else validation)
         if validation < self.best:
             self.best, self.best_epoch = validation, self.epoch
             if self.settings.patience is not None:
@@ -306,6 +314,7 @@ class Training:
             record.load(checkpoint.part(kind))
         if (best := self.history.best_epoch) is not None:
             self.best, self.best_epoch = float(self.history.validation[best]), best
+        self._schedule = self._schedule_here()
         self.network.parameters[:] = arrays["parameters"]
         self.state, self.history.best_parameters = _carried(arrays), arrays.get("best")
         self.seed = position["seed"]
