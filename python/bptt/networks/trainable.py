@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from numpy.typing import ArrayLike
@@ -43,6 +43,7 @@ class TrainableNetwork(RecurrentNetwork):
         lengths: ArrayLike | None = None,
         reset: Any = None,
         teacher_forcing: float | Callable[[int], float] | None = None,
+        metrics: Mapping[str, Callable[[Any, Any], Any]] | None = None,
     ) -> History:
         """Train the parameters: an update follows the gradient of the mean loss per target of a batch or window.
 
@@ -95,6 +96,13 @@ class TrainableNetwork(RecurrentNetwork):
         teacher_forcing : float or callable, optional
             Of a `JordanRNN`: as for its `loss`, 1 by default, or a function of the update (from 0) that tells it, as
             scheduled sampling does. See `bptt.schedules`. Validation is fed with targets, unless this is 0.
+        metrics : dict of str to callable, optional
+            What is told of each epoch beside the loss: ``metrics={"accuracy": lambda y, y_hat: ...}``. After every
+            epoch each is called as ``metric(y, y_hat)`` and returns a number, which `History.epochs` has under its
+            name. `y` holds the targets that count, one a row: those within the lengths, of a weight that is not 0, and
+            no class of -1; the sequences one after the other, ``[n]`` classes or ``[n, n_out]`` numbers. `y_hat`,
+            ``[n, n_out]``, is what `forward` predicts there (a `JordanRNN` runs free). They are those of the validation
+            data or, without these, of the training data; that takes a forward pass over the data in any case.
 
         Returns
         -------
@@ -109,6 +117,9 @@ class TrainableNetwork(RecurrentNetwork):
             Where that comes from a number in x or y that is not finite, the message says where it is.
         ValueError, TypeError
             As for `loss`; and if the checkpoint is damaged or belongs to another run.
+        RuntimeError
+            If a metric raises: the message has its name, and its error is the cause. One that returns no number is a
+            TypeError.
         OSError
             If the checkpoint cannot be written; the one before is whole.
         """
@@ -134,6 +145,7 @@ class TrainableNetwork(RecurrentNetwork):
                 shuffle=shuffle,
                 callbacks=callbacks,
                 teacher_forcing=teacher_forcing,
+                metrics=metrics,
             ),
             seed=seed,
             checkpoint=checkpoint,

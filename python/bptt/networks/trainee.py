@@ -9,7 +9,7 @@ import numpy as np
 
 from bptt._arrays import BOOL, Array
 from bptt.networks.base import RecurrentNetwork
-from bptt.networks.results import Gradients
+from bptt.networks.results import Gradients, Run
 from bptt.training.batches import Batch, Data
 from bptt.training.protocol import State
 
@@ -58,6 +58,11 @@ class Trainee:
         rnn = self._rnn
         forced = rnn._FORCED if teacher_forcing is None else rnn._forced(teacher_forcing, None)
         return rnn._loss(**_given(batch), r0=None, forced=forced)
+
+    def y_hat(self, batch: Batch) -> Any:
+        """What `forward` predicts, in the form of the batch: at every step, or for each sequence."""
+        given = _given(batch)
+        return Run(*self._rnn._forward(given["x"], None, given["lengths"], given["reset"])).y_hat
 
     def loss_and_gradients(
         self, batch: Batch, state: State | None, teacher_forcing: float | None, random: np.random.Generator | None

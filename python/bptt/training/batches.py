@@ -136,6 +136,27 @@ class Data:
         batches = [order[i : i + size] for i in range(0, len(self), size)]
         return [*batches] if random is None else [batches[i] for i in random.permutation(len(batches))]
 
+    def in_order(self, size: int) -> list[Array]:
+        """The sequences cut into batches, in the order of the data whatever their lengths."""
+        return [np.arange(i, min(i + size, len(self))) for i in range(0, len(self), size)]
+
+    def counted(self, batch: Batch, rows: Any) -> list[tuple[Array, Array]]:
+        """Of each sequence of a batch, the targets that count, and the rows that are beside them.
+
+        A target counts where it is within the length, of a weight that is not 0, and no class of -1.
+        """
+        y, weight = batch.arguments["y"], batch.arguments.get("weight")
+        if not self.every_step:
+            there = self._weights(y, weight) != 0
+            return [(y[there], rows[there])]
+        lengths = batch.arguments.get("lengths")
+        pairs = []
+        for i in range(len(y) if self.is_list else y.shape[1]):
+            index: Any = i if self.is_list else (slice(None if lengths is None else lengths[i]), i)
+            there = self._weights(y[index], None if weight is None else weight[index]) != 0
+            pairs.append((y[index][there], rows[index][there]))
+        return pairs
+
     def _batch(self, part: slice | Array, x: Any, y: Any, weight: Any, reset: Any, lengths: Any, steps: Array) -> Batch:
         given = {"x": x, "y": y, "weight": weight, "reset": reset, "lengths": lengths}
         arguments = {name: value for name, value in given.items() if value is not None}

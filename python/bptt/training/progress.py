@@ -111,7 +111,7 @@ class Bar:
             )
 
     def _losses(self, loss: float | None = None) -> str:
-        """A loss, or the mean of recent updates; the last validation, and the best where it is another."""
+        """A loss, or the mean of recent updates; the last validation, the best where it is another, and metrics."""
         history = self._training.history
         if loss is None:
             recent = history.updates.latest("loss", _RECENT)
@@ -122,6 +122,9 @@ class Bar:
             text += f", validation {self._loss(validation)}"
             if self._training.best < validation:
                 text += f", best {self._training.best:.4f}"
+        for name in self._training.settings.metrics or ():
+            for value in history.epochs.latest(name, 1):
+                text += f", {name} {value:.4f}"
         return text
 
     def _loss(self, nats: float) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, TypeAlias
@@ -17,6 +17,7 @@ from bptt._checks import number, size, truth
 from bptt.training.batches import Batch, Data
 from bptt.training.checkpoint import Checkpoint
 from bptt.training.history import History, Record
+from bptt.training.metrics import Metric, checked_metrics, computed_metrics
 from bptt.training.optimizer import Optimizer
 from bptt.training.protocol import HasFlat, Network, State
 from bptt.training.schedules import Constant, Schedule, follows_losses, of_a_run
@@ -53,6 +54,7 @@ class Settings:
     shuffle: bool
     callbacks: Sequence[Callable[[History], Any]]
     teacher_forcing: Callable[[int], float] | float | None
+    metrics: Mapping[str, Metric] | None
 
     def __post_init__(self) -> None:
         if not isinstance(self.optimizer, Optimizer):
@@ -76,6 +78,7 @@ class Settings:
             if not callable(callback):
                 raise TypeError(f"callbacks: expected functions of the history, got {type(callback).__name__}")
         self.shuffle = truth("shuffle", self.shuffle)
+        self.metrics = checked_metrics(self.metrics)
 
     def check(self, network: Network, data: Data) -> None:
         """Raise ValueError for what this network or these data do not have."""
@@ -104,6 +107,7 @@ class Settings:
             "schedule": _described(self.schedule),
             "teacher_forcing": _described(self.teacher_forcing),
             "optimizer": self.optimizer.configuration(),
+            "metrics": sorted(self.metrics or ()) or None,
         }
 
 
@@ -116,7 +120,7 @@ class Training:
     def __init__(self, network: Network, data: Data, validation: Data | None, settings: Settings, seed: int) -> None:
         self.network, self.data, self.validation, self.settings = network, data, validation, settings
         self.seed = seed
-        self.history = History()
+        self.history = History(settings.metrics or ())
         self.epoch = self.passes = 0  # completed: epochs, and passes over the data
         self.batch = 0  # of the pass under way, the next one
         self.updates = 0
@@ -218,8 +222,11 @@ class Training:
                 where = self.validation.not_finite()
                 what = f"validation: {where}" if where else f"the validation loss is {validation}"
                 raise FloatingPointError(f"epoch {self.epoch}: {what}; the parameters are those after it")
+        metrics = self._metrics(interrupted)
+        if metrics is None:
+            return False
         row = {"loss": loss, "validation": validation, "updates": self.updates, "seconds": seconds}
-        self.history.epochs.append(row)
+        self.history.epochs.append(row | metrics)
         if follows_losses(self.settings.schedule):
             self._schedule.end_epoch(loss if self.validation is None else validation)
         if validation < self.best:
@@ -229,6 +236,20 @@ class Training:
         self.epoch += 1
         self.epoch_loss = self.epoch_targets = 0.0
         return True
+
+    def _metrics(self, interrupted: Callable[[], bool]) -> dict[str, float] | None:
+        """The value of each metric; None where it was interrupted between batches."""
+        if not self.settings.metrics:
+            return {}
+        data = self.data if self.validation is None else self.validation
+        pairs: list[tuple[Array, Array]] = []
+        for part in data.in_order(self.settings.batch_size or _DEFAULT_BATCH):
+            if interrupted():
+                return None
+            batch = data.take(part)
+            pairs += data.counted(batch, self.network.y_hat(batch))
+        y, y_hat = (np.concatenate(arrays) for arrays in zip(*pairs, strict=True))
+        return computed_metrics(self.settings.metrics, y, y_hat, self.epoch)
 
     def mean_loss(self, data: Data, interrupted: Callable[[], bool]) -> float | None:
         """Per target, in batches; None where it was interrupted between them.
