@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike
 
 from bptt import _core
 from bptt.networks.base import RecurrentNetwork
+from bptt.training.batches import Batches
 from bptt.training.history import History
 from bptt.training.optimizer import Optimizer
 from bptt.training.schedules import Schedule
@@ -21,7 +22,7 @@ class TrainableNetwork(RecurrentNetwork):
     def fit(
         self,
         x: Any,
-        y: Any,
+        y: Any = None,
         *,
         optimizer: Optimizer,
         epochs: int,
@@ -52,7 +53,7 @@ class TrainableNetwork(RecurrentNetwork):
         x, y, weight, lengths, reset
             As for `loss`. The sequences of a batch, or of a list, are the examples; a batch is made of some of them,
             of similar length where they differ, and no arithmetic is spent on padding. With `truncate`, they are
-            streams.
+            streams. In their place `x` may be `Batches`, which are made as training goes on.
         optimizer : Optimizer
             `SGD`, `RMSProp`, `Adam`, `AdamW` or `Adagrad`.
         epochs : int
@@ -88,7 +89,7 @@ class TrainableNetwork(RecurrentNetwork):
         resume : bool
             Whether to go on from the checkpoint, if there is one. A run that was killed at any moment and resumed ends
             with the same bits as one that was not, for any number of threads. Data and settings must be the same, save
-            for `epochs`; a run that a callback has ended is over.
+            for `epochs`; a run that a callback has ended is over. Of functions the name alone is compared.
         progress : bool
             Whether to show progress on standard error.
         callbacks : sequence of callable
@@ -124,13 +125,16 @@ class TrainableNetwork(RecurrentNetwork):
             If the checkpoint cannot be written; the one before is whole.
         """
         interruptions = _core.interruptions()
-        from bptt.networks.trainee import Trainee, data_of, validation_of
+        from bptt.networks.trainee import Trainee, data_of, fresh_data_of, validation_of
         from bptt.training.fit import fit
         from bptt.training.updates import Settings
 
+        beside: dict[str, Any] = {"y": y, "weight": weight, "lengths": lengths, "reset": reset}
+        if y is None and not isinstance(x, Batches):
+            raise TypeError("y: expected the targets of x, got None")
         return fit(
             Trainee(self),
-            data_of(self, x, y, weight=weight, lengths=lengths, reset=reset),
+            fresh_data_of(self, x, **beside) if isinstance(x, Batches) else data_of(self, x, **beside),
             None if validation is None else validation_of(self, validation),
             Settings(
                 optimizer=optimizer,

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from bptt.training.batches import Data
 from bptt.training.updates import Training
 
 _LINES, _SECONDS = 100, 60.0  # of a log: at the ends of epochs, at most; between lines within an epoch
@@ -33,17 +34,18 @@ def _tqdm() -> Any:
     return sys.modules["tqdm.auto"].tqdm
 
 
-def _bar(training: Training, parts: int) -> Any:
+def _bar(training: Training) -> Any:
     """A bar in a terminal or notebook, else None. It has a thread of its own, so it is made where it is seen."""
     if (tqdm := _tqdm()) is None:
         return None
-    s = training.settings
-    passes = s.epochs if s.updates_per_epoch is None else s.epochs * s.updates_per_epoch / parts
-    done = training.passes + training.batch / parts
+    s, batches = training.settings, training.batches
+    passes = s.epochs if s.updates_per_epoch is None else s.epochs * s.updates_per_epoch / batches
+    done = training.passes + training.batch / batches
+    whole = training.data.steps if isinstance(training.data, Data) else batches
     options: dict[str, Any] = {
-        "initial": round(training.data.steps * min(passes, done)),
-        "total": round(training.data.steps * passes),
-        "unit": "step",
+        "initial": round(whole * min(passes, done)),
+        "total": round(whole * passes),
+        "unit": "step" if isinstance(training.data, Data) else "update",
         "unit_scale": True,
         "dynamic_ncols": True,
     }
@@ -56,10 +58,10 @@ def _bar(training: Training, parts: int) -> Any:
 class Bar:
     """Progress on standard error: a bar in a terminal or notebook, lines in a log, or nothing."""
 
-    def __init__(self, training: Training, parts: int, wanted: bool) -> None:
+    def __init__(self, training: Training, wanted: bool) -> None:
         self._training, self._begin = training, time.monotonic()
         wanted = wanted and sys.stderr is not None
-        self._bar: Any = _bar(training, parts) if wanted else None
+        self._bar: Any = _bar(training) if wanted else None
         self._logs, self._logged, self._steps = wanted and self._bar is None, self._begin, 0
 
     def __enter__(self) -> Bar:
@@ -91,7 +93,7 @@ class Bar:
         if self._bar is not None and not self._bar.disable:
             with self._whatever_happens():
                 self._bar.set_postfix_str(self._losses(), refresh=False)
-                self._bar.update(steps)
+                self._bar.update(steps if isinstance(self._training.data, Data) else 1)
 
     def end_epoch(self) -> None:
         epoch, epochs = self._training.epoch, self._training.settings.epochs

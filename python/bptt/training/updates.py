@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import math
-import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any, TypeAlias
 
 import numpy as np
 
 from bptt._arrays import Array, shape_text
 from bptt._checks import number, size, truth
-from bptt.training.batches import Batch, Data
+from bptt.training.batches import Batch, Data, FreshData, Part, described
 from bptt.training.checkpoint import Checkpoint
 from bptt.training.history import History, Record
 from bptt.training.metrics import Metric, checked_metrics, computed_metrics
@@ -31,11 +30,6 @@ def _bound(name: str, value: float | None) -> float | None:
 
 def _count(name: str, value: int | None) -> int | None:
     return None if value is None else size(name, value, 1)
-
-
-def _described(value: Any) -> str:
-    """What tells a function from another, in every process."""
-    return re.sub(r" at 0x[0-9a-fA-F]+", "", repr(value))
 
 
 @dataclass
@@ -80,12 +74,32 @@ class Settings:
         self.shuffle = truth("shuffle", self.shuffle)
         self.metrics = checked_metrics(self.metrics)
 
-    def check(self, network: Network, data: Data) -> None:
+    def check(self, network: Network, data: Data | FreshData, validation: Data | None) -> None:
         """Raise ValueError for what this network or these data do not have."""
+        if self.patience is not None and validation is None:
+            raise ValueError("patience: expected None without validation data")
         if self.teacher_forcing is not None and not network.feeds_outputs_back:
             raise ValueError("teacher_forcing: expected None, as no outputs are fed back")
-        if self.truncate is None:
-            return
+        if isinstance(data, FreshData):
+            self._check_fresh(validation)
+        elif self.truncate is not None:
+            self._check_truncation(network, data)
+
+    def _check_fresh(self, validation: Data | None) -> None:
+        reasons = {
+            "truncate": "no batch goes on where another one ends",
+            "batch_size": "make decides on it",
+            "updates_per_epoch": "steps says so",
+        }
+        for name, reason in reasons.items():
+            if getattr(self, name) is not None:
+                raise ValueError(f"{name}: expected None with Batches, as {reason}")
+        if not self.shuffle:
+            raise ValueError("shuffle: expected True, its default, with Batches, as make decides on the order")
+        if self.metrics and validation is None:
+            raise ValueError("metrics: expected None with Batches without validation data, as no batch is kept")
+
+    def _check_truncation(self, network: Network, data: Data) -> None:
         if self.batch_size is not None:
             raise ValueError("batch_size: expected None with truncate, as all streams go on side by side")
         if data.is_list or data.padded:
@@ -104,8 +118,8 @@ class Settings:
             "clip_value": self.clip_value,
             "patience": self.patience,
             "shuffle": self.shuffle,
-            "schedule": _described(self.schedule),
-            "teacher_forcing": _described(self.teacher_forcing),
+            "schedule": described(self.schedule),
+            "teacher_forcing": described(self.teacher_forcing),
             "optimizer": self.optimizer.configuration(),
             "metrics": sorted(self.metrics or ()) or None,
         }
@@ -117,7 +131,9 @@ Computed: TypeAlias = tuple[float, HasFlat, State, float]  # the loss, its gradi
 class Training:
     """One run of `fit`: where it is, and what it takes to go on from there."""
 
-    def __init__(self, network: Network, data: Data, validation: Data | None, settings: Settings, seed: int) -> None:
+    def __init__(
+        self, network: Network, data: Data | FreshData, validation: Data | None, settings: Settings, seed: int
+    ) -> None:
         self.network, self.data, self.validation, self.settings = network, data, validation, settings
         self.seed = seed
         self.history = History(settings.metrics or ())
@@ -128,17 +144,31 @@ class Training:
         self.best, self.best_epoch = math.inf, -1  # the lowest validation loss, and where: no epoch looks at all others
         self.state: State | None = None  # carried from window to window
         self._schedule = self._schedule_here()
+        self._parts = self._parts_of_pass()
         self._before = np.empty_like(network.parameters)
 
     # ---- What an epoch is made of ----
 
-    def _random(self, purpose: int, number: int) -> np.random.Generator:
+    def _random(self, purpose: int, *numbers: int) -> np.random.Generator:
         """Of an epoch or update: it follows from the seed alone, so that a resumed run needs no generator's state."""
-        return np.random.default_rng([self.seed, purpose, number])
+        return np.random.default_rng([self.seed, purpose, *numbers])
 
-    def parts(self) -> list[slice | Array]:
-        """The parts of the data that the pass under way sees one after the other."""
+    @property
+    def batches(self) -> int:
+        """How many batches or windows a pass has."""
+        return self.data.batches.steps if isinstance(self.data, FreshData) else len(self._parts)
+
+    def take(self) -> Batch:
+        """What the next update sees."""
+        if isinstance(self.data, FreshData):
+            return self.data.take(self.passes, self.batch, partial(self._random, 2))
+        return self.data.take(self._parts[self.batch])
+
+    def _parts_of_pass(self) -> list[Part]:
+        """The parts of the data that the pass under way sees one after the other; of fresh data there are none."""
         s = self.settings
+        if isinstance(self.data, FreshData):
+            return []
         if s.truncate is not None:
             return self.data.windows(s.truncate)
         return self.data.batches(s.batch_size or _DEFAULT_BATCH, self._random(0, self.passes) if s.shuffle else None)
@@ -181,6 +211,7 @@ class Training:
 
     def end_pass(self) -> None:
         self.passes, self.batch, self.state = self.passes + 1, 0, None
+        self._parts = self._parts_of_pass()
 
     @property
     def epoch_is_over(self) -> bool:
@@ -242,6 +273,7 @@ class Training:
         if not self.settings.metrics:
             return {}
         data = self.data if self.validation is None else self.validation
+        assert isinstance(data, Data)  # of batches that are fresh none is kept
         pairs: list[tuple[Array, Array]] = []
         for part in data.in_order(self.settings.batch_size or _DEFAULT_BATCH):
             if interrupted():
@@ -309,7 +341,7 @@ class Training:
         return {
             "network": self.network.identity(),
             "settings": self.settings.plain(),
-            "data": self.data.digest(),
+            **self.data.identity(),
             "validation": None if self.validation is None else self.validation.digest(),
         }
 
@@ -344,11 +376,12 @@ class Training:
         self.batch, self.updates = position["batch"], position["updates"]
         self.epoch_loss = float.fromhex(position["epoch_loss"])
         self.epoch_targets = float.fromhex(position["epoch_targets"])
+        self._parts = self._parts_of_pass()
 
     def _check_position(self, position: dict[str, Any]) -> None:
         """Raise ValueError for a place where no run with these data and settings can be."""
         epoch, passes, batch, updates = (position[name] for name in ("epoch", "passes", "batch", "updates"))
-        parts, n = len(self.parts()), self.settings.updates_per_epoch
+        parts, n = self.batches, self.settings.updates_per_epoch
         whole = passes == epoch or (passes, batch) == (epoch + 1, 0)  # an epoch that is not yet validated
         if batch >= parts or (n is None and not whole):
             raise ValueError(f"position: expected a batch of {parts} in epoch {epoch}, got {batch} in pass {passes}")
@@ -360,8 +393,9 @@ class Training:
         """Raise ValueError unless these are the arrays, beside the optimizer's, of a run that is there."""
         parameters, s = self.network.parameters, self.settings
         best = {} if s.patience is None or position["epoch"] == 0 else {"best": parameters}
-        windows = s.truncate is not None and position["batch"] > 0
-        state = _named(self.network.state(len(self.data))) if windows else {}
+        state = {}
+        if s.truncate is not None and isinstance(self.data, Data) and position["batch"] > 0:
+            state = _named(self.network.state(len(self.data)))
         like = {"parameters": parameters, **best, **state}
         expected: dict[str, tuple[Any, ...]] = {name: (array.shape, array.dtype) for name, array in like.items()}
         for kind, rows in (("updates", position["updates"]), ("epochs", position["epoch"])):
