@@ -215,7 +215,7 @@ def test_only_the_same_run_is_resumed(tmp_path: Path) -> None:
         with pytest.raises(ValueError, match=f"^{re.escape(f'resume: {message}')}$"):
             trained(made, steps=steps, resume=True, **options)
     with pytest.raises(ValueError, match=r"^resume: expected data as in the checkpoint, None, got \d+$"):
-        ElmanRNN(3, 6, 2).fit(*HELD_OUT, optimizer=Adam(0.02), epochs=1, clip_norm=1.0, resume=True, **options, **QUIET)
+        ElmanRNN(3, 6, 2).fit(*HELD_OUT, optimizer=Adam(0.02), epochs=1, clip_norm=1.0, resume=True, **options | QUIET)
 
 
 @pytest.mark.parametrize("maker", [make, walk])

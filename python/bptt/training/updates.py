@@ -121,7 +121,7 @@ class Settings:
             "schedule": described(self.schedule),
             "teacher_forcing": described(self.teacher_forcing),
             "optimizer": self.optimizer.configuration(),
-            "metrics": sorted(self.metrics or ()) or None,
+            **({"metrics": sorted(self.metrics)} if self.metrics else {}),
         }
 
 
