@@ -93,7 +93,7 @@ class TrainableNetwork(RecurrentNetwork):
         progress : bool
             Whether to show progress on standard error.
         callbacks : sequence of callable
-            Each is called with the history after every epoch, and ends training by returning True.
+            Each is called with the history after every epoch, and ends training by returning True, Python's or NumPy's.
         teacher_forcing : float or callable, optional
             Of a `JordanRNN`: as for its `loss`, 1 by default, or a function of the update (from 0) that tells it, as
             scheduled sampling does. See `bptt.schedules`. Validation is fed with targets, unless this is 0.
