@@ -311,6 +311,12 @@ def test_data_without_targets_are_refused() -> None:
     )
 
 
+@pytest.mark.parametrize("x", [make, walk(np.random.default_rng()), Task()])
+def test_what_makes_batches_is_passed_as_batches(x: Any) -> None:
+    message = f"x: expected sequences or Batches, got {type(x).__name__}: pass bptt.Batches(make, steps=...)"
+    refuses(lambda: ElmanRNN(3, 6, 2).fit(x, optimizer=SGD(0.1), epochs=1), TypeError, message)
+
+
 @pytest.mark.parametrize(
     ("call", "error", "message"),
     [

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from numpy.typing import ArrayLike
@@ -130,6 +130,9 @@ class TrainableNetwork(RecurrentNetwork):
         from bptt.training.updates import Settings
 
         beside: dict[str, Any] = {"y": y, "weight": weight, "lengths": lengths, "reset": reset}
+        if callable(x) or isinstance(x, Iterator):
+            kind = type(x).__name__
+            raise TypeError(f"x: expected sequences or Batches, got {kind}: pass bptt.Batches(make, steps=...)")
         if y is None and not isinstance(x, Batches):
             raise TypeError("y: expected the targets of x, got None")
         return fit(
