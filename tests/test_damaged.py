@@ -90,15 +90,32 @@ def checkpoint_file(arrays: dict[str, Array], text: str) -> bytes:
     return save(arrays, {"bptt.checkpoint": text, "bptt.checkpoint.crc32": f"{value:08x}"})
 
 
+KINDS = ("windows", "batches", "fresh")
+
+
+def fresh(rng: np.random.Generator) -> tuple[Array, Array]:
+    return rng.standard_normal((9, 4, 3)).astype(np.float32), rng.integers(0, 2, (9, 4))
+
+
+def mean_of_the_first(y: Array, y_hat: Array) -> Any:
+    return y_hat[:, 0].mean()
+
+
 class Run:
     """A run of `fit` that has a checkpoint in the middle of a pass."""
 
     def __init__(self, path: Path, kind: str) -> None:
         self.path, random = path, np.random.default_rng(0)
         self.x, self.y = random.standard_normal((30, 4, 3)).astype(np.float32), random.integers(0, 2, (30, 4))
-        windows = {"truncate": 10, "updates_per_epoch": 2} if kind == "windows" else {"batch_size": 2}
+        self.data: dict[str, Any] = {"x": self.x, "y": self.y}
+        more: dict[str, Any] = {"batch_size": 2}
+        if kind == "windows":
+            more = {"truncate": 10, "updates_per_epoch": 2}
+        elif kind == "fresh":
+            self.data = {"x": bptt.Batches(fresh, steps=2)}
+            more = {"metrics": {"first": mean_of_the_first}, "schedule": bptt.schedules.ReduceOnPlateau(patience=0)}
         self.options: dict[str, Any] = {
-            **windows,
+            **more,
             "validation": (self.x[:5], self.y[:5]),
             "patience": 50,
             "checkpoint": path,
@@ -114,7 +131,7 @@ class Run:
         return bptt.Adam(0.01) if self.kind == "windows" else bptt.SGD(0.01, momentum=0.9, nesterov=True)
 
     def fit(self, rnn: Any, optimizer: bptt.Optimizer, **options: Any) -> bptt.History:
-        history: bptt.History = rnn.fit(self.x, self.y, optimizer=optimizer, **{**self.options, **options})
+        history: bptt.History = rnn.fit(optimizer=optimizer, **{**self.data, **self.options, **options})
         return history
 
     def outcome(self, data: bytes) -> str:
@@ -165,6 +182,11 @@ FITS: dict[str, Fits] = {
         ("identity", "settings", "updates_per_epoch"): [None],
         (*HYPER, "nesterov"): ["true"],
     },
+    "fresh": {
+        **_FITS,
+        **{("identity", "settings", name): [None] for name in ("truncate", "updates_per_epoch", "batch_size")},
+        (*HYPER, "nesterov"): ["true"],
+    },
 }
 
 
@@ -180,7 +202,7 @@ def is_equal(text: str, wrong: str | None, path: tuple[Any, ...]) -> bool:
     return bool(here == value) and (type(here) is type(value) or path[0] == "identity")
 
 
-@pytest.mark.parametrize("kind", ["windows", "batches"])
+@pytest.mark.parametrize("kind", KINDS)
 def test_a_checkpoint_with_a_wrong_value_is_refused(kind: str, tmp_path: Path) -> None:
     run = Run(tmp_path / "run", kind)
     arrays, texts = parts_of(run.path)
@@ -218,7 +240,7 @@ def wrong_arrays(arrays: dict[str, Array]) -> Iterator[tuple[str, dict[str, Arra
         yield f"{name[:50]} too", {**arrays, name: np.zeros(3)}
 
 
-@pytest.mark.parametrize("kind", ["windows", "batches"])
+@pytest.mark.parametrize("kind", KINDS)
 def test_a_checkpoint_with_a_wrong_array_is_refused(kind: str, tmp_path: Path) -> None:
     run = Run(tmp_path / "run", kind)
     arrays, texts = parts_of(run.path)
@@ -232,7 +254,7 @@ def test_a_checkpoint_with_a_wrong_array_is_refused(kind: str, tmp_path: Path) -
     assert refused > 100
 
 
-@pytest.mark.parametrize("kind", ["windows", "batches"])
+@pytest.mark.parametrize("kind", KINDS)
 def test_the_same_checkpoint_is_gone_on_from(kind: str, tmp_path: Path) -> None:
     run = Run(tmp_path / "run", kind)
     arrays, texts = parts_of(run.path)

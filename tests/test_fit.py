@@ -305,20 +305,32 @@ bptt.set_num_threads(threads)
 if kind == "streams":
     rnn = JordanRNN(3, 40, 4, seed=1)
     x, y = random.standard_normal((3000, 8, 3)).astype(np.float32), random.integers(0, 4, (3000, 8))
-    options = {"truncate": 50, "teacher_forcing": 0.5}
+    data, options = (x, y), {"truncate": 50, "teacher_forcing": 0.5}
+elif kind == "fresh":
+    def make(rng):
+        x = np.zeros((40, 10, 3), np.float32)
+        while True:
+            x = (0.5 * x + rng.standard_normal(x.shape)).astype(np.float32)
+            yield x, rng.integers(0, 4, (40, 10))
+    rnn = ElmanRNN(3, 40, 4, seed=1)
+    x, y = random.standard_normal((40, 30, 3)), random.integers(0, 4, (40, 30))
+    data = (bptt.Batches(make, steps=60),)
+    options = {"validation": (x, y), "schedule": bptt.schedules.ReduceOnPlateau(0.5, patience=0),
+               "metrics": {"accuracy": lambda y, y_hat: (y_hat.argmax(-1) == y).mean()}}
 else:
     rnn = ElmanRNN(3, 40, 4, seed=1)
     lengths = random.integers(20, 60, 400)
     x = [random.standard_normal((n, 3)).astype(np.float32) for n in lengths]
     y = [random.integers(0, 4, n) for n in lengths]
-    options = {"batch_size": 10, "validation": (x[:30], y[:30]), "patience": 50, "updates_per_epoch": 37}
+    data, options = (x, y), {"batch_size": 10, "validation": (x[:30], y[:30]), "patience": 50, "updates_per_epoch": 37}
 bptt.training.fit._CHECKPOINT_SECONDS = 0.0
 print("ready", flush=True)
-history = rnn.fit(x, y, optimizer=Adam(1e-2), epochs=6, clip_norm=0.1, seed=7, checkpoint=path, resume=True,
+history = rnn.fit(*data, optimizer=Adam(1e-2), epochs=6, clip_norm=0.1, seed=7, checkpoint=path, resume=True,
                   progress=False, **options)
 print(history.stopped, flush=True)
 np.savez(path + ".npz", parameters=rnn.parameters, loss=history.updates.loss, norm=history.updates.gradient_norm,
-         epochs=history.epochs.loss, validation=history.epochs.validation,
+         **{f"epochs.{name}": history.epochs[name] for name in history.epochs if name != "seconds"},
+         rate=history.updates.learning_rate,
          **{f"state.{name}": value for name, value in Checkpoint.read(path).part("optimizer").items()})
 """
 
@@ -336,7 +348,7 @@ def start(kind: str, path: Path, threads: int) -> subprocess.Popen[str]:
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="no SIGKILL on this system")
-@pytest.mark.parametrize("kind", ["streams", "examples"])
+@pytest.mark.parametrize("kind", ["streams", "examples", "fresh"])
 def test_a_run_that_is_killed_again_and_again_ends_in_the_same_bits(kind: str, tmp_path: Path) -> None:
     whole = start(kind, tmp_path / "whole", 2)
     assert whole.stdout is not None
@@ -522,7 +534,8 @@ def test_progress_goes_to_standard_error(capfd: pytest.CaptureFixture[str]) -> N
 def test_nothing_is_made_for_progress_that_nobody_sees(monkeypatch: pytest.MonkeyPatch) -> None:
     """A bar has a thread of its own, which outlives it."""
     made: list[object] = []
-    monkeypatch.setattr("tqdm.auto.tqdm", lambda **options: made.append(options))
+    for name in ("tqdm.tqdm", "tqdm.auto.tqdm"):
+        monkeypatch.setattr(name, lambda **options: made.append(options))
     x, y = stream()
     for progress in (False, True):  # here standard error is no terminal
         network().fit(x, y, optimizer=SGD(0.1), epochs=1, progress=progress)

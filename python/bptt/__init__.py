@@ -16,6 +16,7 @@ from bptt.networks.jordan import JordanRNN
 from bptt.networks.load import load
 from bptt.networks.results import ElmanGradients, ElmanRun, Gradients, JordanGradients, JordanRun, Run
 from bptt.networks.stream import Stream
+from bptt.training.batches import Batches
 from bptt.training.history import History
 from bptt.training.optimizer import Optimizer
 from bptt.training.optimizers import SGD, Adagrad, Adam, AdamW, RMSProp
@@ -30,6 +31,7 @@ __all__ = [
     "Adagrad",
     "Adam",
     "AdamW",
+    "Batches",
     "Beams",
     "ElmanGradients",
     "ElmanRNN",

@@ -1,5 +1,5 @@
 """`bptt.schedules`: numbers that change over training, as `training.schedules` defines them."""
 
-from bptt.training.schedules import Constant, Cosine, InverseSigmoid, Linear, Step, Warmup
+from bptt.training.schedules import Constant, Cosine, InverseSigmoid, Linear, ReduceOnPlateau, Step, Warmup
 
-__all__ = ["Constant", "Cosine", "InverseSigmoid", "Linear", "Step", "Warmup"]
+__all__ = ["Constant", "Cosine", "InverseSigmoid", "Linear", "ReduceOnPlateau", "Step", "Warmup"]

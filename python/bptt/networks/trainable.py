@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from numpy.typing import ArrayLike
 
 from bptt import _core
 from bptt.networks.base import RecurrentNetwork
+from bptt.training.batches import Batches
 from bptt.training.history import History
 from bptt.training.optimizer import Optimizer
+from bptt.training.schedules import Schedule
 
 
 class TrainableNetwork(RecurrentNetwork):
@@ -20,7 +22,7 @@ class TrainableNetwork(RecurrentNetwork):
     def fit(
         self,
         x: Any,
-        y: Any,
+        y: Any = None,
         *,
         optimizer: Optimizer,
         epochs: int,
@@ -29,7 +31,7 @@ class TrainableNetwork(RecurrentNetwork):
         updates_per_epoch: int | None = None,
         clip_norm: float | None = None,
         clip_value: float | None = None,
-        schedule: Callable[[int], float] | None = None,
+        schedule: Schedule | None = None,
         validation: Any = None,
         patience: int | None = None,
         shuffle: bool = True,
@@ -42,6 +44,7 @@ class TrainableNetwork(RecurrentNetwork):
         lengths: ArrayLike | None = None,
         reset: Any = None,
         teacher_forcing: float | Callable[[int], float] | None = None,
+        metrics: Mapping[str, Callable[[Any, Any], Any]] | None = None,
     ) -> History:
         """Train the parameters: an update follows the gradient of the mean loss per target of a batch or window.
 
@@ -50,7 +53,7 @@ class TrainableNetwork(RecurrentNetwork):
         x, y, weight, lengths, reset
             As for `loss`. The sequences of a batch, or of a list, are the examples; a batch is made of some of them,
             of similar length where they differ, and no arithmetic is spent on padding. With `truncate`, they are
-            streams.
+            streams. In their place `x` may be `Batches`, which are made as training goes on.
         optimizer : Optimizer
             `SGD`, `RMSProp`, `Adam`, `AdamW` or `Adagrad`.
         epochs : int
@@ -66,8 +69,9 @@ class TrainableNetwork(RecurrentNetwork):
             not be validated.
         clip_norm, clip_value : float, optional
             The gradient is scaled down to this norm, or cut off at this magnitude.
-        schedule : callable, optional
-            Of the update (from 0): the factor of the optimizer's learning rate. See `bptt.schedules`.
+        schedule : callable or ReduceOnPlateau, optional
+            Of the update (from 0): the factor of the optimizer's learning rate. See `bptt.schedules`. A
+            `ReduceOnPlateau` follows the validation loss or, without validation data, the training loss.
         validation : tuple or dict, optional
             ``(x, y)``, ``(x, y, weight)`` or a dict with x, y and, if need be, weight, lengths and reset: data whose
             mean loss is taken after every epoch.
@@ -85,14 +89,21 @@ class TrainableNetwork(RecurrentNetwork):
         resume : bool
             Whether to go on from the checkpoint, if there is one. A run that was killed at any moment and resumed ends
             with the same bits as one that was not, for any number of threads. Data and settings must be the same, save
-            for `epochs`; a run that a callback has ended is over.
+            for `epochs`; a run that a callback has ended is over. Of functions the name alone is compared.
         progress : bool
             Whether to show progress on standard error.
         callbacks : sequence of callable
-            Each is called with the history after every epoch, and ends training by returning True.
+            Each is called with the history after every epoch, and ends training by returning True, Python's or NumPy's.
         teacher_forcing : float or callable, optional
             Of a `JordanRNN`: as for its `loss`, 1 by default, or a function of the update (from 0) that tells it, as
             scheduled sampling does. See `bptt.schedules`. Validation is fed with targets, unless this is 0.
+        metrics : dict of str to callable, optional
+            What is told of each epoch beside the loss: ``metrics={"accuracy": lambda y, y_hat: ...}``. After every
+            epoch each is called as ``metric(y, y_hat)`` and returns a number, which `History.epochs` has under its
+            name. `y` holds the targets that count, one a row: those within the lengths, of a weight that is not 0, and
+            no class of -1; the sequences one after the other, ``[n]`` classes or ``[n, n_out]`` numbers. `y_hat`,
+            ``[n, n_out]``, is what `forward` predicts there (a `JordanRNN` runs free). They are those of the validation
+            data or, without these, of the training data; that takes a forward pass over the data in any case.
 
         Returns
         -------
@@ -107,17 +118,26 @@ class TrainableNetwork(RecurrentNetwork):
             Where that comes from a number in x or y that is not finite, the message says where it is.
         ValueError, TypeError
             As for `loss`; and if the checkpoint is damaged or belongs to another run.
+        RuntimeError
+            If a metric raises: the message has its name, and its error is the cause. One that returns no number is a
+            TypeError.
         OSError
             If the checkpoint cannot be written; the one before is whole.
         """
         interruptions = _core.interruptions()
-        from bptt.networks.trainee import Trainee, data_of, validation_of
+        from bptt.networks.trainee import Trainee, data_of, fresh_data_of, validation_of
         from bptt.training.fit import fit
         from bptt.training.updates import Settings
 
+        beside: dict[str, Any] = {"y": y, "weight": weight, "lengths": lengths, "reset": reset}
+        if callable(x) or isinstance(x, Iterator):
+            kind = type(x).__name__
+            raise TypeError(f"x: expected sequences or Batches, got {kind}: pass bptt.Batches(make, steps=...)")
+        if y is None and not isinstance(x, Batches):
+            raise TypeError("y: expected the targets of x, got None")
         return fit(
             Trainee(self),
-            data_of(self, x, y, weight=weight, lengths=lengths, reset=reset),
+            fresh_data_of(self, x, **beside) if isinstance(x, Batches) else data_of(self, x, **beside),
             None if validation is None else validation_of(self, validation),
             Settings(
                 optimizer=optimizer,
@@ -132,6 +152,7 @@ class TrainableNetwork(RecurrentNetwork):
                 shuffle=shuffle,
                 callbacks=callbacks,
                 teacher_forcing=teacher_forcing,
+                metrics=metrics,
             ),
             seed=seed,
             checkpoint=checkpoint,

@@ -9,8 +9,8 @@ import numpy as np
 
 from bptt._arrays import BOOL, Array
 from bptt.networks.base import RecurrentNetwork
-from bptt.networks.results import Gradients
-from bptt.training.batches import Batch, Data
+from bptt.networks.results import Gradients, Run
+from bptt.training.batches import Batch, Batches, Data, FreshData
 from bptt.training.protocol import State
 
 
@@ -59,6 +59,11 @@ class Trainee:
         forced = rnn._FORCED if teacher_forcing is None else rnn._forced(teacher_forcing, None)
         return rnn._loss(**_given(batch), r0=None, forced=forced)
 
+    def y_hat(self, batch: Batch) -> Any:
+        """What `forward` predicts, in the form of the batch: at every step, or for each sequence."""
+        given = _given(batch)
+        return Run(*self._rnn._forward(given["x"], None, given["lengths"], given["reset"])).y_hat
+
     def loss_and_gradients(
         self, batch: Batch, state: State | None, teacher_forcing: float | None, random: np.random.Generator | None
     ) -> tuple[float, Gradients, State]:
@@ -96,17 +101,27 @@ def data_of(rnn: RecurrentNetwork, x: Any, y: Any, weight: Any = None, lengths: 
 
 def validation_of(rnn: RecurrentNetwork, value: Any) -> Data:
     """``(x, y)``, ``(x, y, weight)``, or a mapping with x, y and more of `fit`'s data; errors say it is validation."""
+    try:
+        return _data_in(rnn, value)
+    except (TypeError, ValueError) as error:
+        raise type(error)(f"validation: {error}") from None
+
+
+def fresh_data_of(rnn: RecurrentNetwork, batches: Batches, **others: Any) -> FreshData:
+    """The data of `fit` that are made as it goes on; of the other arguments none may be given."""
+    for name, value in others.items():
+        if value is not None:
+            raise ValueError(f"{name}: expected None with Batches, as make gives it")
+    return FreshData(batches, lambda value: _data_in(rnn, value))
+
+
+def _data_in(rnn: RecurrentNetwork, value: Any) -> Data:
     if isinstance(value, tuple) and len(value) in (2, 3):
         value = dict(zip(("x", "y", "weight"), value, strict=False))
     if not isinstance(value, Mapping) or not {"x", "y"} <= set(value) <= {"x", "y", "weight", "lengths", "reset"}:
         got = f"a dict with {', '.join(map(str, value))}" if isinstance(value, Mapping) else type(value).__name__
-        raise TypeError(
-            f"validation: expected (x, y), (x, y, weight) or a dict with x, y, weight, lengths, reset, got {got}"
-        )
-    try:
-        return data_of(rnn, **value)
-    except (TypeError, ValueError) as error:
-        raise type(error)(f"validation: {error}") from None
+        raise TypeError(f"expected (x, y), (x, y, weight) or a dict with x, y, weight, lengths, reset, got {got}")
+    return data_of(rnn, **value)
 
 
 def _check(rnn: RecurrentNetwork, data: Data) -> None:

@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
+import inspect
+import re
 import zlib
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
 from bptt._arrays import Array, first_place
+from bptt._checks import size as checked_size
 
 _SORTED_TOGETHER = 16  # batches: few enough that each epoch's batches are others
+
+
+def described(value: Any) -> str:
+    """What tells a function from another, in every process."""
+    return re.sub(r" at 0x[0-9a-fA-F]+", "", repr(value))
+
+
+Part: TypeAlias = slice | Array  # steps of all sequences, or whole sequences
 
 
 class Batch(NamedTuple):
@@ -18,7 +30,7 @@ class Batch(NamedTuple):
     arguments: dict[str, Any]  # of `loss`: x, y, and weight, reset, lengths where they are given
     targets: float  # the sum of the weights of its targets, by which the loss is divided
     steps: int
-    part: slice | Array  # where it is in the data: steps of all sequences, or whole sequences
+    part: Part  # where it is in the data
 
 
 class Data:
@@ -74,11 +86,11 @@ class Data:
     def steps(self) -> int:
         return int(self.lengths.sum())
 
-    def take(self, part: slice | Array) -> Batch:
+    def take(self, part: Part) -> Batch:
         """Some steps of all sequences, or all steps of some sequences."""
         return self._window(part) if isinstance(part, slice) else self._some(part)
 
-    def not_finite(self, part: slice | Array | None = None) -> str:
+    def not_finite(self, part: Part | None = None) -> str:
         """Say which number of a part, or of all data, is the first that is not finite; an empty text if all are."""
         n = len(self)
         if isinstance(part, slice):
@@ -122,11 +134,11 @@ class Data:
         lengths = np.full(len(self), steps.stop - steps.start)
         return self._batch(steps, self.x[steps], self.y[steps], weight, reset, None, lengths)
 
-    def windows(self, steps: int) -> list[slice | Array]:
+    def windows(self, steps: int) -> list[Part]:
         """All steps, cut into windows."""
         return [slice(begin, min(begin + steps, self.tau)) for begin in range(0, self.tau, steps)]
 
-    def batches(self, size: int, random: np.random.Generator | None) -> list[slice | Array]:
+    def batches(self, size: int, random: np.random.Generator | None) -> list[Part]:
         """The sequences cut into batches, those of similar length together; in order, or in a random one."""
         order = np.arange(len(self)) if random is None else random.permutation(len(self))
         if self.lengths.min() != self.lengths.max():
@@ -136,7 +148,28 @@ class Data:
         batches = [order[i : i + size] for i in range(0, len(self), size)]
         return [*batches] if random is None else [batches[i] for i in random.permutation(len(batches))]
 
-    def _batch(self, part: slice | Array, x: Any, y: Any, weight: Any, reset: Any, lengths: Any, steps: Array) -> Batch:
+    def in_order(self, size: int) -> list[Array]:
+        """The sequences cut into batches, in the order of the data whatever their lengths."""
+        return [np.arange(i, min(i + size, len(self))) for i in range(0, len(self), size)]
+
+    def counted(self, batch: Batch, rows: Any) -> list[tuple[Array, Array]]:
+        """Of each sequence of a batch, the targets that count, and the rows that are beside them.
+
+        A target counts where it is within the length, of a weight that is not 0, and no class of -1.
+        """
+        y, weight = batch.arguments["y"], batch.arguments.get("weight")
+        if not self.every_step:
+            there = self._weights(y, weight) != 0
+            return [(y[there], rows[there])]
+        lengths = batch.arguments.get("lengths")
+        pairs = []
+        for i in range(len(y) if self.is_list else y.shape[1]):
+            index: Any = i if self.is_list else (slice(None if lengths is None else lengths[i]), i)
+            there = self._weights(y[index], None if weight is None else weight[index]) != 0
+            pairs.append((y[index][there], rows[index][there]))
+        return pairs
+
+    def _batch(self, part: Part, x: Any, y: Any, weight: Any, reset: Any, lengths: Any, steps: Array) -> Batch:
         given = {"x": x, "y": y, "weight": weight, "reset": reset, "lengths": lengths}
         arguments = {name: value for name, value in given.items() if value is not None}
         return Batch(arguments, self._targets(y, weight, steps), int(steps.sum()), part)
@@ -156,6 +189,10 @@ class Data:
         weights = np.ones(shape) if weight is None else weight.astype(np.float64)
         return np.where(y == -1, 0.0, weights) if self.classes else weights
 
+    def identity(self) -> dict[str, Any]:
+        """What tells it from other data."""
+        return {"data": self.digest()}
+
     def digest(self) -> int:
         """A number that changes with the data."""
         value = zlib.crc32(repr(self.lengths.tolist()).encode())
@@ -166,6 +203,107 @@ class Data:
                 if rows.size:
                     value = zlib.crc32(np.ascontiguousarray(rows).data.cast("B"), value)
         return value
+
+
+class Batches:
+    """Fresh batches for `fit`, made by a function as training goes on: ``rnn.fit(Batches(make, steps=100), ...)``.
+
+    Parameters
+    ----------
+    make : callable
+        ``make(rng)`` returns the batch of one update: ``(x, y)``, ``(x, y, weight)`` or a dict with x, y and, if need
+        be, weight, lengths and reset, as a network's `loss` takes them. `rng` is a `numpy.random.Generator` that
+        follows from the seed of `fit`, the epoch and the update, and from nothing else. So whoever draws from it alone
+        has the same batches in every run with that seed, and a run that is resumed ends with the same bits.
+
+        A generator function is called as ``make(rng)`` at the beginning of each epoch, and yields its batches. To go on
+        within an epoch, `fit` takes those again that were made before.
+    steps : int
+        How many batches an epoch has, and so how many updates.
+
+    Examples
+    --------
+    >>> import bptt
+    >>> def make(rng):  # which of two signs has the sum of the numbers so far?
+    ...     x = rng.standard_normal((20, 32, 1))
+    ...     return x, (x.cumsum(0)[..., 0] > 0).astype(int)
+    >>> rnn = bptt.ElmanRNN(1, 16, 2, seed=0)
+    >>> batches = bptt.Batches(make, steps=50)
+    >>> history = rnn.fit(batches, optimizer=bptt.Adam(1e-2), epochs=2, seed=0, progress=False)
+    >>> history.epochs.updates
+    array([ 50., 100.])
+    """
+
+    def __init__(self, make: Callable[[np.random.Generator], Any], steps: int) -> None:
+        if not callable(make):
+            extra = ": pass the function that makes it" if isinstance(make, Iterator) else ""
+            raise TypeError(f"make: expected a function of a generator, got {type(make).__name__}{extra}")
+        self._make, self._steps = make, checked_size("steps", steps, 1)
+
+    @property
+    def make(self) -> Callable[[np.random.Generator], Any]:
+        """What makes them."""
+        return self._make
+
+    @property
+    def steps(self) -> int:
+        """How many batches an epoch has."""
+        return self._steps
+
+    def __repr__(self) -> str:
+        return f"Batches({self._make!r}, steps={self._steps})"
+
+
+class FreshData:
+    """What `Batches` makes in one run, checked: it has no data of its own.
+
+    Parameters
+    ----------
+    batches : Batches
+        What makes them.
+    read : callable
+        Brings what the user's function has returned into the form of `Data`.
+    """
+
+    def __init__(self, batches: Batches, read: Callable[[Any], Data]) -> None:
+        self.batches, self._read = batches, read
+        make = batches.make
+        call = getattr(make, "__call__", None)  # noqa: B004 - of an object
+        self._by_epoch = inspect.isgeneratorfunction(make) or inspect.isgeneratorfunction(call)
+        self._going_on: Iterator[Any] = iter(())
+        self._next = -1, 0  # of which epoch, and of its batches which one, it gives next
+        self._latest: Data | None = None
+
+    def take(self, epoch: int, step: int, random: Callable[[int, int], np.random.Generator]) -> Batch:
+        """The batch of a step of an epoch. `random` gives a generator that follows from two numbers alone."""
+        made = self._of_epoch(epoch, step, random) if self._by_epoch else self.batches.make(random(epoch, step))
+        try:
+            self._latest = self._read(made)
+        except (TypeError, ValueError) as error:
+            raise type(error)(f"epoch {epoch}, batch {step}: make: {error}") from None
+        return self._latest.take(np.arange(len(self._latest)))
+
+    def _of_epoch(self, epoch: int, step: int, random: Callable[[int, int], np.random.Generator]) -> Any:
+        begin = step
+        if self._next != (epoch, step):
+            self._going_on, begin = iter(self.batches.make(random(epoch, 0))), 0
+        self._next = -1, 0  # until it has given the batch
+        for i in range(begin, step + 1):
+            try:
+                made = next(self._going_on)
+            except StopIteration:
+                steps = self.batches.steps
+                raise ValueError(f"epoch {epoch}: make: expected {steps} batches, as steps says, got {i}") from None
+        self._next = epoch, step + 1
+        return made
+
+    def not_finite(self, part: Part) -> str:
+        """Say which number of the latest batch is the first that is not finite; an empty text if all are."""
+        return "" if self._latest is None else self._latest.not_finite(part)
+
+    def identity(self) -> dict[str, Any]:
+        """What tells it from other data."""
+        return {"make": described(self.batches.make), "steps": self.batches.steps}
 
 
 def _not_finite(rows: Array, weight: Array | None) -> Array:

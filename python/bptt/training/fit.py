@@ -12,9 +12,11 @@ from functools import partial
 from types import FrameType
 from typing import TypeVar
 
+import numpy as np
+
 from bptt import _core
 from bptt._checks import a_path, size, truth
-from bptt.training.batches import Data
+from bptt.training.batches import Data, FreshData
 from bptt.training.checkpoint import Checkpoint, ResumeError
 from bptt.training.history import History
 from bptt.training.progress import Bar
@@ -24,6 +26,13 @@ from bptt.training.updates import Settings, Training
 Result = TypeVar("Result")
 
 _CHECKPOINT_SECONDS = 30.0  # apart, at least; at the end of an epoch in any case
+
+
+def _is_true(value: object) -> bool:
+    """Whether a callback has returned True, Python's or NumPy's."""
+    if isinstance(value, np.ndarray) and value.shape == ():
+        value = value[()]
+    return isinstance(value, bool | np.bool_) and bool(value)
 
 
 @contextmanager
@@ -54,7 +63,7 @@ def interruptible(interruptions: int) -> Iterator[Callable[[], bool]]:
 
 def fit(
     network: Network,
-    data: Data,
+    data: Data | FreshData,
     validation: Data | None,
     settings: Settings,
     *,
@@ -65,12 +74,10 @@ def fit(
     interruptions: int,
 ) -> History:
     """Train a network as its method `fit` says. `interruptions`: how often `bptt.interrupt` had been called before."""
-    settings.check(network, data)
+    settings.check(network, data, validation)
     truth("resume", resume)
     truth("progress", progress)
     checkpoint = None if checkpoint is None else a_path("checkpoint", checkpoint)
-    if settings.patience is not None and validation is None:
-        raise ValueError("patience: expected None without validation data")
     if resume and checkpoint is None:
         raise ValueError("resume: expected False without a checkpoint")
     random = int.from_bytes(os.urandom(8), "little") if seed is None else size("seed", seed, 0, 2**64 - 1)
@@ -106,19 +113,18 @@ def fit(
 
     if checkpoint is not None and not history.stopped:
         save()  # what cannot be written is found out now
-    parts = training.parts()
-    with interruptible(interruptions) as interrupted, Bar(training, len(parts), progress) as bar:
+    with interruptible(interruptions) as interrupted, Bar(training, progress) as bar:
         while not history.stopped:
             begin = time.perf_counter()
             while not training.epoch_is_over and not history.stopped:
-                batch = data.take(parts[training.batch])
-                if (computed := result(partial(training.gradients, batch))) is None:
+                batch = result(training.take)
+                computed = None if batch is None else result(partial(training.gradients, batch))
+                if batch is None or computed is None:
                     history.stopped = "interrupted"
                     break
                 training.update(batch, computed)
-                if training.batch == len(parts):
+                if training.batch == training.batches:
                     training.end_pass()
-                    parts = training.parts()
                 bar.advance(batch.steps)
                 if interrupted():
                     history.stopped = "interrupted"
@@ -128,7 +134,7 @@ def fit(
             if history.stopped != "interrupted" and result(partial(training.end_epoch, seconds, interrupted)):
                 history.stopped = training.over()
                 for callback in settings.callbacks:
-                    if callback(history) is True and not history.stopped:
+                    if _is_true(callback(history)) and not history.stopped:
                         history.stopped = "callback"
                 bar.end_epoch()
             save()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator, KeysView, Mapping
+from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -9,44 +11,88 @@ import numpy as np
 from bptt._arrays import Array
 
 _UPDATE = ("loss", "gradient_norm", "learning_rate", "targets", "seconds")
-_EPOCH = ("loss", "validation", "updates", "seconds")
+EPOCH = ("loss", "validation", "updates", "seconds")
 STOPPED = ("", "epochs", "patience", "callback", "interrupted")
 
 
 class Record:
-    """Columns of numbers that grow row by row."""
+    """Columns of numbers that grow row by row.
 
-    def __init__(self, names: tuple[str, ...]) -> None:
-        self._names = names
+    A column is an ndarray, as an attribute (``history.epochs.loss``) or by its name (``history.epochs["loss"]``).
+    ``len`` counts the rows, and iteration gives the names, so ``dict(history.epochs)`` has all columns.
+    """
+
+    def __init__(self, names: Iterable[str]) -> None:
         self._columns: dict[str, list[float]] = {name: [] for name in names}
 
     def __getattr__(self, name: str) -> Array:
-        if name.startswith("_") or name not in self._names:
-            raise AttributeError(f"expected one of {', '.join(self._names)}, got {name!r}")
-        return np.array(self._columns[name])
+        if name.startswith("_"):  # a copy asks for some before it has any columns
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+        try:
+            return self[name]
+        except KeyError as error:
+            raise AttributeError(*error.args) from None
+
+    def __getitem__(self, name: str) -> Array:
+        if name not in self._columns:
+            raise KeyError(f"expected one of {', '.join(self._columns)}, got {name!r}")
+        return np.array(self._columns[name], np.float64)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._columns)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._columns
 
     def __len__(self) -> int:
-        return len(self._columns[self._names[0]])
+        return len(next(iter(self._columns.values())))
 
     def __repr__(self) -> str:
-        return f"Record({len(self)} rows of {', '.join(self._names)})"
+        return f"Record({len(self)} rows of {', '.join(self)})"
 
     def __dir__(self) -> list[str]:
-        return [*super().__dir__(), *self._names]
+        return [*super().__dir__(), *self]
+
+    def keys(self) -> KeysView[str]:
+        """Return the names of the columns."""
+        return self._columns.keys()
+
+    def to_frame(self) -> Any:
+        """Return the columns as a table of pandas.
+
+        Returns
+        -------
+        pandas.DataFrame
+            With a row for each update or epoch, counted from 0, and numbers of its own.
+
+        Raises
+        ------
+        ImportError
+            Without pandas (``pip install pandas``).
+        """
+        try:
+            pandas = import_module("pandas")
+        except ImportError as error:
+            raise ImportError(f"to_frame: expected pandas, as pip install pandas brings it: {error}") from None
+        return pandas.DataFrame(self.arrays())
 
     def latest(self, name: str, n: int) -> list[float]:
-        """The last `n` numbers of a column, or all where there are fewer."""
+        """Return the last `n` numbers of a column, or all where there are fewer."""
         return self._columns[name][-n:]
 
-    def append(self, **row: float) -> None:
-        for name in self._names:
-            self._columns[name].append(float(row[name]))
+    def append(self, row: Mapping[str, float]) -> None:
+        """Append a row, which has a number for each column."""
+        numbers = [float(row[name]) for name in self._columns]
+        for column, value in zip(self._columns.values(), numbers, strict=True):
+            column.append(value)
 
     def arrays(self) -> dict[str, Array]:
-        return {name: np.array(column, np.float64) for name, column in self._columns.items()}
+        """Return each column under its name."""
+        return {name: self[name] for name in self}
 
-    def load(self, arrays: dict[str, Array]) -> None:
-        self._columns = {name: arrays[name].tolist() for name in self._names}
+    def load(self, arrays: Mapping[str, Array]) -> None:
+        """Take the numbers of each column from an array under its name."""
+        self._columns = {name: arrays[name].tolist() for name in self}
 
 
 class History:
@@ -59,7 +105,7 @@ class History:
         ``learning_rate``, ``targets`` (the sum of weights that the loss was divided by), ``seconds``; each an ndarray.
     epochs : Record
         A number per epoch that was completed: ``loss`` (over its updates), ``validation`` (after it; NaN without
-        validation data), ``updates`` (how many had been made by its end), ``seconds``.
+        validation data), ``updates`` (how many had been made by its end), ``seconds``; and each metric, by its name.
     best_epoch : int or None
         The epoch with the lowest validation loss, counted from 0.
     best_parameters : ndarray or None
@@ -70,8 +116,8 @@ class History:
         Why training ended: ``"epochs"`` (all were made), ``"patience"``, ``"callback"`` or ``"interrupted"``.
     """
 
-    def __init__(self) -> None:
-        self.updates, self.epochs = Record(_UPDATE), Record(_EPOCH)
+    def __init__(self, metrics: Iterable[str] = ()) -> None:
+        self.updates, self.epochs = Record(_UPDATE), Record((*EPOCH, *metrics))
         self.best_parameters: Array | None = None
         self.stopped = ""
 
@@ -97,6 +143,21 @@ class History:
         validation = "" if best is None else f", validation {self.validation[best]:.4f} at best, after {best + 1}"
         epochs = f"{len(self.epochs)} epochs, {len(self.updates)} updates"
         return f"History({epochs}, {self.stopped}: loss {self.loss[-1]:.4f}{validation})"
+
+    def to_frame(self) -> Any:
+        """Return the epochs as a table of pandas: ``epochs.to_frame()``; ``updates.to_frame()`` is that of the updates.
+
+        Returns
+        -------
+        pandas.DataFrame
+            With a row for each epoch, counted from 0.
+
+        Raises
+        ------
+        ImportError
+            Without pandas (``pip install pandas``).
+        """
+        return self.epochs.to_frame()
 
     def plot(self, axes: Any = None) -> Any:
         """Draw the losses against the updates.

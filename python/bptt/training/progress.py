@@ -2,44 +2,66 @@
 
 from __future__ import annotations
 
+import importlib
 import math
 import sys
 import time
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from bptt.training.batches import Data
 from bptt.training.updates import Training
 
 _LINES, _SECONDS = 100, 60.0  # of a log: at the ends of epochs, at most; between lines within an epoch
 _RECENT = 50  # updates whose mean loss is shown
 
 
-def _bar(training: Training, parts: int) -> Any:
-    """A bar in a terminal or notebook, else None. It has a thread of its own, so it is made where it is seen."""
-    from tqdm.auto import tqdm
+def _is_notebook() -> bool:
+    """Whether this is the process of a notebook, where standard error is no terminal and a bar can be shown."""
+    return not {"ipykernel.zmqshell", "IPython.utils._process_emscripten"}.isdisjoint(sys.modules)
 
-    if not (sys.stderr.isatty() or "notebook" in tqdm.__module__):
+
+def _tqdm() -> Any:
+    """The bar that fits where standard error goes; None in a log."""
+    if not _is_notebook():
+        return importlib.import_module("tqdm").tqdm if sys.stderr.isatty() else None
+    if "tqdm.auto" not in sys.modules:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # without ipywidgets it takes the bar of a terminal
+            importlib.import_module("tqdm.auto")
+    return sys.modules["tqdm.auto"].tqdm
+
+
+def _bar(training: Training) -> Any:
+    """A bar in a terminal or notebook, else None. It has a thread of its own, so it is made where it is seen."""
+    if (tqdm := _tqdm()) is None:
         return None
-    s = training.settings
-    passes = s.epochs if s.updates_per_epoch is None else s.epochs * s.updates_per_epoch / parts
-    done = training.passes + training.batch / parts
-    return tqdm(
-        initial=round(training.data.steps * min(passes, done)),
-        total=round(training.data.steps * passes),
-        unit="step",
-        unit_scale=True,
-        dynamic_ncols=True,
-    )
+    s, batches = training.settings, training.batches
+    passes = s.epochs if s.updates_per_epoch is None else s.epochs * s.updates_per_epoch / batches
+    done = training.passes + training.batch / batches
+    whole = training.data.steps if isinstance(training.data, Data) else batches
+    options: dict[str, Any] = {
+        "initial": round(whole * min(passes, done)),
+        "total": round(whole * passes),
+        "unit": "step" if isinstance(training.data, Data) else "update",
+        "unit_scale": True,
+        "dynamic_ncols": True,
+    }
+    try:
+        return tqdm(**options)
+    except ImportError:  # earlier versions of tqdm say only now that ipywidgets is missing
+        return importlib.import_module("tqdm").tqdm(**options)
 
 
 class Bar:
     """Progress on standard error: a bar in a terminal or notebook, lines in a log, or nothing."""
 
-    def __init__(self, training: Training, parts: int, wanted: bool) -> None:
+    def __init__(self, training: Training, wanted: bool) -> None:
         self._training, self._begin = training, time.monotonic()
         wanted = wanted and sys.stderr is not None
-        self._bar: Any = _bar(training, parts) if wanted else None
+        self._bar: Any = _bar(training) if wanted else None
         self._logs, self._logged, self._steps = wanted and self._bar is None, self._begin, 0
 
     def __enter__(self) -> Bar:
@@ -71,7 +93,7 @@ class Bar:
         if self._bar is not None and not self._bar.disable:
             with self._whatever_happens():
                 self._bar.set_postfix_str(self._losses(), refresh=False)
-                self._bar.update(steps)
+                self._bar.update(steps if isinstance(self._training.data, Data) else 1)
 
     def end_epoch(self) -> None:
         epoch, epochs = self._training.epoch, self._training.settings.epochs
@@ -91,7 +113,7 @@ class Bar:
             )
 
     def _losses(self, loss: float | None = None) -> str:
-        """A loss, or the mean of recent updates; the last validation, and the best where it is another."""
+        """A loss, or the mean of recent updates; the last validation, the best where it is another, and metrics."""
         history = self._training.history
         if loss is None:
             recent = history.updates.latest("loss", _RECENT)
@@ -102,6 +124,9 @@ class Bar:
             text += f", validation {self._loss(validation)}"
             if self._training.best < validation:
                 text += f", best {self._training.best:.4f}"
+        for name in self._training.settings.metrics or ():
+            for value in history.epochs.latest(name, 1):
+                text += f", {name} {value:.4f}"
         return text
 
     def _loss(self, nats: float) -> str:

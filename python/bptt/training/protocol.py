@@ -54,6 +54,9 @@ class Network(HasParameters, Protocol):
     def loss(self, batch: Batch, teacher_forcing: float | None) -> float:
         """The total loss of a batch; None stands for the network's own way."""
 
+    def y_hat(self, batch: Batch) -> Any:
+        """What `forward` predicts, in the form of the batch: at every step, or for each sequence."""
+
     def loss_and_gradients(
         self, batch: Batch, state: State | None, teacher_forcing: float | None, random: np.random.Generator | None
     ) -> tuple[float, HasFlat, State]:

@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import math
-import re
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any, TypeAlias
 
 import numpy as np
 
 from bptt._arrays import Array, shape_text
 from bptt._checks import number, size, truth
-from bptt.training.batches import Batch, Data
+from bptt.training.batches import Batch, Data, FreshData, Part, described
 from bptt.training.checkpoint import Checkpoint
 from bptt.training.history import History, Record
+from bptt.training.metrics import Metric, checked_metrics, computed_metrics
 from bptt.training.optimizer import Optimizer
 from bptt.training.protocol import HasFlat, Network, State
+from bptt.training.schedules import Constant, Schedule, follows_losses, of_a_run
 
 _DEFAULT_BATCH = 32  # sequences
 
@@ -29,11 +30,6 @@ def _bound(name: str, value: float | None) -> float | None:
 
 def _count(name: str, value: int | None) -> int | None:
     return None if value is None else size(name, value, 1)
-
-
-def _described(value: Any) -> str:
-    """What tells a function from another, in every process."""
-    return re.sub(r" at 0x[0-9a-fA-F]+", "", repr(value))
 
 
 @dataclass
@@ -47,11 +43,12 @@ class Settings:
     updates_per_epoch: int | None
     clip_norm: float | None
     clip_value: float | None
-    schedule: Callable[[int], float] | None
+    schedule: Schedule | None
     patience: int | None
     shuffle: bool
     callbacks: Sequence[Callable[[History], Any]]
     teacher_forcing: Callable[[int], float] | float | None
+    metrics: Mapping[str, Metric] | None
 
     def __post_init__(self) -> None:
         if not isinstance(self.optimizer, Optimizer):
@@ -63,7 +60,7 @@ class Settings:
         self.truncate = _count("truncate", self.truncate)
         self.updates_per_epoch = _count("updates_per_epoch", self.updates_per_epoch)
         self.patience = _count("patience", self.patience)
-        if self.schedule is not None and not callable(self.schedule):
+        if self.schedule is not None and not (callable(self.schedule) or follows_losses(self.schedule)):
             raise TypeError(f"schedule: expected a function of the update, got {type(self.schedule).__name__}")
         if callable(self.callbacks):
             raise TypeError("callbacks: expected a list of functions, got a function")
@@ -75,13 +72,34 @@ class Settings:
             if not callable(callback):
                 raise TypeError(f"callbacks: expected functions of the history, got {type(callback).__name__}")
         self.shuffle = truth("shuffle", self.shuffle)
+        self.metrics = checked_metrics(self.metrics)
 
-    def check(self, network: Network, data: Data) -> None:
+    def check(self, network: Network, data: Data | FreshData, validation: Data | None) -> None:
         """Raise ValueError for what this network or these data do not have."""
+        if self.patience is not None and validation is None:
+            raise ValueError("patience: expected None without validation data")
         if self.teacher_forcing is not None and not network.feeds_outputs_back:
             raise ValueError("teacher_forcing: expected None, as no outputs are fed back")
-        if self.truncate is None:
-            return
+        if isinstance(data, FreshData):
+            self._check_fresh(validation)
+        elif self.truncate is not None:
+            self._check_truncation(network, data)
+
+    def _check_fresh(self, validation: Data | None) -> None:
+        reasons = {
+            "truncate": "no batch goes on where another one ends",
+            "batch_size": "make decides on it",
+            "updates_per_epoch": "steps says so",
+        }
+        for name, reason in reasons.items():
+            if getattr(self, name) is not None:
+                raise ValueError(f"{name}: expected None with Batches, as {reason}")
+        if not self.shuffle:
+            raise ValueError("shuffle: expected True, its default, with Batches, as make decides on the order")
+        if self.metrics and validation is None:
+            raise ValueError("metrics: expected None with Batches without validation data, as no batch is kept")
+
+    def _check_truncation(self, network: Network, data: Data) -> None:
         if self.batch_size is not None:
             raise ValueError("batch_size: expected None with truncate, as all streams go on side by side")
         if data.is_list or data.padded:
@@ -100,9 +118,10 @@ class Settings:
             "clip_value": self.clip_value,
             "patience": self.patience,
             "shuffle": self.shuffle,
-            "schedule": _described(self.schedule),
-            "teacher_forcing": _described(self.teacher_forcing),
+            "schedule": described(self.schedule),
+            "teacher_forcing": described(self.teacher_forcing),
             "optimizer": self.optimizer.configuration(),
+            **({"metrics": sorted(self.metrics)} if self.metrics else {}),
         }
 
 
@@ -112,27 +131,44 @@ Computed: TypeAlias = tuple[float, HasFlat, State, float]  # the loss, its gradi
 class Training:
     """One run of `fit`: where it is, and what it takes to go on from there."""
 
-    def __init__(self, network: Network, data: Data, validation: Data | None, settings: Settings, seed: int) -> None:
+    def __init__(
+        self, network: Network, data: Data | FreshData, validation: Data | None, settings: Settings, seed: int
+    ) -> None:
         self.network, self.data, self.validation, self.settings = network, data, validation, settings
         self.seed = seed
-        self.history = History()
+        self.history = History(settings.metrics or ())
         self.epoch = self.passes = 0  # completed: epochs, and passes over the data
         self.batch = 0  # of the pass under way, the next one
         self.updates = 0
         self.epoch_loss = self.epoch_targets = 0.0
         self.best, self.best_epoch = math.inf, -1  # the lowest validation loss, and where: no epoch looks at all others
         self.state: State | None = None  # carried from window to window
+        self._schedule = self._schedule_here()
+        self._parts = self._parts_of_pass()
         self._before = np.empty_like(network.parameters)
 
     # ---- What an epoch is made of ----
 
-    def _random(self, purpose: int, number: int) -> np.random.Generator:
+    def _random(self, purpose: int, *numbers: int) -> np.random.Generator:
         """Of an epoch or update: it follows from the seed alone, so that a resumed run needs no generator's state."""
-        return np.random.default_rng([self.seed, purpose, number])
+        return np.random.default_rng([self.seed, purpose, *numbers])
 
-    def parts(self) -> list[slice | Array]:
-        """The parts of the data that the pass under way sees one after the other."""
+    @property
+    def batches(self) -> int:
+        """How many batches or windows a pass has."""
+        return self.data.batches.steps if isinstance(self.data, FreshData) else len(self._parts)
+
+    def take(self) -> Batch:
+        """What the next update sees."""
+        if isinstance(self.data, FreshData):
+            return self.data.take(self.passes, self.batch, partial(self._random, 2))
+        return self.data.take(self._parts[self.batch])
+
+    def _parts_of_pass(self) -> list[Part]:
+        """The parts of the data that the pass under way sees one after the other; of fresh data there are none."""
         s = self.settings
+        if isinstance(self.data, FreshData):
+            return []
         if s.truncate is not None:
             return self.data.windows(s.truncate)
         return self.data.batches(s.batch_size or _DEFAULT_BATCH, self._random(0, self.passes) if s.shuffle else None)
@@ -144,21 +180,27 @@ class Training:
         random = None if forcing is None else self._random(1, self.updates)
         return *self.network.loss_and_gradients(batch, self.state, forcing, random), begin
 
+    def _schedule_here(self) -> Any:
+        """The schedule, after the epochs that were made: their losses are all that it depends on."""
+        epochs, schedule = self.history.epochs, self.settings.schedule
+        losses = epochs.loss if self.validation is None else epochs.validation
+        return of_a_run(Constant() if schedule is None else schedule, losses.tolist())
+
     def update(self, batch: Batch, computed: Computed) -> None:
         """One update of the parameters, or none where there is no target."""
         s = self.settings
         loss, gradients, last, begin = computed
         if batch.targets > 0:
-            rate = s.optimizer.lr * (
-                1.0 if s.schedule is None else number("schedule", s.schedule(self.updates), 0, math.inf)
-            )
+            rate = s.optimizer.lr * number("schedule", self._schedule(self.updates), 0, math.inf)
             norm = self._step(loss, gradients, batch, rate)
             self.history.updates.append(
-                loss=loss / batch.targets,
-                gradient_norm=norm,
-                learning_rate=rate,
-                targets=batch.targets,
-                seconds=time.perf_counter() - begin,
+                {
+                    "loss": loss / batch.targets,
+                    "gradient_norm": norm,
+                    "learning_rate": rate,
+                    "targets": batch.targets,
+                    "seconds": time.perf_counter() - begin,
+                }
             )
             self.updates += 1
             self.epoch_loss += loss
@@ -169,6 +211,7 @@ class Training:
 
     def end_pass(self) -> None:
         self.passes, self.batch, self.state = self.passes + 1, 0, None
+        self._parts = self._parts_of_pass()
 
     @property
     def epoch_is_over(self) -> bool:
@@ -210,7 +253,13 @@ class Training:
                 where = self.validation.not_finite()
                 what = f"validation: {where}" if where else f"the validation loss is {validation}"
                 raise FloatingPointError(f"epoch {self.epoch}: {what}; the parameters are those after it")
-        self.history.epochs.append(loss=loss, validation=validation, updates=self.updates, seconds=seconds)
+        metrics = self._metrics(interrupted)
+        if metrics is None:
+            return False
+        row = {"loss": loss, "validation": validation, "updates": self.updates, "seconds": seconds}
+        self.history.epochs.append(row | metrics)
+        if follows_losses(self.settings.schedule):
+            self._schedule.end_epoch(loss if self.validation is None else validation)
         if validation < self.best:
             self.best, self.best_epoch = validation, self.epoch
             if self.settings.patience is not None:
@@ -218,6 +267,21 @@ class Training:
         self.epoch += 1
         self.epoch_loss = self.epoch_targets = 0.0
         return True
+
+    def _metrics(self, interrupted: Callable[[], bool]) -> dict[str, float] | None:
+        """The value of each metric; None where it was interrupted between batches."""
+        if not self.settings.metrics:
+            return {}
+        data = self.data if self.validation is None else self.validation
+        assert isinstance(data, Data)  # of batches that are fresh none is kept
+        pairs: list[tuple[Array, Array]] = []
+        for part in data.in_order(self.settings.batch_size or _DEFAULT_BATCH):
+            if interrupted():
+                return None
+            batch = data.take(part)
+            pairs += data.counted(batch, self.network.y_hat(batch))
+        y, y_hat = (np.concatenate(arrays) for arrays in zip(*pairs, strict=True))
+        return computed_metrics(self.settings.metrics, y, y_hat, self.epoch)
 
     def mean_loss(self, data: Data, interrupted: Callable[[], bool]) -> float | None:
         """Per target, in batches; None where it was interrupted between them.
@@ -277,7 +341,7 @@ class Training:
         return {
             "network": self.network.identity(),
             "settings": self.settings.plain(),
-            "data": self.data.digest(),
+            **self.data.identity(),
             "validation": None if self.validation is None else self.validation.digest(),
         }
 
@@ -303,6 +367,7 @@ class Training:
             record.load(checkpoint.part(kind))
         if (best := self.history.best_epoch) is not None:
             self.best, self.best_epoch = float(self.history.validation[best]), best
+        self._schedule = self._schedule_here()
         self.network.parameters[:] = arrays["parameters"]
         self.state, self.history.best_parameters = _carried(arrays), arrays.get("best")
         self.seed = position["seed"]
@@ -311,11 +376,12 @@ class Training:
         self.batch, self.updates = position["batch"], position["updates"]
         self.epoch_loss = float.fromhex(position["epoch_loss"])
         self.epoch_targets = float.fromhex(position["epoch_targets"])
+        self._parts = self._parts_of_pass()
 
     def _check_position(self, position: dict[str, Any]) -> None:
         """Raise ValueError for a place where no run with these data and settings can be."""
         epoch, passes, batch, updates = (position[name] for name in ("epoch", "passes", "batch", "updates"))
-        parts, n = len(self.parts()), self.settings.updates_per_epoch
+        parts, n = self.batches, self.settings.updates_per_epoch
         whole = passes == epoch or (passes, batch) == (epoch + 1, 0)  # an epoch that is not yet validated
         if batch >= parts or (n is None and not whole):
             raise ValueError(f"position: expected a batch of {parts} in epoch {epoch}, got {batch} in pass {passes}")
@@ -327,8 +393,9 @@ class Training:
         """Raise ValueError unless these are the arrays, beside the optimizer's, of a run that is there."""
         parameters, s = self.network.parameters, self.settings
         best = {} if s.patience is None or position["epoch"] == 0 else {"best": parameters}
-        windows = s.truncate is not None and position["batch"] > 0
-        state = _named(self.network.state(len(self.data))) if windows else {}
+        state = {}
+        if s.truncate is not None and isinstance(self.data, Data) and position["batch"] > 0:
+            state = _named(self.network.state(len(self.data)))
         like = {"parameters": parameters, **best, **state}
         expected: dict[str, tuple[Any, ...]] = {name: (array.shape, array.dtype) for name, array in like.items()}
         for kind, rows in (("updates", position["updates"]), ("epochs", position["epoch"])):
