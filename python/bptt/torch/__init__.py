@@ -1,4 +1,4 @@
-"""PyTorch beside this package: a drop-in for `torch.nn.RNN`, and networks to and fro. `import bptt` does not import it."""
+"""Beside PyTorch: a drop-in for `torch.nn.RNN`, and networks to and fro. `import bptt` does not import it."""
 
 from __future__ import annotations
 

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from bptt._arrays import Array
+from bptt._checks import shown
 from bptt.networks.elman import ElmanRNN
 from bptt.networks.parameters import Layer
 
@@ -89,9 +90,9 @@ def from_torch(
     network.V = _take("readout", linear, "weight", network.V.shape, dtype)
     if "bias" in linear:
         network.c = _take("readout", linear, "bias", network.c.shape, dtype)
-    for name, rest in (("rnn", weights), ("readout", linear)):
+    for name, kind, rest in (("rnn", "RNN", weights), ("readout", "Linear", linear)):
         if rest:
-            raise ValueError(f"{name}: expected weights of one nn.{'RNN' if name == 'rnn' else 'Linear'}, got {[*rest]}")
+            raise ValueError(f"{name}: expected the weights of one nn.{kind} alone, got {shown([*rest])} too")
     return network
 
 
@@ -165,7 +166,7 @@ def _sizes(weights: dict[str, Any]) -> tuple[str, int, int]:
     """The dtype, n_hidden and n_in that the first layer has."""
     for name in ("weight_ih_l0", "weight_hh_l0"):
         if not isinstance(weights.get(name), Tensor):
-            raise ValueError(f"rnn: expected a tensor {name!r}, got {[*weights]}")
+            raise ValueError(f"rnn: expected a tensor {name!r}, got {shown([*weights])}")
     first = weights["weight_ih_l0"]
     if first.dtype not in _DTYPES:
         raise ValueError(f"rnn: expected torch.float32 or torch.float64, got {first.dtype}")
@@ -180,7 +181,8 @@ def _take(
     """One weight as an array, in which None stands for any size; it is taken out of `weights`, unless kept."""
     tensor = weights.get(key)
     if not isinstance(tensor, Tensor):
-        raise ValueError(f"{name}: expected a tensor {key!r}, got {[*weights]}")
+        got = "none" if tensor is None else type(tensor).__name__
+        raise ValueError(f"{name}: expected a tensor {key!r}, got {got}")
     found = tuple(tensor.shape)
     if len(found) != len(shape) or any(n not in (None, m) for n, m in zip(shape, found, strict=True)):
         expected = ["n_out" if n is None else n for n in shape]

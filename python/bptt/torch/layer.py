@@ -7,7 +7,6 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
 from bptt import _core
 from bptt._arrays import Array, rows_in_place
@@ -108,10 +107,19 @@ class RecurrentLayer(torch.autograd.Function):
         return h, last
 
     @staticmethod
-    @once_differentiable
     def backward(ctx: Any, d_h: Tensor | None, d_last: Tensor | None) -> tuple[Tensor | None, ...]:
         if d_h is None and d_last is None:
             return (None,) * len(ctx.needs_input_grad)
+        with torch.no_grad():
+            gradients = RecurrentLayer._gradients(ctx, d_h, d_last)
+        if torch.is_grad_enabled():  # create_graph=True: whoever goes back through these gradients is told
+            h = ctx.saved_tensors[2]
+            gradients = [None if tensor is None else _NoWayBack.apply(tensor, h, d_h, d_last) for tensor in gradients]
+        return None, *gradients
+
+    @staticmethod
+    def _gradients(ctx: Any, d_h: Tensor | None, d_last: Tensor | None) -> list[Tensor | None]:
+        """dL/dx, dL/dh(0) and dL/d(each weight)."""
         x, h0, h, flat = ctx.saved_tensors
         how, shapes = ctx.how, ctx.shapes
         tau, batch, n_in = x.shape
@@ -141,7 +149,19 @@ class RecurrentLayer(torch.autograd.Function):
             dr0=list(d_h0.numpy()),
             dx=None if d_x is None else d_x.numpy(),
         )
-        return None, d_x, None if h0 is None else d_h0, *_by_weight(d_flat, shapes, how.directions)
+        return [d_x, None if h0 is None else d_h0, *_by_weight(d_flat, shapes, how.directions)]
+
+
+class _NoWayBack(torch.autograd.Function):
+    """A gradient as it is. Its own gradient, which would need second derivatives of the layer, is an error."""
+
+    @staticmethod
+    def forward(ctx: Any, gradient: Tensor, *depends_on: Tensor | None) -> Tensor:
+        return gradient.view_as(gradient)
+
+    @staticmethod
+    def backward(ctx: Any, *_: Any) -> Any:
+        raise RuntimeError("bptt.torch.RNN: expected one way back, got a second one through its gradients")
 
 
 def _by_weight(d_flat: Tensor, shapes: list[torch.Size], directions: int) -> list[Tensor]:

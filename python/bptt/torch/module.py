@@ -17,8 +17,8 @@ class RNN(torch.nn.RNN):
     """`torch.nn.RNN` on a CPU, computed by the core: the same arguments, weights, states and results, in less time.
 
     It is a subclass. So all that a module has works as ever: ``state_dict`` and ``load_state_dict`` (also those of an
-    `nn.RNN`), ``parameters``, ``to``, ``copy.deepcopy``, ``torch.save``. The same seed draws the same weights. Gradients
-    are exact. Parameters, inputs and states may be float32 or float64. The core has threads of its own
+    `nn.RNN`), ``parameters``, ``to``, ``copy.deepcopy``, ``torch.save``. The same seed draws the same weights.
+    Gradients are exact. Parameters, inputs and states may be float32 or float64. The core has threads of its own
     (`bptt.set_num_threads`).
 
     Parameters
@@ -100,14 +100,16 @@ class RNN(torch.nn.RNN):
         Returns
         -------
         output : Tensor or PackedSequence
-            h(1), ..., h(tau) of the top layer in the form of `input`, ``[tau, batch, directions * hidden_size]``.
+            h(1), ..., h(tau) of the top layer in the form of `input`, ``[tau, batch, directions * hidden_size]``. The
+            way back reads it. So to overwrite it before (as ``output += x`` does) is an error: write ``output + x``.
         h_n : Tensor
             The last state of each layer and direction, in the form of `hx`.
 
         Raises
         ------
-        ValueError, RuntimeError
-            If a tensor has another shape, dtype or device, as from `torch.nn.RNN`.
+        TypeError, ValueError, RuntimeError
+            If what comes is no tensor, or a tensor of another dtype, device or shape. Second derivatives
+            (``create_graph=True``) are a RuntimeError when they are used.
         """
         _check_dropout(self.dropout)
         if isinstance(input, PackedSequence):
@@ -115,15 +117,14 @@ class RNN(torch.nn.RNN):
         self._check("input", input)
         shape, single = tuple(input.shape), input.dim() == 2
         if input.dim() not in (2, 3):
-            raise ValueError(f"input: expected [tau, batch, {self.input_size}] or two axes of them, got {shape}")
+            batch = "batch, tau" if self.batch_first else "tau, batch"
+            raise ValueError(f"input: expected [{batch}, {self.input_size}] or [tau, {self.input_size}], got {shape}")
         if shape[-1] != self.input_size:
             raise RuntimeError(f"input: expected {self.input_size} in its last axis, input_size, got {shape}")
-        if single:
-            x = input.unsqueeze(1)
-        else:
-            x = input.transpose(0, 1) if self.batch_first else input
-        if 0 in x.shape[:2]:
-            return super().forward(input, hx)  # which knows what nothing is, and when it is an error
+        x = input.unsqueeze(1) if single else input.transpose(0, 1) if self.batch_first else input
+        if 0 in x.shape[:2]:  # PyTorch knows what no sequences give, and that no steps are an error
+            result: tuple[Tensor, Tensor] = super().forward(input, hx)
+            return result
         if hx is not None:
             self._check_hx(hx, None if single else x.shape[1])
             if single:
@@ -166,9 +167,11 @@ class RNN(torch.nn.RNN):
 
     # ---- Checks ----
 
-    def _check(self, name: str, tensor: Tensor) -> None:
+    def _check(self, name: str, tensor: Any) -> None:
         """Raise unless a tensor, and the weights, are what the core computes with."""
         weight = self.weight_ih_l0
+        if not isinstance(tensor, Tensor):
+            raise TypeError(f"{name}: expected a tensor, got {type(tensor).__name__}")
         if tensor.device != weight.device or tensor.dtype != weight.dtype or weight.device.type != "cpu":
             _check_place("weight_ih_l0", weight.device)
             _check_place(name, tensor.device)
