@@ -209,6 +209,19 @@ def test_gradients_of_the_two_biases_are_apart() -> None:
     assert torch.equal(ours.bias_hh_l0.grad, before)
 
 
+def test_gradients_that_come_in_are_left_as_they_are() -> None:
+    ours, _ = pair(N_IN, N, dtype=torch.float64)
+    results = ours(draw(TAU, BATCH, N_IN))
+    given = [draw(*result.shape) for result in results]
+    torch.autograd.backward(results, [gradient.clone() for gradient in given])
+    before = ours.weight_hh_l0.grad.clone()
+    ours.zero_grad()
+    torch.autograd.backward(ours(draw(TAU, BATCH, N_IN)), given)
+    assert torch.equal(ours.weight_hh_l0.grad, before)
+    for result, gradient in zip(results, given, strict=True):
+        assert torch.equal(gradient, draw(*result.shape))
+
+
 def test_only_what_needs_a_gradient_gets_one() -> None:
     ours, _ = pair(N_IN, N, 2, dtype=torch.float64)
     x = draw(TAU, BATCH, N_IN)
