@@ -74,6 +74,13 @@ def test_each_command_of_the_command_line_starts_without_pytorch_and_the_referen
     assert modules.isdisjoint({"bptt.reference", "bptt.networks.gradcheck", "torch", "matplotlib", "pandas"})
 
 
+def test_bptt_torch_without_pytorch_is_one_clear_line() -> None:
+    done = run_python("import sys\nsys.modules['torch'] = None\nimport bptt\nimport bptt.torch")
+    expected = 'ImportError: bptt.torch: expected PyTorch to be installed: pip install "bptt[torch]"'
+    assert done.stderr.splitlines()[-1] == expected
+    assert "halted" not in done.stderr, "the error alone, and not what led to it"
+
+
 SUB_INTERPRETERS = """
 import sys
 try:
