@@ -104,7 +104,7 @@ def test_what_a_network_does_not_have_is_refused() -> None:
         lambda: elman.loss(X, CLASSES, wrt_x=True),
         lambda: elman.loss_and_gradients(X, CLASSES, teacher_forcing=1.0),
         lambda: network(JordanRNN, readout="all"),
-        lambda: jordan.forward(X, teacher_forcing=1.0),
+        lambda: elman.forward(X, y=CLASSES),
         lambda: jordan.forward(X, h0=None),
         lambda: jordan.loss(X, CLASSES, h0=None),
         lambda: jordan.loss(X, CLASSES, wrt_x=True),
