@@ -20,9 +20,11 @@ def main() -> None:
     options = parser.parse_args()
     compare = [str(HERE / "compare.py"), *["--quick"] * options.quick]
     training = [str(HERE / "training.py"), str(options.text), *["--rounds", "1"] * options.quick]
+    steps = [str(HERE / "streaming.py"), *["--quick"] * options.quick]
+    steps += ["--out", str(options.output / "benchmark_streaming.md")]
     commands = [compare] if options.quick and not options.text.is_file() else [compare, training]
-    for command in commands:
-        subprocess.run([sys.executable, *command, "--output", str(options.output)], check=True)
+    for command in [*([*command, "--output", str(options.output)] for command in commands), steps]:
+        subprocess.run([sys.executable, *command], check=True)
 
 
 if __name__ == "__main__":
