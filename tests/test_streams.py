@@ -377,6 +377,7 @@ def test_a_stream_at_rest() -> None:
     assert same_bits(stream.state, at_rest)
     assert abs(float(stream.step(silence)[0]) - float(o[0])) < 1e-5
     assert stream.settle(silence, tolerance=1.0) == 1
+    refuses(lambda: stream.settle(np.zeros(2)), ValueError, "x: expected [1], got (2,)")
     large = ElmanRNN(1, 16, 1, output="linear", activation="relu", seed=1)
     large.W[:] *= 0.9
     large.b[:] = np.linspace(0, 1000, 16)

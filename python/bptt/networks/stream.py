@@ -203,7 +203,10 @@ class Stream(_core.Stream):
         try:
             before, change = begin[:-1], 0.0
             for step in range(1, most_steps + 1):
-                self.step(x)
+                try:
+                    self.step(x)
+                except (TypeError, ValueError) as error:  # which names the argument of `step`
+                    raise type(error)(str(error).replace("x_t: ", "x: ", 1)) from None
                 now = self._read_state()[:-1]
                 if not all(np.isfinite(layer).all() for layer in now):
                     raise ValueError(f"x: expected a finite state, got NaN or infinity after step {step}")
