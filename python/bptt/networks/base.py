@@ -200,9 +200,7 @@ class RecurrentNetwork(Letters):
             [s.give_back(one) for one in all_v if one is not None] or None,
         )
 
-    def _backward(
-        self, s: Sequences, given: dict[str, Any], d_o: Any, d_h: Any, wrt_x: bool
-    ) -> Parts:
+    def _backward(self, s: Sequences, given: dict[str, Any], d_o: Any, d_h: Any, wrt_x: bool) -> Parts:
         """What `Gradients` are made of, for a loss of the user's own."""
         if d_o is None and d_h is None:
             raise ValueError("d_o: expected dL/do, or dL/dh as d_h, got neither")

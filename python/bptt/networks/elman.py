@@ -187,8 +187,8 @@ class ElmanRNN(TrainableNetwork):
             Of leaky units, in place of h0 and in its form: v(0).
         {lengths}
         {reset}
-            Such a step sees 0 in place of h(t-1) and v(t-1), be it h(0), and no gradient goes from it to what is before. Nor does
-            the reverse direction carry a state across this boundary.
+            Such a step sees 0 in place of h(t-1) (and v(t-1)), be it h(0), and no gradient goes from it to what is
+            before. Nor does the reverse direction carry a state across this boundary.
         all_layers : bool
             Whether to give back the states of all layers, and not those of the top layer alone.
         v : bool

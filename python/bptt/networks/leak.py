@@ -1,4 +1,4 @@
-"""How fast units forget: alpha of every unit of every layer, as users give it, as the core has it, and as files have it."""
+"""How fast units forget: alpha of every unit, as users give it, as the core has it, and as files have it."""
 
 from __future__ import annotations
 

@@ -192,7 +192,7 @@ class Run:
 
 
 class ElmanRun(Run):
-    """The `Run` of an `ElmanRNN`, with ``h_last``; of leaky units with ``v_last`` instead, and with ``v`` on request."""
+    """The `Run` of an `ElmanRNN`, with ``h_last``; of leaky units with ``v_last`` instead, and ``v`` on request."""
 
     __slots__ = ()
 

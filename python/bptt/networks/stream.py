@@ -26,9 +26,9 @@ class Stream(_core.Stream):
         h(t) = f(a(t))
         o(t) = c + V h(t)
 
-    where r(t-1) is the h(t-1) of the step before or, in a `JordanRNN`, what it fed back. Leaky units carry v(t). The outputs have the same bits
-    as those of `forward`, however the steps are cut into calls. The weights are those that the network had when the
-    stream was made, until `refresh`.
+    where r(t-1) is the h(t-1) of the step before or, in a `JordanRNN`, what it fed back. (Leaky units carry v(t) beside
+    it, from which h(t) follows.) The outputs have the same bits as those of `forward`, however the steps are cut into
+    calls. The weights are those that the network had when the stream was made, until `refresh`.
 
     A stream belongs to one thread at a time, else `RuntimeError`. Several streams go on side by side. A call of less
     than about 20 microseconds holds Python's lock. It takes no other, asks the system for nothing and, with `out`,
