@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -36,7 +36,7 @@ def told_leak(leak: Leak) -> Any:
 
 
 def _is_number(value: Any) -> bool:
-    return not isinstance(value, list | tuple) and np.ndim(value) == 0
+    return value.ndim == 0 if isinstance(value, np.ndarray) else not isinstance(value, Iterable)
 
 
 def _of_layer(name: str, value: Any, n: int, dtype: np.dtype[Any]) -> tuple[float, ...]:
