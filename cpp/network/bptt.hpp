@@ -13,10 +13,10 @@ namespace bptt {
 template <class T> struct Batch {
   std::vector<Index> lengths;        // of each sequence, at least 1
   Rows<const T> x;                   // real input
-  Rows<const std::int64_t> tokens;   // token input, each in [0, n_in)
+  IndexRows tokens;                  // token input, each in [0, n_in)
   std::vector<Rows<const T>> r0;     // r(0) of each chain, one row a sequence; none: 0
   Rows<const std::uint8_t> reset;    // not 0: a new sequence begins, and this step sees 0 in place of r(t-1)
-  Rows<const std::int64_t> targets;  // softmax, each in [0, n_out), or -1: none at this step
+  IndexRows targets;                 // softmax, each in [0, n_out), or -1: none at this step
   Rows<const T> y;                   // sigmoid, linear
   Rows<const T> weight;              // of each step's loss
 };

@@ -191,7 +191,7 @@ template <class T> class Feedback {
   bool has_target(Index t, Index i) const { return !readout_.weight().given() || *readout_.weight()(t, i) != T(0); }
 
   Index target_class(Index t, Index i) const {  // m for none
-    const Index target = has_target(t, i) ? Index(read_clamped(readout_.targets()(t, i), -1, m_ - 1)) : -1;
+    const Index target = has_target(t, i) ? Index(readout_.targets().clamped(t, i, -1, m_ - 1)) : -1;
     return target < 0 ? m_ : target;
   }
 

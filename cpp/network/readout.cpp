@@ -61,7 +61,7 @@ template <class T> void Readout<T>::losses(const Window& w, Index from, Index to
     rows.weight = weight_window_.data() + from;
   }
   if (ctx_.network.output == Output::softmax) {
-    gather_indices(targets_, w, -1, n_out - 1, from, to, target_window_.data());
+    gather(targets_, w, -1, n_out - 1, from, to, target_window_.data());
     rows.target = target_window_.data() + from;
     ctx_.k.softmax_loss(rows);  // L(t) = -log y_hat(t)[y(t)]: 10.14; do(t) = y_hat(t) - y(t): 10.18
   } else {

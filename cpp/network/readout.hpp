@@ -66,7 +66,7 @@ template <class T> class Readout {
 
   // ---- Targets, in the order of work ----
 
-  const Rows<const std::int64_t>& targets() const { return targets_; }
+  const IndexRows& targets() const { return targets_; }
   const Rows<const T>& y() const { return y_; }
   const Rows<const T>& weight() const { return weight_; }
 
@@ -75,7 +75,7 @@ template <class T> class Readout {
   const Matrix<const T> V_;
   const T* const c_;
   Packed<T> V_transposed_, V_packed_;
-  const Rows<const std::int64_t> targets_;
+  const IndexRows targets_;
   const Rows<const T> y_, weight_;
   Rows<const T> d_o_;
   bool own_loss_ = false;

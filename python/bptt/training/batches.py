@@ -10,9 +10,10 @@ from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
-from bptt._arrays import Array, first_place
+from bptt._arrays import INT64, Array, first_place
 from bptt._checks import size as checked_size
 
+_NUMBERS_AT_A_TIME = 1 << 20  # of a digest
 _SORTED_TOGETHER = 16  # batches: few enough that each epoch's batches are others
 
 
@@ -199,9 +200,12 @@ class Data:
         steps = ((self.x, True), (self.y, self.every_step), (self.weight, self.every_step), (self.reset, True))
         for part, every_step in steps:
             if (rows := self.within_lengths(part, every_step)) is not None:
-                value = zlib.crc32(repr((rows.shape, rows.dtype.str)).encode(), value)
-                if rows.size:
-                    value = zlib.crc32(np.ascontiguousarray(rows).data.cast("B"), value)
+                dtype = INT64 if rows.dtype.kind in "iu" else rows.dtype  # of integers, the width does not matter
+                value = zlib.crc32(repr((rows.shape, dtype.str)).encode(), value)
+                at_a_time = 1 + _NUMBERS_AT_A_TIME * len(rows) // max(rows.size, 1)
+                for begin in range(0, len(rows) if rows.size else 0, at_a_time):
+                    some = np.ascontiguousarray(rows[begin : begin + at_a_time], dtype)
+                    value = zlib.crc32(some.data.cast("B"), value)
         return value
 
 
