@@ -50,7 +50,9 @@ _PARAGRAPHS = {
         or, with `lengths`, padded ones, or a list of sequences ``[tau_i, n_in]``; tokens lack the last axis. Results
         come back in the same form. Nothing beyond a length is read. Outer axes may have any strides. Arrays of another
         dtype are converted where NumPy's same-kind rule allows, else `TypeError`; what is too large for float32 becomes
-        infinite. A wrong shape, a token or a class out of range is a `ValueError`.
+        infinite. Tokens and classes are integers of any width. A wrong shape, a token or a class out of range is a
+        `ValueError`. Tensors of PyTorch, arrays of JAX, what speaks DLPack, and tables and columns of pandas or polars
+        are taken too; a column, or an array of objects, with a sequence in each place is a list of sequences.
     """,
     # ---- Of its methods ----
     "x": """
