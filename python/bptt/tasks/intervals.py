@@ -66,10 +66,10 @@ class ReadySetGo(Task):
             object.__setattr__(self, name, durations(name, getattr(self, name), dt, least))
         if isinstance(self.pulse, tuple):
             raise TypeError("pulse: expected a number, got several")
-        shortest = float(np.min(self.measure))
-        if self.pulse > shortest:
-            raise ValueError(f"pulse: expected at most the shortest measure, {shortest:g} ms, got {self.pulse:g}")
-        durations("gain * measure", [self.gain * ms for ms in np.atleast_1d(self.measure).tolist()], dt, 1)
+        measures = in_steps(self.measure, dt) * dt
+        if self.pulse > measures.min():
+            raise ValueError(f"pulse: expected at most the shortest measure, {measures.min():g} ms, got {self.pulse:g}")
+        durations("gain * measure", (self.gain * measures).tolist(), dt, 1)
 
     @property
     def inputs(self) -> tuple[str, ...]:

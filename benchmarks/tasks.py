@@ -1,0 +1,76 @@
+"""How well, and how fast, a plain network learns each of `bptt.tasks`: a table in Markdown.
+
+python benchmarks/tasks.py
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+import bptt
+from bptt.tasks import (
+    AddingProblem,
+    ContextDecisionMaking,
+    CopyMemory,
+    DelayMatchSample,
+    FlipFlop,
+    GoNogo,
+    PerceptualDecisionMaking,
+    ReadySetGo,
+    ReberGrammar,
+)
+
+IRNN = {"activation": "relu", "init": "identity"}  # Le, Jaitly, Hinton (2015)
+RUNS: list[
+    tuple[str, Any, int, int, float, dict[str, Any]]
+] = [  # settings, task, n_hidden, updates, learning rate, options
+    ("", PerceptualDecisionMaking(), 64, 1000, 1e-3, {}),
+    ("", ContextDecisionMaking(), 64, 2000, 1e-3, {}),
+    ("", DelayMatchSample(), 64, 1000, 3e-3, {}),
+    ("", GoNogo(), 64, 200, 3e-3, {}),
+    ("", ReadySetGo(), 64, 2000, 3e-3, {}),
+    ("", FlipFlop(), 64, 500, 3e-3, {}),
+    ("`length=3, delay=10`", CopyMemory(length=3, delay=10), 128, 4000, 1e-3, {}),
+    ("", CopyMemory(), 128, 2000, 1e-3, {}),
+    ("relu, identity", AddingProblem(), 128, 4000, 1e-3, IRNN),
+    ("", AddingProblem(), 128, 4000, 1e-3, {}),
+    ("`embedded=False`", ReberGrammar(embedded=False), 32, 300, 3e-3, {}),
+    ("", ReberGrammar(), 64, 600, 3e-3, {}),
+]
+BATCH, HELD_OUT = 64, 2000
+
+
+def main() -> None:
+    print(
+        "| task | settings | n_hidden | updates | seconds | score | chance | ideal |\n|---|---|---|---|---|---|---|---|"
+    )
+    for settings, task, n_hidden, updates, learning_rate, options in RUNS:
+        rnn = task.network(n_hidden, seed=0, **options)
+        history = rnn.fit(
+            task.batches(BATCH, steps=updates),
+            optimizer=bptt.Adam(learning_rate),
+            epochs=1,
+            clip_norm=1.0,
+            seed=0,
+            progress=False,
+        )
+        held_out = task.trials(np.random.default_rng(1), HELD_OUT)
+        score, seconds = task.score(rnn.forward(held_out.x).y_hat, held_out), history.epochs.seconds.sum()
+        best = "" if task.best is None else f"{task.best:.3g}"
+        row = (
+            type(task).__name__,
+            settings,
+            n_hidden,
+            updates,
+            f"{seconds:.1f}",
+            f"{score:.4g}",
+            f"{task.chance:.3g}",
+            best,
+        )
+        print("|", " | ".join(map(str, row)), "|", flush=True)
+
+
+if __name__ == "__main__":
+    main()
