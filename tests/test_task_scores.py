@@ -112,14 +112,16 @@ def chooses(task: Any, x: Array, choice: Array) -> Array:
     """Outputs that fixate as long as the cue is on, and then choose."""
     y_hat = np.zeros((*x.shape[:2], task.n_out))
     y_hat[..., 0] = x[..., 0]
-    return y_hat + (x[..., :1] == 0) * np.eye(task.n_out)[choice]
+    y_hat += (x[..., :1] == 0) * np.eye(task.n_out)[choice]
+    return y_hat
 
 
 def nearest(dots: Array) -> Array:
     """The direction whose pattern the sum of what each channel sees is nearest to."""
     n = dots.shape[-1]
     theta = 2 * np.pi * np.arange(n) / n
-    return (dots.sum(0, dtype=np.float64) @ np.cos(theta[:, None] - theta)).argmax(-1) + 1
+    likeness: Array = dots.sum(0, dtype=np.float64) @ np.cos(theta[:, None] - theta)
+    return np.array(1 + likeness.argmax(-1))
 
 
 def follows_the_motion(task: Any) -> Callable[[Trials], Array]:
@@ -185,7 +187,8 @@ def test_who_ignores_the_context_scores_half_way() -> None:
 
 
 def test_best_does_not_depend_on_dt_and_is_one_without_noise() -> None:
-    for kind in (PerceptualDecisionMaking, ContextDecisionMaking, DelayMatchSample, GoNogo):
+    kinds: list[Any] = [PerceptualDecisionMaking, ContextDecisionMaking, DelayMatchSample, GoNogo]
+    for kind in kinds:
         assert kind(dt=20, sigma=6).best == pytest.approx(kind(dt=100, sigma=6).best, rel=1e-12)
         assert kind(sigma=6).best < kind(sigma=5).best
     quiet: list[Any] = [

@@ -73,6 +73,7 @@ class ReberGrammar(Task):
     >>> task = ReberGrammar()
     >>> trials = task.trials(np.random.default_rng(0), 3)
     >>> [task.text([*x, y[-1]]) for x, y in zip(trials.x, trials.y)]
+    ['BPBPVPXTTTTVVEPE', 'BPBPVVEPE', 'BPBPVVEPE']
     """
 
     embedded: bool = True

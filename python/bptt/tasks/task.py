@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Literal, NamedTuple
 
 import numpy as np
 
-from bptt._arrays import Array, shape_text
+from bptt._arrays import Array, as_array, check_shape
 from bptt._checks import size
 from bptt.networks.elman import ElmanRNN
 from bptt.training.batches import Batches
@@ -40,7 +40,7 @@ class Trials(_Arrays):
 
     conditions: dict[str, Array]
     epochs: dict[str, Array]
-    task: Task
+    task: Task | None = None
 
     def __new__(
         cls,
@@ -171,7 +171,7 @@ class Task(ABC):
         Raises
         ------
         TypeError
-            If `trials` are none.
+            If `trials` are none, or `y_hat` no numbers.
         ValueError
             If they are those of another task, or if `y_hat` has another shape or numbers that are not finite.
         """
@@ -195,11 +195,8 @@ class Task(ABC):
 
 
 def _outputs(name: str, value: Any, shape: tuple[int, ...]) -> Array:
-    array = np.asarray(value)
-    if array.dtype.kind not in "fiu":
-        raise TypeError(f"{name}: expected numbers, got {array.dtype}")
-    if array.shape != shape:
-        raise ValueError(f"{name}: expected {shape_text(shape)}, got {array.shape}")
+    array = as_array(name, value, np.dtype(np.float64))
+    check_shape(name, array, shape)
     if not np.isfinite(array).all():
         raise ValueError(f"{name}: expected finite numbers, got {array[~np.isfinite(array)][0]}")
-    return array.astype(np.float64)
+    return array
