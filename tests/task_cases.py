@@ -32,7 +32,7 @@ TASKS: dict[str, Task] = {
         dt=20, sigma=3, dim_ring=3, stimulus=(400, 800), delay=0, decision=(40, 80)
     ),
     "match": DelayMatchSample(),
-    "match, other": DelayMatchSample(dt=50, sigma=8, sample=(100, 200), delay=(0, 500), test=100, fixation=0),
+    "match, other": DelayMatchSample(dt=50, sigma=12, sample=(100, 200), delay=(0, 500), test=100, fixation=0),
     "go": GoNogo(),
     "go, other": GoNogo(p_go=0.8, sigma=15, stimulus=(200, 600), fixation=(0, 100)),
     "interval": ReadySetGo(),

@@ -22,9 +22,7 @@ Stimuli = Mapping[str, tuple[int, Array]]  # by epoch: the first of its inputs, 
 class Decision(Task):
     """A task in which each trial ends with a choice: a base, not a task itself.
 
-    The first input is the fixation cue: 1 until the decision, where it goes off. The targets are classes: 0 (fixate)
-    until the decision, then the right choice. Of the loss of a trial, the steps until the decision have one half of
-    the weight, the steps of the decision the other one. After a trial that is shorter than others x and weight are 0.
+    The docstring of `PerceptualDecisionMaking` tells what users see of it.
     """
 
     dt: float = 100.0

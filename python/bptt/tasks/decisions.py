@@ -95,7 +95,9 @@ class PerceptualDecisionMaking(_RandomDots):
 
         x_k(t) = 1/2 + c/200 cos(theta_k - theta) + sigma / sqrt(dt) N(0, 1)
 
-    The network fixates until the fixation cue goes off, and then tells the direction.
+    The first input is the fixation cue: 1 until the decision, where it goes off. The targets are classes: 0 (fixate)
+    until the decision, then the direction. Of the loss of a trial, the steps until the decision have one half of the
+    weight, the steps of the decision the other one. After a trial that is shorter than others x and weight are 0.
 
     Parameters
     ----------
@@ -152,6 +154,7 @@ class ContextDecisionMaking(_RandomDots):
 
     Each of two modalities is a stimulus as that of `PerceptualDecisionMaking`, with its own direction and coherence.
     One of two context inputs is 1 until the decision: it tells which modality counts. The other one is to be ignored.
+    The fixation cue, the targets and their weights are those of `PerceptualDecisionMaking`.
 
     Parameters
     ----------
@@ -211,7 +214,8 @@ class DelayMatchSample(Decision):
 
         x_k(t) = 1/2 + 1/2 cos(theta_k - theta) + sigma / sqrt(dt) N(0, 1),    theta_k = 2 pi (k - 1) / dim_ring
 
-    The test has the direction of the sample in half of the trials, else the opposite one.
+    The test has the direction of the sample in half of the trials, else the opposite one. The fixation cue, the targets
+    and their weights are those of `PerceptualDecisionMaking`.
 
     Parameters
     ----------
@@ -293,7 +297,8 @@ class GoNogo(Decision):
     """Go, or go on fixating, as the stimulus before the delay has told.
 
     During the stimulus one of two inputs is 1: that of "no go", or that of "go". Both have the noise
-    ``sigma / sqrt(dt) N(0, 1)`` then.
+    ``sigma / sqrt(dt) N(0, 1)`` then. The fixation cue, the targets and their weights are those of
+    `PerceptualDecisionMaking`; the target of "no go" is to fixate.
 
     Parameters
     ----------

@@ -41,7 +41,7 @@ class FlipFlop(Task):
     ``(1 + p_flip) / 2`` right, or more by the first step.
 
     Source: Sussillo, Barak, *Opening the black box* (2013). Names and defaults are those of FixedPointFinder (Golub,
-    Sussillo, 2018). A network that solves it has ``2 ** n_bits`` stable fixed points.
+    Sussillo, 2018). Networks that solve it have ``2 ** n_bits`` stable fixed points, as a rule.
 
     Examples
     --------
