@@ -45,9 +45,7 @@ BATCH, HELD_OUT = 64, 2000
 
 def main() -> None:
     bptt.set_num_threads(1)
-    print(
-        "| task | settings | n_hidden | updates | seconds | score | chance | ideal |\n|---|---|---|---|---|---|---|---|"
-    )
+    print("| task | settings | units | updates | seconds | score | chance | ideal |\n|---|---|---|---|---|---|---|---|")
     for settings, task, n_hidden, updates, learning_rate, options in RUNS:
         rnn = task.network(n_hidden, seed=0, **options)
         begin = time.process_time()
@@ -64,7 +62,7 @@ def main() -> None:
         score = task.score(rnn.forward(held_out.x).y_hat, held_out)
         best = "" if task.best is None else f"{task.best:.3g}"
         row = (
-            type(task).__name__,
+            f"`{type(task).__name__}`",
             settings,
             n_hidden,
             updates,

@@ -55,6 +55,13 @@ def test_chance_is_the_score_of_the_best_constant(name: str) -> None:
     assert abs(best - task.chance) < tolerance
 
 
+def test_chance_of_adding_is_the_variance_of_the_sum() -> None:
+    task = AddingProblem(steps=2)
+    mean, tolerance = mean_score(task, constant(task, [1.0]), batch=4000)
+    assert tolerance < 0.003
+    assert abs(mean - task.chance) < tolerance
+
+
 def test_chance_of_strings() -> None:
     for name in ("reber", "reber, other"):
         task = TASKS[name]
