@@ -42,7 +42,7 @@ struct Network {
   Recurrence recurrence = Recurrence::h;
   Activation activation = Activation::tanh;
   bool bidirectional = false;
-  std::vector<std::vector<double>> leak;  // alpha of each unit of each layer; none: 1 for all, and the units are plain
+  std::vector<std::vector<double>> leak;  // of each layer: alpha of all units, or of each; none: the units are plain
 
   bool leaky() const { return !leak.empty(); }
   Index layers() const { return Index(n_hidden.size()); }

@@ -216,7 +216,7 @@ class Header:
                     parts.append(self._table(self._letter(letter, k), shape, columns_of(values, lanes)))
             parts.append(self._table(self._letter("b", k), f"[{len(layer.b)}]", padded_vector(layer.b, lanes)))
             if self.leaky:
-                alpha = np.asarray(self.rnn._options.leak[k], self.rnn.dtype)
+                alpha = np.broadcast_to(np.asarray(self.rnn._options.leak[k], self.rnn.dtype), len(layer.b))
                 parts.append(self._table(self._letter("alpha", k), f"[{len(alpha)}]", padded_vector(alpha, lanes)))
         V, bias = self.rnn.V, self.rnn.c
         parts.append(self._table("V", f"[{V.shape[0]}, {V.shape[1]}]", columns_of(V, lanes)))
