@@ -10,5 +10,6 @@ except ModuleNotFoundError as error:
     raise ImportError('bptt.onnx: expected ONNX to be installed: pip install "bptt[onnx]"') from None
 
 from bptt.onnx.export import export, to_onnx
+from bptt.onnx.load import load
 
-__all__ = ["export", "to_onnx"]
+__all__ = ["export", "load", "to_onnx"]
