@@ -111,8 +111,11 @@ def _elementwise(node: Node) -> Value:
     numbers = _for_each_step(name, array, width, len(tensor.axes))
     if node.operator in ("Add", "Sub"):
         return tensor.holding(_affine(tensor, None, numbers if node.operator == "Add" else -numbers))
-    with np.errstate(divide="ignore"):
-        diagonal = np.diag(numbers if node.operator == "Mul" else 1 / numbers)
+    if node.operator == "Div":
+        if not numbers.all():
+            raise ValueError(f"{name}: expected numbers other than 0, got 0")
+        numbers = 1 / numbers
+    diagonal = np.diag(numbers)
     return tensor.holding(_affine(tensor, diagonal, None))
 
 

@@ -101,10 +101,6 @@ def _parsed(name: str, data: bytes) -> Any:
 def _named(name: str, model: Any, output: str | None) -> ElmanRNN:
     """The network of a model; errors begin with this name."""
     try:
-        onnx.checker.check_model(model)
-    except (onnx.checker.ValidationError, ValueError) as error:
-        raise ValueError(f"{name}: expected a model of ONNX: {error}") from None
-    try:
         noted = _noted(model)
         trace = Trace(model)
         readout = _readout(trace)
@@ -167,10 +163,14 @@ def _readout(trace: Trace) -> _Readout:
             base = base.of
         if not isinstance(base, Hidden):
             raise ValueError(f"output {name!r}: expected states, or a readout of them, got others")
+        assert isinstance(value, Tensor)
         if unit is None and base is holds:
+            units_of_states = value.feature[-1:]
+            if any(units_of_states[0] in axis and axis not in (value.feature, units_of_states) for axis in value.axes if units_of_states):
+                raise ValueError(f"output {name!r}: expected the units of a state side by side, got them apart")
             states.append(base)
         else:
-            assert isinstance(value, Tensor) and value.width is not None
+            assert value.width is not None
             readouts[(*key, base.states, base.last)] = (name, holds, value.width)
     if len(readouts) > 1 or len(units) > 1:
         names = ", ".join(repr(name) for name, _, _ in readouts.values())

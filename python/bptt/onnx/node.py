@@ -62,15 +62,17 @@ class Node:
             raise ValueError(f"{name}: expected what comes from an input of the model, got what does not")
         return value
 
-    def numbers(self, i: int, name: str) -> list[Any] | None:
-        """What later opsets have as an input and earlier ones as an attribute: numbers, or names of sizes."""
+    def numbers(self, i: int, name: str, names: bool = False) -> list[Any] | None:
+        """What later opsets have as an input and earlier ones as an attribute: integers, or also names of sizes."""
         if name in self.attributes:
             return [int(number) for number in self.attributes[name]]
         value = self.input(i)
         if value is None:
             return None
-        if not isinstance(value, Known):
+        if not isinstance(value, Known) or (value.has_names and not names):
             raise ValueError(f"{name}: {_COMPUTED}")
+        if not value.has_names and not np.issubdtype(value.array.dtype, np.integer):
+            raise ValueError(f"{name}: expected integers, got {value.array.dtype}")
         return list(value.array.ravel().tolist())
 
     def axis(self, axes: int, default: int, name: str = "axis") -> int:

@@ -48,12 +48,14 @@ def _same(node: Node) -> Value:
 
 def _cast(node: Node) -> Value:
     value = _tensor_or_moved(node)
-    if isinstance(value, Tensor) and isinstance(value.holds, Given):
-        dtype = np.dtype(helper.tensor_dtype_to_np_dtype(node.attributes["to"]))
-        if np.issubdtype(value.holds.dtype, np.floating) and not np.issubdtype(dtype, np.floating):
-            raise ValueError(f"to: expected a dtype that keeps numbers of {value.holds.dtype}, got {dtype}")
-        return value.holding(Given(value.holds.name, dtype))
-    return value
+    if not isinstance(value, Tensor):
+        return value
+    dtype = np.dtype(helper.tensor_dtype_to_np_dtype(node.attributes["to"]))
+    found = value.holds.dtype if isinstance(value.holds, Given) else np.dtype(np.float32)
+    allowed = ["float32", "float64"] if np.issubdtype(found, np.floating) else ["int32", "int64", "float32", "float64"]
+    if dtype not in allowed:
+        raise ValueError(f"to: expected one of {', '.join(allowed)} for numbers of {found}, got {dtype}")
+    return value.holding(Given(value.holds.name, dtype)) if isinstance(value.holds, Given) else value
 
 
 def _transpose(node: Node) -> Value:
@@ -95,7 +97,7 @@ def _unsqueeze(node: Node) -> Value:
 
 
 def _reshape(node: Node) -> Value:
-    value, shape = _tensor_or_moved(node), node.numbers(1, "shape") or []
+    value, shape = _tensor_or_moved(node), node.numbers(1, "shape", names=True) or []
     if not isinstance(value, Tensor):
         return value
     axes = None if node.attributes.get("allowzero", 0) else regrouped(value.axes, shape)
@@ -144,7 +146,7 @@ def _constant_of_shape(node: Node) -> Value:
 
 
 def _range(node: Node) -> Value:
-    start, limit, delta = (node.numbers(i, name) for i, name in enumerate(("start", "limit", "delta")))
+    start, limit, delta = (node.numbers(i, name, True) for i, name in enumerate(("start", "limit", "delta")))
     if start != [0] or delta != [1] or limit is None or len(limit) != 1:
         raise node.unknown()
     return Tensor(Steps(), (axis_of("steps", limit[0]),), (), None)
@@ -159,15 +161,15 @@ def _gather(node: Node) -> Value:
         return _embedded(node, value, which)
     if isinstance(value, Filled | Moved):
         return value
-    if not isinstance(which, Known) or which.has_names or which.array.ndim > 1:
+    places = node.numbers(1, "indices") or []
+    if not isinstance(which, Known) or which.array.ndim > 1:
         raise ValueError("indices: expected one number, or a list of them, that the file holds, got others")
     if isinstance(value, Known):
-        try:
-            return Known(np.asarray(value.array.take(which.array, node.axis(value.array.ndim, 0)), value.array.dtype))
-        except IndexError as error:
-            raise ValueError(f"indices: {error}") from None
-    axis = node.axis(len(value.axes), 0)
-    return _picked(node, value, axis, which.array.ravel().tolist(), which.array.ndim == 1)
+        sizes, n = value.array.reshape(-1), value.array.size
+        if value.array.ndim != 1 or any(not -n <= i < n for i in places):
+            raise ValueError(f"indices: expected some of {n} sizes, got {shown(places)}")
+        return Known(sizes[which.array] if which.array.ndim else np.array(sizes[places[0]], sizes.dtype))
+    return _picked(node, value, node.axis(len(value.axes), 0), places, which.array.ndim == 1)
 
 
 def _embedded(node: Node, table: Value, tokens: Tensor) -> Value:
@@ -183,14 +185,14 @@ def _embedded(node: Node, table: Value, tokens: Tensor) -> Value:
 def _one_hot(node: Node) -> Value:
     tokens, depth, values = node.tensor(0, "indices"), node.numbers(1, "depth"), node.array(2, "values")
     _need_tokens(tokens)
-    if depth is None or len(depth) != 1 or not isinstance(depth[0], int | float) or depth[0] < 1:
+    if depth is None or len(depth) != 1 or not isinstance(depth[0], int) or depth[0] < 1:
         raise ValueError(f"depth: expected one number of at least 1, got {shown(depth)}")
     if values is None or values.tolist() != [0, 1]:
         raise ValueError(f"values: expected [0, 1], got {shown(None if values is None else values.tolist())}")
     rank = len(tokens.axes) + 1
     if node.axis(rank, -1) != rank - 1:
         raise ValueError(f"axis: expected the last, got {node.attributes['axis']}")
-    n_in = int(depth[0])
+    n_in = depth[0]
     feature = axis_of("embedded", n_in)
     return Tensor(Tokens(None, n_in), (*tokens.axes, feature), feature, n_in)
 
@@ -210,8 +212,6 @@ def _slice(node: Node) -> Value:
     rank = value.array.ndim if isinstance(value, Known) else len(value.axes)
     if not len(starts) == len(ends) == len(axes) == len(steps) or any(not -rank <= axis < rank for axis in axes):
         raise ValueError(f"axes: expected some of {rank} axes, each with a start and an end, got {shown(axes)}")
-    if not all(isinstance(number, int) for number in (*starts, *ends, *steps)):
-        raise ValueError("starts, ends and steps: expected numbers that the file holds, got others")
     for axis, start, end, step in zip(axes, starts, ends, steps, strict=True):
         if step == 0:
             raise ValueError("steps: expected no 0")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import onnx
 from onnx import helper, numpy_helper
 
 from bptt._checks import shown
@@ -29,18 +30,22 @@ class Trace:
 
     def __init__(self, model: Any) -> None:
         graph = model.graph
+        nodes = _needed(graph)
+        _check(model, nodes)
         self._opset = max((one.version for one in model.opset_import if one.domain in _ONNX), default=1)
         self.layers: list[Layer] = []
         self._values: dict[str, Value] = {"": None}
         for tensor in graph.initializer:
             try:
                 self._values[tensor.name] = Known(numpy_helper.to_array(tensor))
+            except KeyError:
+                raise ValueError(f"initializer {tensor.name!r}: expected a dtype of ONNX, got {tensor.data_type}") from None
             except (TypeError, ValueError) as error:
                 raise ValueError(f"initializer {tensor.name!r}: {error}") from None
         for given in graph.input:
             if given.name not in self._values:  # else it has a default, which is what counts
                 self._values[given.name] = _given(given)
-        for node in _needed(graph):
+        for node in nodes:
             self._follow(node)
         self.outputs = {output.name: self._value(output.name) for output in graph.output}
 
@@ -80,6 +85,8 @@ class Trace:
         if len(X.axes) != 3 or not X.ends_with_features or X.width not in (width, None) or not floats:
             raise ValueError(f"X: expected [tau, batch, {width}] of {read.U.dtype}, as W has it, got others")
         batch, time = X.axes[:2] if read.batch_first else X.axes[1::-1]
+        if len(time) > 1 or len(batch) > 1:
+            raise ValueError("X: expected one axis of steps and one of sequences, got axes that were joined")
         _check_initial(node.input(5))
         has_lengths = _has_lengths(node.input(4), time)
         states = tuple((len(self.layers), direction) for direction in range(directions))
@@ -92,6 +99,23 @@ class Trace:
             Tensor(Hidden(states, False), every, feature, directions * n),
             Tensor(Hidden(states, True), last, feature, directions * n),
         ]
+
+
+def _check(model: Any, nodes: list[Any]) -> None:
+    """Have ONNX check the nodes: their order, inputs and attributes. Numbers, and what else is there, are left out."""
+    graph = model.graph
+    inputs = {one.name for one in (*graph.input, *graph.initializer)}
+    kind = onnx.TensorProto.FLOAT
+    plain = helper.make_graph(
+        nodes,
+        "graph",
+        [helper.make_tensor_value_info(name, kind, []) for name in sorted(inputs)],
+        [helper.make_tensor_value_info(output.name, kind, []) for output in graph.output],
+    )
+    try:
+        onnx.checker.check_model(helper.make_model(plain, opset_imports=model.opset_import, functions=model.functions))
+    except (onnx.checker.ValidationError, ValueError) as error:
+        raise ValueError(f"expected a model of ONNX: {error}") from None
 
 
 def _check_initial(initial: Value) -> None:
