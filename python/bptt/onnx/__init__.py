@@ -9,7 +9,7 @@ except ModuleNotFoundError as error:
         raise
     raise ImportError('bptt.onnx: expected ONNX to be installed: pip install "bptt[onnx]"') from None
 
-from bptt.onnx.export import export, to_onnx
-from bptt.onnx.load import load
+from bptt.onnx.exporting import export, to_onnx
+from bptt.onnx.loading import load
 
 __all__ = ["export", "load", "to_onnx"]

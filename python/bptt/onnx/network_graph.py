@@ -48,13 +48,13 @@ class _Writer:
         for name in self.plan.outputs:
             self.graph.output(name, self.dtype, h if name == "h" else o)
 
-    def parameter(self, name: str, values: Array) -> str:
-        """Parameters of the network, in the file's dtype."""
+    def parameter(self, name: str, values: Array, graph: Graph | None = None) -> str:
+        """Parameters of the network, in the file's dtype, as numbers of this graph."""
         with np.errstate(over="ignore", invalid="ignore"):
             array = values.astype(self.dtype)
         if not np.isfinite(array).all():
             raise ValueError(f"rnn: expected parameters that are finite in {self.dtype}, got others in {name}")
-        return self.graph.number(name, array, self.dtype)
+        return (graph or self.graph).number(name, array, self.dtype)
 
     def initial(self, name: str, shape: Sequence[int | str]) -> str:
         """The state before the first step, an input if there is to be one, else no name.
@@ -177,11 +177,7 @@ class JordanWriter(_Writer):
         super().__init__(rnn, plan)
         g, n, n_out = self.graph, len(rnn.b), rnn.n_out
         self.outputs(["tau", "batch", n], ["tau", "batch", n_out])
-        table = self.parameter("U.transposed", rnn.U.T)
-        Ux = g.node("Gather", [table, self.x], "U.x") if self.tokens else g.node("MatMul", [self.x, table], "U.x")
-        scanned = [g.node("Add", [Ux, self.parameter("b", rnn.b)], "b.U.x")]
-        for name, values in (("W", rnn.W), ("V", rnn.V), ("c", rnn.c)):
-            self.parameter(name, values)
+        scanned = [self._below(rnn)]
         r0 = self.initial("r0", ["batch", n_out])
         if not r0:
             r0 = self.for_each_sequence(g.number("r0.zeros", np.zeros((1, n_out)), self.dtype), 2)
@@ -191,18 +187,30 @@ class JordanWriter(_Writer):
         last = g.output("r_last", self.dtype, ["batch", n_out])
         g.node("Scan", [r0, *scanned], last, *plan.outputs, name="recurrence", body=step, num_scan_inputs=len(scanned))
 
+    def _below(self, rnn: JordanRNN) -> str:
+        """b + U x(t), ``[tau, batch, n]``."""
+        g, b = self.graph, self.parameter("b", rnn.b)
+        if rnn.n_in == 0:  # old runtimes do not compute products of nothing
+            steps = g.node("Gather", [g.node("Shape", [self.x], "x.shape.steps"), g.number("axes_0_1", [0, 1], np.int64)], "sizes")
+            shape = g.node("Concat", [steps, g.number("one", [1], np.int64)], "b.shape", axis=0)
+            return g.node("Expand", [b, shape], "b.U.x")
+        U = self.parameter("U.transposed", rnn.U.T)
+        Ux = g.node("Gather", [U, self.x], "U.x") if self.tokens else g.node("MatMul", [self.x, U], "U.x")
+        return g.node("Add", [Ux, b], "b.U.x")
+
     def _step(self, rnn: JordanRNN, masked: bool) -> Graph:
-        """The equations of one step, with the parameters of the graph around it."""
+        """The equations of one step. Its parameters are its own: not every runtime looks into the graph around it."""
         g, n, n_out = Graph(), len(rnn.b), rnn.n_out
+        W, V = self.parameter("W.transposed", rnn.W.T, g), self.parameter("V.transposed", rnn.V.T, g)
         before = g.input("r.before", self.dtype, ["batch", n_out])
         Ux = g.input("b.U.x.t", self.dtype, ["batch", n])
         mask = g.input("mask.t", np.bool_, ["batch", 1]) if masked else ""
-        a = g.node("Gemm", [before, "W", Ux], "a.t", transB=1)
+        a = g.node("Add", [g.node("MatMul", [before, W], "W.r.t"), Ux], "a.t")
         h = g.node(_ACTIVATIONS[rnn.activation], [a], "h.t")
-        o = g.node("Gemm", [h, "V", "c"], "o.t", transB=1)
+        o = g.node("Add", [g.node("MatMul", [h, V], "V.h.t"), self.parameter("c", rnn.c, g)], "o.t")
         unit, how = _UNITS[rnn.output]
         values = {"h": h, "o": o, "y_hat": g.node(unit, [o], "y_hat.t", **how)}
-        zero = self.graph.number("zero", 0, self.dtype) if masked else ""
+        zero = g.number("zero", 0, self.dtype) if masked else ""
 
         def give(value: str, beyond: str, name: str, width: int) -> None:
             g.output(name, self.dtype, ["batch", width])

@@ -15,7 +15,7 @@ from bptt._checks import a_path, choice, shown
 from bptt._whole_file import read_json
 from bptt.networks.elman import ElmanRNN
 from bptt.onnx.arithmetic import through, times
-from bptt.onnx.export import PROPERTY
+from bptt.onnx.exporting import PROPERTY
 from bptt.onnx.node import Layer
 from bptt.onnx.trace import Trace
 from bptt.onnx.values import Affine, Content, Given, Hidden, Tensor, Tokens, Unit

@@ -16,7 +16,7 @@ from bptt._whole_file import write_whole
 from bptt.networks.elman import ElmanRNN
 from bptt.networks.jordan import JordanRNN
 from bptt.onnx.graph import model_of
-from bptt.onnx.writer import ElmanWriter, JordanWriter, Plan
+from bptt.onnx.network_graph import ElmanWriter, JordanWriter, Plan
 
 PROPERTY = "bptt"  # of a model's metadata: what its graph does not tell, as JSON
 
