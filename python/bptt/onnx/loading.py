@@ -210,7 +210,7 @@ def _stack(found: list[Layer], top: int) -> tuple[list[Layer], Given | Tokens]:
             raise ValueError(f"{where} all directions of one layer, the forward one first, got others")
         layers.insert(0, found[k])
     if len(layers) < len(found):
-        others = ", ".join(repr(one.name) for one in found if one not in layers)
+        others = ", ".join(repr(one.name) for one in found if all(one is not layer for layer in layers))
         raise ValueError(f"expected RNN nodes that stand upon one another, got {others} beside them")
     first = layers[0]
     for layer in layers[1:]:

@@ -103,18 +103,17 @@ class Trace:
 
 def _check(model: Any, nodes: list[Any]) -> None:
     """Have ONNX check the nodes: their order, inputs and attributes. Numbers, and what else is there, are left out."""
-    graph = model.graph
-    inputs = {one.name for one in (*graph.input, *graph.initializer)}
-    kind = onnx.TensorProto.FLOAT
-    plain = helper.make_graph(
-        nodes,
-        "graph",
-        [helper.make_tensor_value_info(name, kind, []) for name in sorted(inputs)],
-        [helper.make_tensor_value_info(output.name, kind, []) for output in graph.output],
-    )
+    graph, kind = model.graph, onnx.TensorProto.FLOAT
+    inputs = dict.fromkeys(one.name for one in (*graph.input, *graph.initializer))
     try:
+        plain = helper.make_graph(
+            nodes,
+            "graph",
+            [helper.make_tensor_value_info(name, kind, []) for name in inputs],
+            [helper.make_tensor_value_info(output.name, kind, []) for output in graph.output],
+        )
         onnx.checker.check_model(helper.make_model(plain, opset_imports=model.opset_import, functions=model.functions))
-    except (onnx.checker.ValidationError, ValueError) as error:
+    except (onnx.checker.ValidationError, TypeError, ValueError) as error:  # TypeError: of names that are no text
         raise ValueError(f"expected a model of ONNX: {error}") from None
 
 
@@ -153,6 +152,8 @@ def _given(given: Any) -> Tensor:
     for i, dimension in enumerate(kind.shape.dim):
         name = f"{given.name}[{i}]"
         size = dimension.dim_value if dimension.HasField("dim_value") else dimension.dim_param or name
+        if not isinstance(size, int | str) or (isinstance(size, int) and size < 0):
+            raise ValueError(f"input {given.name!r}: expected sizes, got {shown(size)}")
         axes.append(() if size == 1 else (Part(name, size),))
     feature: Axis = axes[-1] if axes else ()
     size = size_of(feature)
