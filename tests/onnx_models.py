@@ -16,7 +16,6 @@ from problems import Array
 
 TAU, BATCH, N_IN, N_OUT = 7, 3, 3, 2
 LENGTHS = (7, 2, 5)
-UNITS = {"n_in": N_IN, "tanh": "Tanh", "relu": "Relu"}
 
 ELMAN: dict[str, Sequence[Any]] = {
     "n_hidden": [5, 1, (4, 6), (3, 3, 3)],
@@ -122,7 +121,7 @@ def run(of: Any, feeds: dict[str, Array]) -> dict[str, Array]:
 
 # ---- Models made node by node ----
 
-Shape = Sequence[int | str]
+Shape = Sequence[int | str | None]
 
 
 def made(
@@ -147,6 +146,53 @@ def made(
 
 
 def node(operator: str, inputs: str, outputs: str, **attributes: Any) -> Any:
-    """A node, with the names of its inputs and outputs one after another; ``-`` is none. It is called as its operator."""
+    """A node, called as its operator. The names of its inputs and outputs stand one after another; ``-`` is none."""
     names = [["" if name == "-" else name for name in some.split()] for some in (inputs, outputs)]
     return helper.make_node(operator, *names, name=f"the_{operator}", **attributes)
+
+
+# ---- Numbers for them ----
+
+RNG = np.random.default_rng(0)
+N = 4
+
+
+def real(*shape: int) -> Any:
+    """Numbers of float32, other ones every time."""
+    return RNG.standard_normal(shape).astype(np.float32) / 2
+
+
+# Of nodes that read 3 numbers and have N units: W2 reads N, and what has its letter twice is of two directions.
+NUMBERS: dict[str, Any] = {
+    "W": real(1, N, 3),
+    "R": real(1, N, N),
+    "B": real(1, 2 * N),
+    "W2": real(1, N, N),
+    "WW": real(2, N, 3),
+    "RR": real(2, N, N),
+    "BB": real(2, 2 * N),
+    "V": real(2, N),
+    "VV": real(2, 2 * N),
+    "c": real(2),
+    "scale": np.array([2, 0.5, 4], np.float32),
+    "shift": real(3),
+    "table": real(5, 3),
+    "minus_1": np.array(-1),
+    "zero": np.array(0),
+    "ones": np.array([1]),
+    "zeros": np.array([0]),
+    "twos": np.array([2]),
+    "minus_ones": np.array([-1]),
+    "far": np.array([2**31 - 1]),
+    "joined": np.array([0, 0, -1]),
+    "rows": np.array([-1, N]),
+    "steps": np.array([7, -1, 2]),
+    "depth": np.array(3),
+    "off_on": np.array([0, 1], np.float32),
+    "h_zeros": np.zeros((1, 1, N), np.float32),
+    "h_ones": np.ones((1, 1, N), np.float32),
+}
+NUMBERS["VT"] = np.ascontiguousarray(NUMBERS["V"].T)
+TWO_DIRECTIONS = {"direction": "bidirectional", "hidden_size": N, "activations": ["Relu", "Relu"]}
+RNN = node("RNN", "x W R B", "Y Y_h", hidden_size=N)
+H = [RNN, node("Squeeze", "Y ones", "h")]

@@ -55,7 +55,14 @@ def imported(program: str) -> set[str]:
 def test_import_brings_the_networks_and_nothing_else() -> None:
     modules = imported("import bptt")
     assert {name for name in modules if name.partition(".")[0] == "bptt"} == AT_ONCE
-    assert {name.partition(".")[0] for name in modules} & {"safetensors", "tqdm", "argparse", "json", "torch"} == set()
+    assert {name.partition(".")[0] for name in modules} & {
+        "safetensors",
+        "tqdm",
+        "argparse",
+        "json",
+        "onnx",
+        "torch",
+    } == set()
 
 
 def test_computing_imports_nothing_more() -> None:
@@ -71,12 +78,13 @@ rnn.loss_and_gradients(numpy.zeros((4, 2)), [0, 1, 0, -1])
 def test_each_command_of_the_command_line_starts_without_pytorch_and_the_reference() -> None:
     modules = imported("import bptt.app.options")
     assert "bptt.app.commands.train" in modules
-    assert modules.isdisjoint({"bptt.reference", "bptt.networks.gradcheck", "torch", "matplotlib", "pandas"})
+    assert modules.isdisjoint({"bptt.reference", "bptt.networks.gradcheck", "onnx", "torch", "matplotlib", "pandas"})
 
 
-def test_bptt_torch_without_pytorch_is_one_clear_line() -> None:
-    done = run_python("import sys\nsys.modules['torch'] = None\nimport bptt\nimport bptt.torch")
-    expected = 'ImportError: bptt.torch: expected PyTorch to be installed: pip install "bptt[torch]"'
+@pytest.mark.parametrize(("name", "package"), [("torch", "PyTorch"), ("onnx", "ONNX")])
+def test_an_optional_part_without_its_package_is_one_clear_line(name: str, package: str) -> None:
+    done = run_python(f"import sys\nsys.modules[{name!r}] = None\nimport bptt\nimport bptt.{name}")
+    expected = f'ImportError: bptt.{name}: expected {package} to be installed: pip install "bptt[{name}]"'
     assert done.stderr.splitlines()[-1] == expected
     assert "halted" not in done.stderr, "the error alone, and not what led to it"
 

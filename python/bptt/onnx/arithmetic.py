@@ -16,12 +16,13 @@ from bptt.onnx.values import Affine, Content, Filled, Given, Known, Steps, Tenso
 def times(matrix: Array, other: Array) -> Array:
     """``matrix @ other``, rounded once; a matrix that picks rows of the other picks them to the bit."""
     if _picks(matrix):
-        return other[matrix.argmax(axis=1)]
+        picked: Array = other[matrix.argmax(axis=1)]
+        return picked
     product: Array = (matrix.astype(np.float64) @ other.astype(np.float64)).astype(np.result_type(matrix, other))
     return product
 
 
-def through(W: Array, b: Array, holds: Content) -> tuple[Array, Array, Content]:
+def through(W: Array, b: Array, holds: Content) -> tuple[Array, Array, Any]:
     """``W v + b`` of a value v as ``U x + b`` of what v is made of: U, b and x."""
     while isinstance(holds, Affine):
         if holds.vector is not None:

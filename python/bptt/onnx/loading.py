@@ -110,7 +110,8 @@ def _named(name: str, model: Any, output: str | None) -> ElmanRNN:
     if output is not None and readout.unit not in (None, output):
         raise ValueError(f"output: expected {readout.unit!r}, as the model has, or None, got {output!r}")
     try:
-        network = _network(layers, x, readout, readout.unit or output or noted["output"])
+        unit = readout.unit or output or ("linear" if readout.V is None else noted["output"])
+        network = _network(layers, x, readout, unit)
     except ValueError as error:
         raise ValueError(f"{name}: {error}") from None
     network.metadata = noted["metadata"]
@@ -150,28 +151,26 @@ def _readout(trace: Trace) -> _Readout:
             "expected RNN nodes, got none (PyTorch's exporter writes them with dynamo=False; "
             "bptt.torch.from_torch takes the module itself)"
         )
-    units, readouts, states = set(), {}, []
+    units, readouts = set(), {}
+    states: list[Hidden] = []
     for name, value in trace.outputs.items():
-        holds = value.holds if isinstance(value, Tensor) else None
-        unit = None
-        if isinstance(holds, Unit):
-            unit, holds = holds.name, holds.of
-            units.add(unit)
+        holds: Any = value.holds if isinstance(value, Tensor) else None
+        if has_unit := isinstance(holds, Unit):
+            units.add(holds.name)
+            holds = holds.of
         base, key = holds, []
         while isinstance(base, Affine):
             key += [id(base.matrix), id(base.vector)]
             base = base.of
-        if not isinstance(base, Hidden):
+        if not isinstance(value, Tensor) or not isinstance(base, Hidden):
             raise ValueError(f"output {name!r}: expected states, or a readout of them, got others")
-        assert isinstance(value, Tensor)
-        if unit is None and base is holds:
-            units_of_states = value.feature[-1:]
-            if any(units_of_states[0] in axis and axis not in (value.feature, units_of_states) for axis in value.axes if units_of_states):
-                raise ValueError(f"output {name!r}: expected the units of a state side by side, got them apart")
-            states.append(base)
-        else:
+        if has_unit or base is not holds:
             assert value.width is not None
-            readouts[(*key, base.states, base.last)] = (name, holds, value.width)
+            readouts[tuple(key), base.states, base.last] = (name, holds, value.width)
+        elif _apart(value):
+            raise ValueError(f"output {name!r}: expected the units of a state side by side, got them apart")
+        else:
+            states.append(base)
     if len(readouts) > 1 or len(units) > 1:
         names = ", ".join(repr(name) for name, _, _ in readouts.values())
         raise ValueError(f"expected one readout and one output unit, got those of the outputs {names}")
@@ -179,10 +178,8 @@ def _readout(trace: Trace) -> _Readout:
     for _, holds, width in readouts.values():
         dtype = trace.layers[0].node.U.dtype
         V, c, base = through(np.eye(width, dtype=dtype), np.zeros(width, dtype), holds)
-        assert isinstance(base, Hidden)
         top = base.states[0][0]
-        whole = tuple((top, direction) for direction in range(trace.layers[top].node.directions))
-        if base.states != whole:
+        if base.states != _all_directions(trace.layers, top):
             raise ValueError("expected a readout of all directions of one layer, the forward one first, got others")
         if V.dtype != dtype or c.dtype != dtype:
             raise ValueError(f"expected a readout of {dtype}, as the RNN nodes are, got {V.dtype}")
@@ -190,6 +187,17 @@ def _readout(trace: Trace) -> _Readout:
     top = max(layer for one in states for layer, _ in one.states)
     last = all(one.last for one in states if top in dict(one.states))
     return _Readout(top, last, None, None, None)
+
+
+def _apart(states: Tensor) -> bool:
+    """Whether the units of a state are neither an axis nor side by side with those of other states."""
+    unit = states.feature[-1:]
+    return any(unit[0] in axis and axis not in (states.feature, unit) for axis in states.axes if unit)
+
+
+def _all_directions(layers: list[Layer], k: int) -> tuple[tuple[int, int], ...]:
+    """The states of a layer, the forward one first."""
+    return tuple((k, direction) for direction in range(layers[k].node.directions))
 
 
 def _stack(found: list[Layer], top: int) -> tuple[list[Layer], Given | Tokens]:
@@ -206,7 +214,7 @@ def _stack(found: list[Layer], top: int) -> tuple[list[Layer], Given | Tokens]:
         if not isinstance(below, Hidden) or below.last:
             raise ValueError(f"{where} an input of the model, or h(t) of the layer below, got others")
         k = below.states[0][0]
-        if below.states != tuple((k, direction) for direction in range(found[k].node.directions)):
+        if below.states != _all_directions(found, k):
             raise ValueError(f"{where} all directions of one layer, the forward one first, got others")
         layers.insert(0, found[k])
     if len(layers) < len(found):

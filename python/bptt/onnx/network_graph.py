@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from onnx import TensorProto
@@ -14,7 +14,7 @@ from bptt.networks.jordan import JordanRNN
 from bptt.onnx.graph import Graph, Shape
 
 _ACTIVATIONS = {"tanh": "Tanh", "relu": "Relu"}
-_UNITS: dict[str, tuple[str, dict[str, int]]] = {
+_UNITS: dict[str, tuple[str, dict[str, Any]]] = {
     "softmax": ("Softmax", {"axis": -1}),
     "sigmoid": ("Sigmoid", {}),
     "linear": ("Identity", {}),
@@ -191,7 +191,9 @@ class JordanWriter(_Writer):
         """b + U x(t), ``[tau, batch, n]``."""
         g, b = self.graph, self.parameter("b", rnn.b)
         if rnn.n_in == 0:  # old runtimes do not compute products of nothing
-            steps = g.node("Gather", [g.node("Shape", [self.x], "x.shape.steps"), g.number("axes_0_1", [0, 1], np.int64)], "sizes")
+            steps = g.node(
+                "Gather", [g.node("Shape", [self.x], "x.shape.steps"), g.number("axes_0_1", [0, 1], np.int64)], "sizes"
+            )
             shape = g.node("Concat", [steps, g.number("one", [1], np.int64)], "b.shape", axis=0)
             return g.node("Expand", [b, shape], "b.U.x")
         U = self.parameter("U.transposed", rnn.U.T)

@@ -32,7 +32,7 @@ from bptt.onnx.values import (
 _FAR = 2**31 - 1  # the end of a slice that goes on to the end
 
 
-def _tensor_or_moved(node: Node) -> Tensor | Filled | Moved | Known:
+def _first_input(node: Node) -> Tensor | Filled | Moved | Known:
     value = node.input(0)
     if value is None:
         raise ValueError("expected an input, got none")
@@ -47,7 +47,7 @@ def _same(node: Node) -> Value:
 
 
 def _cast(node: Node) -> Value:
-    value = _tensor_or_moved(node)
+    value = _first_input(node)
     if not isinstance(value, Tensor):
         return value
     dtype = np.dtype(helper.tensor_dtype_to_np_dtype(node.attributes["to"]))
@@ -59,7 +59,7 @@ def _cast(node: Node) -> Value:
 
 
 def _transpose(node: Node) -> Value:
-    value = _tensor_or_moved(node)
+    value = _first_input(node)
     if not isinstance(value, Tensor):
         return value
     order = node.attributes.get("perm", list(range(len(value.axes)))[::-1])
@@ -69,7 +69,7 @@ def _transpose(node: Node) -> Value:
 
 
 def _squeeze(node: Node) -> Value:
-    value, axes = _tensor_or_moved(node), node.numbers(1, "axes")
+    value, axes = _first_input(node), node.numbers(1, "axes")
     if isinstance(value, Known):
         return Known(value.array.reshape(()))  # a size
     if not isinstance(value, Tensor):
@@ -78,13 +78,15 @@ def _squeeze(node: Node) -> Value:
     if axes is None:
         axes = [i for i, axis in enumerate(value.axes) if not axis]
     if any(not -rank <= i < rank or value.axes[i] for i in axes):
-        raise ValueError(f"axes: expected axes of size 1 of {[size_of(axis) for axis in value.axes]}, got {shown(axes)}")
+        raise ValueError(
+            f"axes: expected axes of size 1 of {[size_of(axis) for axis in value.axes]}, got {shown(axes)}"
+        )
     left_out = {i % rank for i in axes}
     return value.arranged([axis for i, axis in enumerate(value.axes) if i not in left_out])
 
 
 def _unsqueeze(node: Node) -> Value:
-    value, axes = _tensor_or_moved(node), node.numbers(1, "axes") or []
+    value, axes = _first_input(node), node.numbers(1, "axes") or []
     if isinstance(value, Known):
         return Known(value.array.reshape(-1))
     if not isinstance(value, Tensor):
@@ -97,14 +99,16 @@ def _unsqueeze(node: Node) -> Value:
 
 
 def _reshape(node: Node) -> Value:
-    value, shape = _tensor_or_moved(node), node.numbers(1, "shape", names=True) or []
+    value, shape = _first_input(node), node.numbers(1, "shape", names=True) or []
     if not isinstance(value, Tensor):
         return value
     axes = None if node.attributes.get("allowzero", 0) else regrouped(value.axes, shape)
     if axes is None:
         if isinstance(value.holds, Given):
             return Moved()
-        raise ValueError(f"shape: expected axes of {[size_of(a) for a in value.axes]} joined or parted, got {shown(shape)}")
+        raise ValueError(
+            f"shape: expected axes of {[size_of(a) for a in value.axes]} joined or parted, got {shown(shape)}"
+        )
     return value.arranged(axes)
 
 
@@ -120,7 +124,7 @@ def _flatten(node: Node) -> Value:
 
 
 def _expand(node: Node) -> Value:
-    value = _tensor_or_moved(node)
+    value = _first_input(node)
     if isinstance(value, Tensor):
         if not isinstance(value.holds, Given):
             raise node.unknown()
@@ -156,7 +160,7 @@ def _range(node: Node) -> Value:
 
 
 def _gather(node: Node) -> Value:
-    value, which = _tensor_or_moved(node), node.input(1)
+    value, which = _first_input(node), node.input(1)
     if isinstance(which, Tensor):
         return _embedded(node, value, which)
     if isinstance(value, Filled | Moved):
@@ -203,13 +207,13 @@ def _need_tokens(tokens: Tensor) -> None:
 
 
 def _slice(node: Node) -> Value:
-    value = _tensor_or_moved(node)
+    value: Value = _first_input(node)
     if isinstance(value, Filled | Moved):
         return value
     starts, ends = node.numbers(1, "starts") or [], node.numbers(2, "ends") or []
     axes = node.numbers(3, "axes") or list(range(len(starts)))
     steps = node.numbers(4, "steps") or [1] * len(starts)
-    rank = value.array.ndim if isinstance(value, Known) else len(value.axes)
+    rank = len(value.axes) if isinstance(value, Tensor) else 1
     if not len(starts) == len(ends) == len(axes) == len(steps) or any(not -rank <= axis < rank for axis in axes):
         raise ValueError(f"axes: expected some of {rank} axes, each with a start and an end, got {shown(axes)}")
     for axis, start, end, step in zip(axes, starts, ends, steps, strict=True):
@@ -246,12 +250,14 @@ def _picked(node: Node, tensor: Tensor, at: int, which: list[Any], keep: bool) -
 
     if not axis and which == [0]:
         return rearranged(holds, (), tensor.feature, tensor.width)
-    if isinstance(holds, Hidden) and len(axis) == 1 and axis[0].name == "states" and tensor.width is not None:
-        if which and (keep or len(which) == 1) and all(0 <= i < len(holds.states) for i in which):
-            n = tensor.width // len(holds.states)
-            states = tuple(holds.states[i] for i in which)
-            picked = axis_of("states", len(states))
-            return rearranged(Hidden(states, holds.last), picked, (*picked, *axis_of("unit", n)), n * len(states))
+    if isinstance(holds, Hidden) and axis and axis == axis_of("states", len(holds.states)):
+        if not which or (len(which) > 1 and not keep) or not set(which) <= set(range(len(holds.states))):
+            raise ValueError(f"expected some of {len(holds.states)} states, got {shown(which)}")
+        assert tensor.width is not None
+        n = tensor.width // len(holds.states)
+        states = tuple(holds.states[i] for i in which)
+        picked = axis_of("states", len(states))
+        return rearranged(Hidden(states, holds.last), picked, (*picked, *axis_of("unit", n)), n * len(states))
     at_the_end = axis and which == [size - 1 if isinstance(size, int) else -1]
     if at_the_end and (last := _at_the_end(node, holds, axis)) is not None:
         return rearranged(last, (), tensor.feature, tensor.width)
@@ -295,9 +301,11 @@ def _concat(node: Node) -> Value:
 
 def _side_by_side(tensors: list[Tensor], at: int) -> Value:
     """States in one axis, or joined in that of their units."""
-    forms, states = set(), []
+    states: list[tuple[int, int]] = []
+    forms = set()
     for tensor in tensors:
-        assert isinstance(tensor.holds, Hidden) and tensor.width is not None
+        assert isinstance(tensor.holds, Hidden)
+        assert tensor.width is not None
         count = len(tensor.holds.states)
         n = tensor.width // count
         rest = (*tensor.axes[:at], *tensor.axes[at + 1 :])

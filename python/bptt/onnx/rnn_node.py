@@ -11,7 +11,7 @@ from bptt._checks import shown
 
 ACTIVATIONS = {"tanh": "tanh", "relu": "relu"}  # ONNX leaves open how the names are written
 _READ = {"activations", "direction", "hidden_size", "layout"}
-_NOT_HERE = {  # with the value that is as good as none
+_NOT_HERE: dict[str, Any] = {  # with the value that is as good as none
     "activation_alpha": [],
     "activation_beta": [],
     "clip": None,

@@ -39,7 +39,9 @@ class Trace:
             try:
                 self._values[tensor.name] = Known(numpy_helper.to_array(tensor))
             except KeyError:
-                raise ValueError(f"initializer {tensor.name!r}: expected a dtype of ONNX, got {tensor.data_type}") from None
+                raise ValueError(
+                    f"initializer {tensor.name!r}: expected a dtype of ONNX, got {tensor.data_type}"
+                ) from None
             except (TypeError, ValueError) as error:
                 raise ValueError(f"initializer {tensor.name!r}: {error}") from None
         for given in graph.input:
