@@ -11,11 +11,11 @@ import pytest
 
 from refusals import refuses
 
-pytest.importorskip("onnx", reason="ONNX is not installed")
+onnx = pytest.importorskip("onnx", reason="ONNX is not installed")
 
-import bptt
-import bptt.onnx
-from onnx_models import ELMAN_ROWS, NUMBERS, RNN, TWO_DIRECTIONS, H, N, made, model, network, node, real
+import bptt  # noqa: E402
+import bptt.onnx  # noqa: E402  (which needs onnx)
+from onnx_models import ELMAN_ROWS, NUMBERS, RNN, TWO_DIRECTIONS, H, N, made, model, network, node, real  # noqa: E402
 
 BIDIRECTIONAL = [node("RNN", "x WW RR BB", "Y Y_h", **TWO_DIRECTIONS), node("Transpose", "Y", "t", perm=[0, 2, 1, 3])]
 AN_OPERATOR = "expected an operator that an ElmanRNN has, got"
@@ -108,6 +108,51 @@ REFUSED = {
         [node("RNN", "x W R B ones32", "o Y_h", hidden_size=N)],
         "RNN 'the_RNN': sequence_lens: expected an input of the model, or none, got [1]",
     ),
+    "numbers of a step in the middle": (
+        [node("Transpose", "x", "t", perm=[0, 2, 1]), node("RNN", "t W R B", "o", hidden_size=N)],
+        "RNN 'the_RNN': X: expected [tau, batch, 3] of float32, as W has it, got others",
+    ),
+    "last step of padded sequences": (
+        [
+            node("RNN", "x W R B lengths", "Y", hidden_size=N),
+            node("Squeeze", "Y ones", "h"),
+            node("Gather", "h minus_1", "o"),
+        ],
+        "Gather 'the_Gather': expected the last states, Y_h, got the last step, which shorter sequences do not have",
+    ),
+    "last sequence": (
+        [*H, node("Gather", "h minus_1", "o", axis=1)],
+        "Gather 'the_Gather': expected all of an axis, its last step or whole states, got a part of batch",
+    ),
+    "states of other steps": (
+        [
+            RNN,
+            node("Transpose", "x", "t", perm=[1, 0, 2]),
+            node("RNN", "t W R B", "Z Z_h", hidden_size=N),
+            node("Concat", "Y_h Z_h", "o", axis=0),
+        ],
+        "Concat 'the_Concat': expected states of one size along the axis of directions or of units, got others",
+    ),
+    "rounded states": (
+        [*H, node("Cast", "h", "i", to=6), node("Cast", "i", "o", to=1)],
+        "Cast 'the_Cast': to: expected one of float32, float64 for numbers of float32, got int32",
+    ),
+    "one direction of two": (
+        [BIDIRECTIONAL[0], node("Gather", "Y_h zero", "f"), node("Gemm", "f V c", "o", transB=1)],
+        "expected a readout of all directions of one layer, the forward one first, got others",
+    ),
+    "one direction below": (
+        [
+            BIDIRECTIONAL[0],
+            node("Gather", "Y zero", "f", axis=1),
+            node("RNN", "f W2 R B", "o", hidden_size=N, activations=["Relu"]),
+        ],
+        "RNN 'the_RNN': X: expected all directions of one layer, the forward one first, got others",
+    ),
+    "units of directions in turns": (
+        [BIDIRECTIONAL[0], node("Transpose", "Y", "t", perm=[0, 2, 3, 1]), node("Reshape", "t joined", "o")],
+        "output 'o': expected the units of a state side by side, got them apart",
+    ),
     "shape": (
         [*H, node("Reshape", "h steps", "o")],
         "Reshape 'the_Reshape': shape: expected axes of ['tau', 'batch', 4]",
@@ -119,7 +164,8 @@ REFUSED = {
 def test_what_no_network_is_is_told_by_its_name(name: str) -> None:
     nodes, message = REFUSED[name]
     numbers = {**NUMBERS, "L": real(1, 4 * N, 3), "ones32": np.array([1], np.int32)}
-    proto = made(nodes, {"x": (np.float32, ["tau", "batch", 3])}, ["o"], numbers)
+    inputs: dict[str, Any] = {"x": (np.float32, ["tau", "batch", 3]), "lengths": (np.int32, ["batch"])}
+    proto = made(nodes, inputs, ["o"], numbers)
     with pytest.raises(ValueError) as raised:  # noqa: PT011  (its message is looked at)
         bptt.onnx.load(proto)
     assert str(raised.value).startswith(f"model: {message}"), raised.value
@@ -129,6 +175,24 @@ def test_two_readouts_are_refused() -> None:
     nodes = [*H, node("MatMul", "h VT", "o"), node("MatMul", "h VTs", "p")]
     proto = made(nodes, {"x": (np.float32, ["t", "b", 3])}, ["o", "p"], {**NUMBERS, "VTs": real(N, 2)})
     message = "model: expected one readout and one output unit, got those of the outputs 'o', 'p'"
+    refuses(lambda: bptt.onnx.load(proto), ValueError, message)
+
+
+def test_softmax_of_early_opsets_is_over_all_but_the_first_axes() -> None:
+    nodes = [RNN, node("Squeeze", "Y", "h", axes=[1]), node("MatMul", "h VT", "p"), node("Softmax", "p", "o")]
+    proto = made(nodes, {"x": (np.float32, ["t", "b", 3])}, ["o"], NUMBERS, opset=12)
+    refuses(lambda: bptt.onnx.load(proto), ValueError, "model: Softmax 'the_Softmax': axis: expected the last, got 1")
+    nodes = [RNN, node("Squeeze", "Y_h", "h", axes=[0]), *nodes[2:]]
+    rnn = bptt.onnx.load(made(nodes, {"x": (np.float32, ["t", "b", 3])}, ["o"], NUMBERS, opset=12))
+    assert (rnn.output, rnn.readout) == ("softmax", "last")
+
+
+def test_a_mask_of_other_steps_is_refused() -> None:
+    proto = bptt.onnx.to_onnx(bptt.ElmanRNN(3, 4, 2), outputs=["o"], sequence_lens=True)
+    bptt.onnx.load(proto)
+    (axis,) = [one for one in proto.graph.initializer if one.name == "axis_0"]
+    axis.CopyFrom(onnx.numpy_helper.from_array(np.array(1), "axis_0"))  # so many steps as there are sequences
+    message = "model: Where 'o': condition: expected the sizes of time and batch, got 'batch'"
     refuses(lambda: bptt.onnx.load(proto), ValueError, message)
 
 

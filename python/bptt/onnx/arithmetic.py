@@ -29,7 +29,7 @@ def through(W: Array, b: Array, holds: Content) -> tuple[Array, Array, Any]:
             dtype = np.result_type(W, b, holds.vector)
             if _picks(W):
                 moved = holds.vector[W.argmax(axis=1)]
-                b = np.where(b == 0, moved, np.where(moved == 0, b, b + moved))  # which keeps the sign of a zero
+                b = np.where(b == 0, moved, b + moved)  # which keeps the sign of a zero
             else:
                 b = (b.astype(np.float64) + W.astype(np.float64) @ holds.vector).astype(dtype)
         if holds.matrix is not None:
