@@ -324,6 +324,19 @@ def test_what_is_before_a_layer_becomes_part_of_it() -> None:
     assert np.abs(rnn.layers[1].U - NUMBERS["W2"][0] @ NUMBERS["R"][0].T).max() < 1e-6
 
 
+def test_biases_that_are_made_in_the_graph() -> None:
+    shape = {"shape": np.array([1, 2 * N])}
+    for nodes in (
+        [node("ConstantOfShape", "shape", "zeros_B")],
+        [node("Expand", "h_zero shape", "zeros_B")],
+    ):
+        nodes = [*nodes, node("RNN", "x W R zeros_B", "Y Y_h", hidden_size=N)]
+        numbers = {**NUMBERS, **shape, "h_zero": np.zeros((1, 1), np.float32)}
+        rnn = bptt.onnx.load(made(nodes, {"x": (np.float32, ["t", "b", 3])}, ["Y"], numbers))
+        assert np.array_equal(rnn.U, NUMBERS["W"][0])
+        assert not rnn.b.any()
+
+
 def test_two_directions_and_their_last_states() -> None:
     rnn = load(
         [

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from onnx import helper, numpy_helper
 
+from bptt._arrays import Array
 from bptt._checks import shown
 from bptt.onnx.node import Node
 from bptt.onnx.values import (
@@ -29,6 +31,7 @@ from bptt.onnx.values import (
     size_of,
 )
 
+_LARGE = 2**26  # numbers that are not worth a look at each
 _FAR = 2**31 - 1  # the end of a slice that goes on to the end
 
 
@@ -129,9 +132,19 @@ def _expand(node: Node) -> Value:
         if not isinstance(value.holds, Given):
             raise node.unknown()
         return Moved()
-    if isinstance(value, Known) and value.array.size and (value.array == value.array.flat[0]).all():
-        return Filled(value.array.flat[0])
-    return value  # which says as much, wherever numbers are added
+    if not isinstance(value, Known):
+        return value
+    uniform = value.array.size and (value.array == value.array.flat[0]).all()
+    return _in_shape(value.array, node, 1) or (Filled(value.array.flat[0]) if uniform else value)
+
+
+def _in_shape(array: Array, node: Node, i: int) -> Known | None:
+    """Numbers that are repeated to fill the shape that an input is; None if that depends on a call, or is large."""
+    shape = node.numbers(i, "shape", names=True) or []
+    sizes = [size for size in shape if isinstance(size, int)]
+    if len(sizes) < len(shape) or min(sizes, default=1) < 0 or math.prod(sizes) > _LARGE:
+        return None
+    return Known(np.broadcast_to(array, np.broadcast_shapes(array.shape, tuple(sizes))))
 
 
 # ---- Shapes ----
@@ -146,7 +159,8 @@ def _shape(node: Node) -> Value:
 
 def _constant_of_shape(node: Node) -> Value:
     value = node.attributes.get("value")
-    return Filled(np.float32(0) if value is None else numpy_helper.to_array(value).flat[0])
+    array = np.zeros(1, np.float32) if value is None else numpy_helper.to_array(value)
+    return _in_shape(array, node, 0) or Filled(array.flat[0])
 
 
 def _range(node: Node) -> Value:
