@@ -21,7 +21,8 @@ from bptt.onnx.network_graph import ElmanWriter, JordanWriter, Plan
 PROPERTY = "bptt"  # of a model's metadata: what its graph does not tell, as JSON
 
 _OUTPUTS = ("y_hat", "o", "h")
-_KNOWN = {*ElmanRNN.KEYS, *JordanRNN.KEYS}
+# Of a configuration. What networks learn beside it is refused until it is written too.
+_KNOWN = ("n_in", "n_hidden", "n_out", "input", "output", "readout", "feedback", "activation", "bidirectional", "dtype")
 _MOST = 2**31 - 2**20  # bytes of parameters: a file is one message of Protocol Buffers, below 2 GiB
 
 
