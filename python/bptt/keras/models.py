@@ -19,7 +19,19 @@ _INACTIVE = (  # outside of training these hand on what they get
     "Identity",
     "SpatialDropout1D",
 )
-_STEP_BY_STEP = ("Dense", "Activation", "Softmax", *_INACTIVE)  # do the same in a TimeDistributed as without
+_STEP_BY_STEP = ("Activation", "Dense", "Softmax", *_INACTIVE)  # do the same in a TimeDistributed as without
+
+_TAKEN = {  # kinds of layers, and how they are read
+    "Activation": "_take_activation",
+    "Bidirectional": "_take_recurrent",
+    "CategoryEncoding": "_take_tokens",
+    "Dense": "_take_dense",
+    "Embedding": "_take_tokens",
+    "Masking": "_take_mask",
+    "RNN": "_take_recurrent",
+    "SimpleRNN": "_take_recurrent",
+    "Softmax": "_take_activation",
+}
 
 
 def imported_keras() -> ModuleType:
@@ -29,7 +41,8 @@ def imported_keras() -> ModuleType:
     except ModuleNotFoundError as error:
         if error.name == "keras":
             raise ImportError('bptt.keras: expected Keras to be installed: pip install "bptt[keras]"') from None
-        what = f"expected a backend of Keras that is installed, got none named {error.name!r}"
+        backend = (error.name or "").partition(".")[0]
+        what = f"expected a backend of Keras that is installed, got none named {backend!r}"
         raise ImportError(f"bptt.keras: {what}: set KERAS_BACKEND to 'torch' or 'jax'") from error
     module: ModuleType = keras
     return module
@@ -120,6 +133,8 @@ class _Reader:
             layer, call, place = tensor._keras_history
             if type(layer) is self._keras.layers.InputLayer:
                 return layers[::-1]
+            if not isinstance(layer, self._keras.Model):
+                self._check_kind(layer)
             if place:
                 _refuse("a layer's output alone (return_state=False)", layer, "the state")
             node = layer._inbound_nodes[call]
@@ -141,29 +156,21 @@ class _Reader:
         name = type(layer).__name__
         return name if getattr(self._keras.layers, name, None) is type(layer) else None
 
-    def _take(self, layer: Any) -> None:
+    def _check_kind(self, layer: Any) -> None:
         kind = self._kind(layer)
-        if kind == "TimeDistributed" and self._kind(layer.layer) in _STEP_BY_STEP:
-            self._check_dtype(layer)
-            layer = layer.layer
-            kind = self._kind(layer)
-        takers = {
-            "Activation": self._take_activation,
-            "Bidirectional": self._take_recurrent,
-            "CategoryEncoding": self._take_tokens,
-            "Dense": self._take_dense,
-            "Embedding": self._take_tokens,
-            "Masking": self._take_mask,
-            "RNN": self._take_recurrent,
-            "SimpleRNN": self._take_recurrent,
-            "Softmax": self._take_activation,
-        }
-        if kind not in takers and kind not in _INACTIVE:
+        in_time = kind == "TimeDistributed" and self._kind(layer.layer) in _STEP_BY_STEP
+        if not in_time and kind not in _TAKEN and kind not in _INACTIVE:
             _refuse("SimpleRNN, Bidirectional, Dense and what an ElmanRNN has beside them", layer)
+
+    def _take(self, layer: Any) -> None:
+        self._check_kind(layer)
+        kind = self._kind(layer)
         if kind != "CategoryEncoding":  # zeros and ones are the same in any dtype
             self._check_dtype(layer)
-        if kind in takers:
-            takers[kind](layer)
+        if kind == "TimeDistributed":
+            self._take(layer.layer)
+        elif kind in _TAKEN:
+            getattr(self, _TAKEN[kind])(layer)
 
     def _check_dtype(self, layer: Any) -> None:
         name = layer.dtype_policy.name
