@@ -56,7 +56,7 @@ class Page:
                 warnings.catch_warnings(),
             ):
                 warnings.simplefilter("error")
-                warnings.filterwarnings("ignore", "__array__ implementation", DeprecationWarning)  # Keras's, about itself
+                warnings.filterwarnings("ignore", "__array__ implementation", DeprecationWarning)  # of Keras itself
                 exec(compile(tree, path, "exec"), self.names)
         except Exception as error:
             raise ExtensionError(f"{where}: the example fails\n{traceback.format_exc()}") from error

@@ -103,7 +103,7 @@ def to_keras(rnn: ElmanRNN) -> Any:
     ----------
     rnn : ElmanRNN
         If it reads tokens, an ``Embedding`` has U, and the kernels above it pick from its numbers. They are not
-        trained: the model has as many trainable parameters as the network.
+        trained: the model has as many trainable parameters as the network. (A file of the model does not keep that.)
 
     Returns
     -------
@@ -166,16 +166,14 @@ def _of_list(
     arrays: Sequence[Any], activation: str | None, output: str | None, steps: str | None, input: str | None
 ) -> Found:
     """What a list of weights is, with what its arrays do not tell."""
-    for name, value, allowed in (
-        ("output", output, "'softmax', 'sigmoid', 'linear'"),
-        ("steps", steps, "'all', 'last'"),
-    ):
-        if value is None:
-            raise ValueError(f"{name}: expected one of {allowed}, which a list of weights does not tell, got None")
-    assert output is not None
-    assert steps is not None
     tokens = input == "token"
-    return Found(weights_in_list(arrays, tokens), activation or "tanh", output, steps, tokens, None)
+    weights = weights_in_list(arrays, tokens)
+    untold = "which a list of weights does not tell, got None"
+    if output is None:
+        raise ValueError(f"output: expected one of 'softmax', 'sigmoid', 'linear', {untold}")
+    if steps is None:
+        raise ValueError(f"steps: expected one of 'all', 'last', {untold}")
+    return Found(weights, activation or "tanh", output, steps, tokens, None)
 
 
 def _network(found: Found, output: Any, input: Any) -> ElmanRNN:
