@@ -161,6 +161,12 @@ def test_an_embedding_is_part_of_the_weights_of_a_token(both: bool, dtype: str) 
     same(from_keras(weights_of(model), output="linear", steps="all", input="token"), ours)
 
 
+def test_a_kernel_that_scales_what_it_picks() -> None:
+    model = chain(layers.Embedding(N_IN, N), layers.SimpleRNN(N), layers.Dense(N_OUT), x=keras.Input((None,)))
+    model.layers[1].cell.kernel.assign(0.5 * np.eye(N))
+    check(model, from_keras(model), sequences("token"))
+
+
 def test_one_hot_vectors_become_tokens() -> None:
     parts = layers.SimpleRNN(N, return_sequences=True), layers.Dense(N_OUT)
     encoded = chain(layers.CategoryEncoding(N_IN, output_mode="one_hot"), *parts, x=keras.Input((None,), dtype="int32"))
