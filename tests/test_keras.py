@@ -274,17 +274,13 @@ JAX = """
 import numpy as np, bptt
 from bptt.keras import from_keras, to_keras
 
-x, tokens = np.random.default_rng(0).standard_normal((4, 9, 5)).astype("f"), np.arange(36).reshape(4, 9) % 5
-for kind, both, steps in zip(("real", "token"), (False, True), ("all", "last")):
-    options = {"input": kind, "bidirectional": both, "readout": steps}
-    rnn = bptt.ElmanRNN(5, (6, 4), 3, **options, activation="relu" if both else "tanh", seed=0)
-    model = to_keras(rnn)
-    back = from_keras(model)
-    assert back.configuration() == rnn.configuration()
-    assert back.parameters.tobytes() == rnn.parameters.tobytes()
-    theirs = tokens if kind == "token" else x
-    y_hat = rnn.forward(theirs.swapaxes(0, 1)).y_hat
-    print(np.abs(np.asarray(model(theirs)) - (y_hat.swapaxes(0, 1) if steps == "all" else y_hat)).max())
+tokens = np.arange(36).reshape(4, 9) % 5
+rnn = bptt.ElmanRNN(5, (6, 4), 3, input="token", bidirectional=True, seed=0)
+model = to_keras(rnn)
+back = from_keras(model)
+assert back.configuration() == rnn.configuration()
+assert back.parameters.tobytes() == rnn.parameters.tobytes()
+print(np.abs(np.asarray(model(tokens)) - rnn.forward(tokens.T).y_hat.swapaxes(0, 1)).max())
 try:
     to_keras(bptt.ElmanRNN(5, 6, 3, dtype="float64"))
 except ValueError as error:
@@ -296,7 +292,6 @@ def test_with_jax() -> None:
     pytest.importorskip("jax", reason="JAX is not installed")
     done = run_python(JAX, KERAS_BACKEND="jax")
     assert done.returncode == 0, done.stderr
-    *errors, refused = done.stdout.splitlines()
-    assert len(errors) == 2
-    assert max(map(float, errors)) <= TOLERANCE["float32"]  # of outputs up to 1
+    error, refused = done.stdout.splitlines()
+    assert float(error) <= TOLERANCE["float32"]  # of outputs up to 1
     assert refused == "rnn: expected float32, without which Keras does not run a SimpleRNN on JAX, got float64"

@@ -51,11 +51,11 @@ REFUSED: dict[str, tuple[Any, str]] = {
     ),
     "activation": (
         lambda: [recurrent(activation="sigmoid"), dense()],
-        "the activation 'tanh' or 'relu', got 'sigmoid' of SimpleRNNCell 'simple_rnn_cell'",
+        "the activation 'tanh' or 'relu', got 'sigmoid' of SimpleRNN 'rnn'",
     ),
     "another activation": (
         lambda: [recurrent(return_sequences=True), layers.SimpleRNN(3, activation="relu", name="top"), dense()],
-        "one activation for all layers, 'tanh', got 'relu' of SimpleRNNCell 'simple_rnn_cell'",
+        "one activation for all layers, 'tanh', got 'relu' of SimpleRNN 'top'",
     ),
     "backwards": (
         lambda: [recurrent(go_backwards=True), dense()],
@@ -80,7 +80,7 @@ REFUSED: dict[str, tuple[Any, str]] = {
     ),
     "activations of both": (
         lambda: [two(backward_layer=layers.SimpleRNN(N, activation="relu", **BACKWARD)), dense()],
-        "one activation for all layers, 'tanh', got 'relu' of SimpleRNNCell 'simple_rnn_cell'",
+        "one activation for all layers, 'tanh', got 'relu' of SimpleRNN 'back'",
     ),
     "two of LSTM": (
         lambda: [layers.Bidirectional(layers.LSTM(N, name="of")), dense()],
@@ -225,8 +225,7 @@ def test_refused_models_and_arguments() -> None:
     refuses(
         lambda: from_keras(unbuilt),
         ValueError,
-        "model: expected layers with weights (call the model once, or build it), got none of "
-        f"SimpleRNNCell {unbuilt.layers[0].cell.name!r}",
+        "model: expected layers with weights (call the model once, or build it), got none of SimpleRNN 'rnn'",
     )
     model = chain(recurrent(), dense(activation="softmax"))
     for argument, value, expected in (

@@ -164,6 +164,8 @@ class _Reader:
 
     def _take(self, layer: Any) -> None:
         self._check_kind(layer)
+        if not layer.built:
+            _refuse("layers with weights (call the model once, or build it)", layer, "none")
         kind = self._kind(layer)
         if kind != "CategoryEncoding":  # zeros and ones are the same in any dtype
             self._check_dtype(layer)
@@ -183,8 +185,6 @@ class _Reader:
 
     def _array(self, layer: Any, name: str) -> Array:
         """A weight of a layer."""
-        if not layer.built:
-            _refuse("layers with weights (call the model once, or build it)", layer, "none")
         with warnings.catch_warnings():  # PyTorch's, of how NumPy reads its tensors
             warnings.simplefilter("ignore", DeprecationWarning)
             array: Array = self._keras.ops.convert_to_numpy(getattr(layer, name))
@@ -252,7 +252,7 @@ class _Reader:
         else:
             if layer.go_backwards:
                 _refuse("go_backwards=False (instead, reverse x)", layer, "True")
-            stack = [[self._direction(cell)] for cell in self._cells(layer)]
+            stack = [[self._direction(layer, cell)] for cell in self._cells(layer)]
         if self._layers and len(self._layers[0]) != len(stack[0]):
             _refuse(f"as many directions in each layer, {len(self._layers[0])}", layer, str(len(stack[0])))
         self._layers += stack
@@ -268,7 +268,7 @@ class _Reader:
             if one.go_backwards is not backwards:
                 _refuse(f"go_backwards={backwards}", one, str(one.go_backwards))
             self._check_dtype(one)
-            directions += [self._direction(cell) for cell in self._cells(one)]
+            directions += [self._direction(one, cell) for cell in self._cells(one)]
         sizes = [len(direction.recurrent_kernel) for direction in directions]
         if sizes[0] != sizes[1]:
             _refuse(f"as many units in both directions, {sizes[0]}", layer.backward_layer, str(sizes[1]))
@@ -282,12 +282,13 @@ class _Reader:
                 _refuse(f"a SimpleRNNCell in {_told(layer)}", cell)
         return list(cells)
 
-    def _direction(self, cell: Any) -> Direction:
+    def _direction(self, layer: Any, cell: Any) -> Direction:
+        """The weights in a cell of a layer."""
         name = self._name(cell.activation)
         if name not in ("tanh", "relu"):
-            _refuse("the activation 'tanh' or 'relu'", cell, shown(name))
+            _refuse("the activation 'tanh' or 'relu'", layer, shown(name))
         if self._activation not in ("", name):
-            _refuse(f"one activation for all layers, {self._activation!r}", cell, shown(name))
+            _refuse(f"one activation for all layers, {self._activation!r}", layer, shown(name))
         self._activation = name
         self._check_dtype(cell)
         return Direction(self._array(cell, "kernel"), self._array(cell, "recurrent_kernel"), self._bias(cell))
