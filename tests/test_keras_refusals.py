@@ -28,7 +28,10 @@ def two(**options: Any) -> Any:
 
 
 class Doubled(keras.layers.SimpleRNN):  # type: ignore[misc]
-    """A layer that may compute anything."""
+    """A layer that may compute anything; as is one of the same name."""
+
+
+SimpleRNN = type("SimpleRNN", (Doubled,), {})
 
 
 BETWEEN = layers.RNN([layers.SimpleRNNCell(4), layers.SimpleRNNCell(5)], name="rnn")
@@ -37,6 +40,7 @@ IN_A_NETWORK = "SimpleRNN, Bidirectional, Dense and what an ElmanRNN has beside 
 REFUSED: dict[str, tuple[Any, str]] = {
     "another kind": (lambda: [layers.GRU(N, name="gru"), dense()], f"{IN_A_NETWORK}, got GRU 'gru'"),
     "a subclass": (lambda: [Doubled(N, name="twice"), dense()], f"{IN_A_NETWORK}, got Doubled 'twice'"),
+    "a namesake": (lambda: [SimpleRNN(N, name="own"), dense()], f"{IN_A_NETWORK}, got SimpleRNN 'own'"),
     "normalization": (
         lambda: [layers.BatchNormalization(name="norm"), recurrent(), dense()],
         f"{IN_A_NETWORK}, got BatchNormalization 'norm'",
