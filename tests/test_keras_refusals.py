@@ -49,10 +49,6 @@ REFUSED: dict[str, tuple[Any, str]] = {
         lambda: [recurrent(return_sequences=True), layers.GlobalAveragePooling1D(name="mean"), dense()],
         f"{IN_A_NETWORK}, got GlobalAveragePooling1D 'mean'",
     ),
-    "each step's RNN": (
-        lambda: [layers.Reshape((3, -1, N_IN), name="shape"), layers.TimeDistributed(recurrent()), dense()],
-        f"{IN_A_NETWORK}, got Reshape 'shape'",
-    ),
     "activation": (
         lambda: [recurrent(activation="sigmoid"), dense()],
         "the activation 'tanh' or 'relu', got 'sigmoid' of SimpleRNN 'rnn'",
@@ -156,6 +152,12 @@ def test_a_layer_that_is_none_of_a_network_is_refused(name: str) -> None:
     make, message = REFUSED[name]
     model = keras.Sequential([keras.Input((TAU, N_IN)), *make()])
     refuses(lambda: from_keras(model), ValueError, f"model: expected {message}")
+
+
+def test_a_recurrent_layer_for_each_step_is_refused() -> None:
+    each = layers.TimeDistributed(recurrent(), name="each")
+    model = keras.Sequential([keras.Input((3, TAU, N_IN)), each, dense()])
+    refuses(lambda: from_keras(model), ValueError, f"model: expected {IN_A_NETWORK}, got TimeDistributed 'each'")
 
 
 def test_refused_layers_of_tokens() -> None:
