@@ -56,14 +56,8 @@ def imported(program: str) -> set[str]:
 def test_import_brings_the_networks_and_nothing_else() -> None:
     modules = imported("import bptt")
     assert {name for name in modules if name.partition(".")[0] == "bptt"} == AT_ONCE
-    assert {name.partition(".")[0] for name in modules} & {
-        "safetensors",
-        "tqdm",
-        "argparse",
-        "json",
-        "onnx",
-        "torch",
-    } == set()
+    others = {"safetensors", "tqdm", "argparse", "json", "keras", "onnx", "sklearn", "torch", "matplotlib", "pandas"}
+    assert {name.partition(".")[0] for name in modules} & others == set()
 
 
 def test_computing_imports_nothing_more() -> None:
@@ -98,6 +92,14 @@ def test_an_optional_part_without_its_package_is_one_clear_line(name: str, packa
     expected = f'ImportError: bptt.{name}: expected {package} to be installed: pip install "bptt[{name}]"'
     assert done.stderr.splitlines()[-1] == expected
     assert "halted" not in done.stderr, "the error alone, and not what led to it"
+
+
+def test_bptt_keras_without_keras_is_one_clear_line() -> None:
+    program = "import sys\nsys.modules['keras'] = None\nimport bptt.keras\n"
+    done = run_python(f"{program}bptt.keras.to_keras(bptt.ElmanRNN(2, 3, 2))")
+    expected = 'ImportError: bptt.keras: expected Keras to be installed: pip install "bptt[keras]"'
+    assert done.stderr.splitlines()[-1] == expected
+    assert "halted" not in done.stderr
 
 
 SUB_INTERPRETERS = """
