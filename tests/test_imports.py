@@ -55,7 +55,14 @@ def imported(program: str) -> set[str]:
 def test_import_brings_the_networks_and_nothing_else() -> None:
     modules = imported("import bptt")
     assert {name for name in modules if name.partition(".")[0] == "bptt"} == AT_ONCE
-    assert {name.partition(".")[0] for name in modules} & {"safetensors", "tqdm", "argparse", "json", "torch"} == set()
+    assert {name.partition(".")[0] for name in modules} & {
+        "safetensors",
+        "tqdm",
+        "argparse",
+        "json",
+        "torch",
+        "sklearn",
+    } == set()
 
 
 def test_computing_imports_nothing_more() -> None:
@@ -74,9 +81,10 @@ def test_each_command_of_the_command_line_starts_without_pytorch_and_the_referen
     assert modules.isdisjoint({"bptt.reference", "bptt.networks.gradcheck", "torch", "matplotlib", "pandas"})
 
 
-def test_bptt_torch_without_pytorch_is_one_clear_line() -> None:
-    done = run_python("import sys\nsys.modules['torch'] = None\nimport bptt\nimport bptt.torch")
-    expected = 'ImportError: bptt.torch: expected PyTorch to be installed: pip install "bptt[torch]"'
+@pytest.mark.parametrize(("part", "needs"), [("torch", "PyTorch"), ("sklearn", "scikit-learn")])
+def test_a_part_without_the_library_it_needs_is_one_clear_line(part: str, needs: str) -> None:
+    done = run_python(f"import sys\nsys.modules['{part}'] = None\nimport bptt\nimport bptt.{part}")
+    expected = f'ImportError: bptt.{part}: expected {needs} to be installed: pip install "bptt[{part}]"'
     assert done.stderr.splitlines()[-1] == expected
     assert "halted" not in done.stderr, "the error alone, and not what led to it"
 

@@ -18,7 +18,7 @@ from bptt.sklearn.estimator import ElmanEstimator
 
 
 @shared
-class ElmanClassifier(ClassifierMixin, ElmanEstimator):  # type: ignore[misc]
+class ElmanClassifier(ClassifierMixin, ElmanEstimator):
     """A recurrent network that tells the class of a sequence, as an estimator of scikit-learn.
 
     It is an `ElmanRNN` whose output is read from its last state (figure 10.5). It minimizes the log-loss by Adam, with
@@ -151,7 +151,9 @@ class ElmanClassifier(ClassifierMixin, ElmanEstimator):  # type: ignore[misc]
         if classes is not None:
             classes = np.unique(np.asarray(classes))
             if hasattr(self, "network_") and not np.array_equal(classes, self.classes_):
-                raise ValueError(f"classes: expected {shown(self.classes_.tolist())}, as before, got {shown(classes)}")
+                raise ValueError(
+                    f"classes: expected {shown(self.classes_.tolist())}, as before, got {shown(classes.tolist())}"
+                )
         elif not hasattr(self, "network_") and y is not None and not type_of_target(y).startswith("multilabel"):
             raise ValueError("classes: expected all labels in the first call of partial_fit, got None")
         self._announced = classes
@@ -222,22 +224,24 @@ class ElmanClassifier(ClassifierMixin, ElmanEstimator):  # type: ignore[misc]
         return bool(self._y_kind == "multilabel-indicator")
 
     def _read_y(self, y: Any, first: bool) -> Array:
-        kind = type_of_target(y, input_name="y")
+        with np.errstate(invalid="ignore"):  # what is not finite is then refused
+            kind = type_of_target(y, input_name="y")
         if kind == "multilabel-indicator":
             y = check_array(y, input_name="y", accept_sparse=False)
         else:
-            if kind not in ("multiclass-multioutput",):
-                y = column_or_1d(y, warn=True)
             check_classification_targets(y)
+            y = column_or_1d(y, warn=True)
         several = kind == "multilabel-indicator"
         if first:
             announced = getattr(self, "_announced", None)
             if several:
                 self.classes_ = np.arange(y.shape[1])
             else:
-                self.classes_ = np.unique(y) if announced is None else announced
-                if len(self.classes_) < 2:
-                    raise ValueError(f"y: expected at least 2 classes, got 1 class, {self.classes_.tolist()}")
+                labels = np.unique(y) if announced is None else announced
+                if len(labels) < 2:
+                    name = "y" if announced is None else "classes"
+                    raise ValueError(f"{name}: expected at least 2 classes, got 1 class, {shown(labels.tolist())}")
+                self.classes_ = labels
             self._y_kind = "multilabel-indicator" if several else "classes"
         elif several != self._has_several:
             raise ValueError(f"y: expected {self._y_kind}, as in the fit before, got {kind}")
@@ -248,7 +252,7 @@ class ElmanClassifier(ClassifierMixin, ElmanEstimator):  # type: ignore[misc]
         found = np.setdiff1d(y, self.classes_)
         if len(found):
             raise ValueError(f"y: expected labels of {shown(self.classes_.tolist())}, got {shown(found.tolist())} too")
-        return np.searchsorted(self.classes_, y)
+        return np.asarray(np.searchsorted(self.classes_, y))
 
     def _begin(self, targets: Array, weight: Array) -> None:
         n = len(self.classes_)

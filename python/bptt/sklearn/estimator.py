@@ -16,7 +16,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from bptt._arrays import Array
-from bptt._checks import choice, number, size, truth
+from bptt._checks import choice, number, shown, size, truth
 from bptt.networks.elman import ElmanRNN
 from bptt.networks.trainee import data_of
 from bptt.sklearn.convergence import Convergence
@@ -36,7 +36,7 @@ _SMALLEST_BATCH, _LARGEST_BATCH = 32, 200  # sequences
 _BATCHES = 50  # in an epoch, at least, between the two
 
 
-class ElmanEstimator(BaseEstimator, ABC):  # type: ignore[misc]
+class ElmanEstimator(BaseEstimator, ABC):
     """An `ElmanRNN` that reads sequences and has one output at the end of each: a base, not an estimator itself."""
 
     def __init__(
@@ -84,6 +84,8 @@ class ElmanEstimator(BaseEstimator, ABC):  # type: ignore[misc]
         self.n_iter_no_change = n_iter_no_change
         self.dtype = dtype
 
+    _random_state: np.random.RandomState
+
     # ---- What the two differ in ----
 
     @abstractmethod
@@ -125,7 +127,8 @@ class ElmanEstimator(BaseEstimator, ABC):  # type: ignore[misc]
             raise ValueError(f"y: expected {len(sequences)} targets, one for each sequence of X, got {len(targets)}")
         given = None if sample_weight is None else _checked_weight(sample_weight, len(sequences))
         weight = self._weights(targets, np.ones(len(sequences)) if given is None else given, incremental)
-        random = self._random_state if incremental and not first else check_random_state(self.random_state)
+        goes_on = incremental and not first
+        random: np.random.RandomState = self._random_state if goes_on else check_random_state(self.random_state)
         training, held_out = self._split(targets, random)
         if not weight[training].any():
             raise ValueError("sample_weight: expected one that is not zero, as no sample counts without, got zeros")
@@ -295,8 +298,8 @@ class ElmanEstimator(BaseEstimator, ABC):  # type: ignore[misc]
 
     def _check_parameters(self) -> None:
         """Raise unless all parameters that the network does not check itself are right."""
-        sizes = self.hidden_layer_sizes
-        if isinstance(sizes, str) or not isinstance(sizes, Iterable):
+        sizes: Any = self.hidden_layer_sizes
+        if not isinstance(sizes, Iterable) or isinstance(sizes, str):
             size("hidden_layer_sizes", sizes, 1)
         else:
             sizes = tuple(sizes)
@@ -306,7 +309,8 @@ class ElmanEstimator(BaseEstimator, ABC):  # type: ignore[misc]
                 size("hidden_layer_sizes", n, 1)
         choice("activation", self.activation, ("tanh", "relu"))
         choice("learning_rate", self.learning_rate, ("adaptive", "constant"))
-        choice("dtype", np.dtype(self.dtype).name, ("float32", "float64"))
+        if self.dtype not in ("float32", "float64"):
+            raise ValueError(f"dtype: expected 'float32' or 'float64', got {shown(self.dtype)}")
         for name in ("bidirectional", "standardize", "shuffle", "warm_start", "early_stopping"):
             truth(name, getattr(self, name))
         for name in ("max_iter", "n_iter_no_change"):

@@ -16,7 +16,7 @@ from bptt.sklearn.sequences import Standard
 
 
 @shared
-class ElmanRegressor(RegressorMixin, ElmanEstimator):  # type: ignore[misc]
+class ElmanRegressor(RegressorMixin, ElmanEstimator):
     """A recurrent network that tells numbers of a sequence, as an estimator of scikit-learn.
 
     It is an `ElmanRNN` whose output is read from its last state (figure 10.5). It minimizes half the squared error by

@@ -17,9 +17,6 @@ Rows: TypeAlias = "Array | list[Array]"  # time-major [steps, n, channels], or [
 _FORMS = "[n, steps], [n, steps, channels], or a list of [steps_i] or [steps_i, channels]"
 _STEPS_TOGETHER = 1 << 16  # of sequences whose outputs are computed in one call: so many states fit the memory
 _FARTHEST = 3.0  # from 0 is a standardized number of X
-_ROUNDING = (
-    8 * np.finfo(np.float64).eps
-)  # of a channel that is constant, its spread by rounding, relative to its values
 
 
 @dataclass(frozen=True)
@@ -151,7 +148,7 @@ class Standard(NamedTuple):
             scale = np.maximum(np.sqrt(weight @ np.square(apart)), np.abs(apart).max(axis=0) / farthest)
         if not np.isfinite(scale).all():
             raise ValueError(f"{name}: expected numbers whose variance is finite, got some of {np.abs(rows).max():g}")
-        return cls(mean, np.where(scale > _ROUNDING * np.abs(mean), scale, 1.0))
+        return cls(mean, np.where((scale > 0) & (np.ptp(rows, axis=0) > 0), scale, 1.0))
 
     @classmethod
     def of_sequences(cls, sequences: Sequences, weight: Array) -> Standard:
