@@ -320,28 +320,14 @@ def test_the_same_seed_gives_the_same_bits(kind: Any) -> None:
     assert bits(estimator.fit(X, y)) == bits(small(kind).fit(X, y)), "a second fit begins anew"
 
 
+CHANGES: dict[str, Any] = {"hidden_layer_sizes": (8, 8)}
+CHANGES |= {"activation": "tanh", "bidirectional": False, "standardize": False, "input_noise": 0.01, "alpha": 1.0}
+CHANGES |= {"batch_size": 10, "learning_rate": "constant", "learning_rate_init": 1e-4, "clip_norm": 1e-3, "tol": 10.0}
+CHANGES |= {"max_iter": 2, "shuffle": False, "early_stopping": True, "n_iter_no_change": 1, "dtype": "float64"}
+
+
 @both
-@pytest.mark.parametrize(
-    ("name", "value"),
-    [
-        ("activation", "tanh"),
-        ("bidirectional", False),
-        ("standardize", False),
-        ("input_noise", 0.01),
-        ("alpha", 1.0),
-        ("batch_size", 10),
-        ("learning_rate", "constant"),
-        ("learning_rate_init", 1e-4),
-        ("clip_norm", 1e-3),
-        ("max_iter", 2),
-        ("shuffle", False),
-        ("tol", 10.0),
-        ("early_stopping", True),
-        ("n_iter_no_change", 1),
-        ("dtype", "float64"),
-        ("hidden_layer_sizes", (8, 8)),
-    ],
-)
+@pytest.mark.parametrize(("name", "value"), [*CHANGES.items()])
 def test_every_parameter_changes_what_is_learnt(kind: Any, name: str, value: Any) -> None:
     """With numbers that need a scale, in several batches."""
     usual = {"n_iter_no_change": 2}

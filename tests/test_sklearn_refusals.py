@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -56,7 +57,7 @@ def regressor(**options: Any) -> Any:
 )
 def test_parameters(options: dict[str, Any], error: type[Exception], message: str) -> None:
     for estimator, y in ((classifier(**options), LABELS), (regressor(**options), NUMBERS)):
-        refuses(lambda estimator=estimator, y=y: estimator.fit(X, y), error, message)
+        refuses(partial(estimator.fit, X, y), error, message)
         assert not hasattr(estimator, "network_")
 
 
@@ -134,7 +135,7 @@ def test_targets_and_weights() -> None:
         (np.where(NUMBERS == 5, np.nan, 1), "expected finite numbers of at least 0, got nan for sequence 5"),
         (np.zeros(N), "expected one that is not zero, as no sample counts without, got zeros"),
     ):
-        refuses(lambda weight=weight: r.fit(X, NUMBERS, weight), ValueError, f"sample_weight: {message}")
+        refuses(partial(r.fit, X, NUMBERS, weight), ValueError, f"sample_weight: {message}")
     with pytest.raises(ValueError, match="Unknown label type: continuous"):
         c.fit(X, NUMBERS + 0.5)
 
@@ -147,7 +148,7 @@ def test_class_weight() -> None:
         ([1, 1, 1], TypeError, "expected a dict, 'balanced' or None, got list"),
     ):
         estimator = classifier(class_weight=class_weight)
-        refuses(lambda estimator=estimator: estimator.fit(X, LABELS), error, f"class_weight: {message}")
+        refuses(partial(estimator.fit, X, LABELS), error, f"class_weight: {message}")
     balanced, several = classifier(class_weight="balanced"), np.eye(3, dtype=int)[np.arange(N) % 3]
     message = "class_weight: expected a dict or None with partial_fit, whose data are a part of all"
     refuses(lambda: balanced.partial_fit(X, LABELS, classes=[*set(LABELS)]), ValueError, message)

@@ -299,8 +299,8 @@ class ElmanEstimator(BaseEstimator, ABC):
     def _check_parameters(self) -> None:
         """Raise unless all parameters that the network does not check itself are right."""
         sizes: Any = self.hidden_layer_sizes
-        if not isinstance(sizes, Iterable) or isinstance(sizes, str):
-            size("hidden_layer_sizes", sizes, 1)
+        if isinstance(sizes, str) or not isinstance(sizes, Iterable):
+            size("hidden_layer_sizes", self.hidden_layer_sizes, 1)
         else:
             sizes = tuple(sizes)
             if not sizes:

@@ -46,9 +46,9 @@ class ElmanRegressor(RegressorMixin, ElmanEstimator):
     >>> from bptt.sklearn import ElmanRegressor
     >>> rng = np.random.default_rng(0)
     >>> X = [rng.uniform(0, 100, rng.integers(5, 15)) for _ in range(500)]  # sequences of 5 to 14 numbers
-    >>> y = [x.max() for x in X]
+    >>> y = [x.sum() for x in X]
     >>> regressor = ElmanRegressor(random_state=0).fit(X[:400], y[:400])
-    >>> bool(regressor.score(X[400:], y[400:]) > 0.8)
+    >>> bool(regressor.score(X[400:], y[400:]) > 0.9)
     True
     """
 
