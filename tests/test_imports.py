@@ -73,7 +73,8 @@ rnn.loss_and_gradients(numpy.zeros((4, 2)), [0, 1, 0, -1])
 def test_each_command_of_the_command_line_starts_without_pytorch_and_the_reference() -> None:
     modules = imported("import bptt.app.options")
     assert "bptt.app.commands.train" in modules
-    assert modules.isdisjoint({"bptt.reference", "bptt.networks.gradcheck", "onnx", "sklearn", "torch", "matplotlib", "pandas"})
+    others = {"bptt.reference", "bptt.networks.gradcheck", "onnx", "sklearn", "torch", "matplotlib", "pandas"}
+    assert modules.isdisjoint(others)
 
 
 def test_tasks_need_nothing_but_numpy() -> None:
