@@ -1,4 +1,4 @@
-"""Looking inside networks: gradients through time, spectra, fixed points, trajectories. `import bptt` does not import it.
+"""Looking inside networks: gradients through time, spectra, fixed points. `import bptt` does not import it.
 
 NumPy alone, in float64. `dynamics` has the step map of each network and its Jacobian; the others use it.
 """

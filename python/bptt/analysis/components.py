@@ -43,7 +43,7 @@ class PCA:
         return (values - self.mean) @ self.components.T
 
     def inverse(self, coordinates: ArrayLike) -> Array:
-        """Return the states ``[..., n]`` that have the coordinates ``[..., k]`` and lie in the space of the components."""
+        """Return the states ``[..., n]`` in the space of the components that have the coordinates ``[..., k]``."""
         values = _states("coordinates", coordinates, len(self.components))
         states: Array = self.mean + values @ self.components
         return states

@@ -234,7 +234,9 @@ def states_of(name: str, value: Any, sizes: Sequence[int]) -> Array:
             raise ValueError(f"{entry}: expected finite numbers, got some that are not")
         arrays.append(array.reshape(-1, n))
         if len(array.reshape(-1, n)) != len(arrays[0]):
-            raise ValueError(f"{entry}: expected as many states as {name}[0] has, {len(arrays[0])}, got {len(arrays[-1])}")
+            raise ValueError(
+                f"{entry}: expected as many states as {name}[0] has, {len(arrays[0])}, got {len(arrays[-1])}"
+            )
     return np.concatenate(arrays, axis=1)
 
 

@@ -184,7 +184,9 @@ def fixed_points(
         for i in range(0, count, at_once)
     ]
     state, q, is_minimum = (np.concatenate(part) for part in zip(*found, strict=True))
-    return _points(dynamics, given, inputs, state, q, (is_minimum & (q <= slow)) | (q <= tolerance), tolerance, unique, outlier)
+    return _points(
+        dynamics, given, inputs, state, q, (is_minimum & (q <= slow)) | (q <= tolerance), tolerance, unique, outlier
+    )
 
 
 def _points(

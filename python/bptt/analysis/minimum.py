@@ -13,7 +13,7 @@ from bptt._arrays import Array
 from bptt.analysis.dynamics import FLOAT64, Dynamics
 
 _EPS = float(np.finfo(FLOAT64).eps)
-_PROMISE = 1e-12  # of q: a step that promises less starts at a minimum
+_PROMISE = 1e-10  # of q: a step that promises less starts at a minimum
 
 
 class _Starts:

@@ -201,5 +201,3 @@ def one_hot(classes: Array, n: int) -> Array:
     """``[..., n]``; 0 for -1."""
     vectors: Array = (classes[..., None] == np.arange(n)).astype(FLOAT64)
     return vectors
-
-
