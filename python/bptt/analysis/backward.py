@@ -278,7 +278,8 @@ def _feedback(rnn: Any, part: Part, direct: Array, own: Array) -> tuple[Array, A
 def _steps(trajectory: Trajectory, parts: list[Part], dh: list[Array], da: list[Array]) -> LayerSteps:
     steps: LayerSteps | None = None  # of the second direction, while the first is made
     for part, dh_d, da_d in reversed(list(zip(parts, dh, da, strict=True))):
-        steps = LayerSteps(*map(trajectory.give_back, (part.a, part.h, dh_d, da_d)), steps)
+        a, h, d_h, d_a = map(trajectory.give_back, (part.a, part.h, dh_d, da_d))
+        steps = LayerSteps(a, h, d_h, d_a, steps)
     assert steps is not None
     return steps
 

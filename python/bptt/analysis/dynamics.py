@@ -157,7 +157,7 @@ class FeedbackDynamics:
         unit = fed_back_unit(rnn)
         self.unit, self.unit_tangent = OUTPUT_UNIT[unit], UNIT_TANGENT[unit]
         self.U, self.W, self.b, self.V, self.c = rnn.U, rnn.W, rnn.b, rnn.V, rnn.c
-        self.sizes = (rnn.n_out,)
+        self.sizes: tuple[int, ...] = (rnn.n_out,)
         self.tokens = rnn.input == "token"
 
     def drive(self, x: Array) -> Array:
@@ -205,7 +205,7 @@ def constant_inputs(rnn: Any, x: Any, count: int) -> Array:
         tokens = as_array("x", x, INT64)
         if tokens.shape not in ((), (count,)):
             raise ValueError(f"x: expected one token or [{count}], got {tokens.shape}")
-        if tokens.size and not (0 <= tokens.min() and tokens.max() < rnn.n_in):
+        if tokens.size and not (tokens.min() >= 0 and tokens.max() < rnn.n_in):
             wrong = tokens.min() if tokens.min() < 0 else tokens.max()
             raise ValueError(f"x: expected tokens from 0 to {rnn.n_in - 1}, got {wrong}")
         return np.broadcast_to(tokens, (count,))
@@ -233,10 +233,9 @@ def states_of(name: str, value: Any, sizes: Sequence[int]) -> Array:
         if not np.isfinite(array).all():
             raise ValueError(f"{entry}: expected finite numbers, got some that are not")
         arrays.append(array.reshape(-1, n))
-        if len(array.reshape(-1, n)) != len(arrays[0]):
-            raise ValueError(
-                f"{entry}: expected as many states as {name}[0] has, {len(arrays[0])}, got {len(arrays[-1])}"
-            )
+        count, expected = len(arrays[-1]), len(arrays[0])
+        if count != expected:
+            raise ValueError(f"{entry}: expected as many states as {name}[0] has, {expected}, got {count}")
     return np.concatenate(arrays, axis=1)
 
 

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 
 from bptt._arrays import Array
 from bptt._checks import generator, number, size
-from bptt.analysis.dynamics import FLOAT64, Dynamics, constant_inputs, dynamics_of, eigenvalues, in_float64, states_of
+from bptt.analysis.dynamics import Dynamics, constant_inputs, dynamics_of, eigenvalues, in_float64, states_of
 from bptt.analysis.minimum import minimise
 
 _NUMBERS = 1 << 22  # of matrices that are held at a time, about
@@ -47,8 +47,8 @@ class FixedPoints:
     is_outlier : ndarray of bool
         Whether that is far, see `fixed_points`: the network may never come there.
     point_of_start : ndarray of int
-        For each start the index of its point in the whole list, or -1: there q has not come to a minimum, or to one that
-        is too large.
+        For each start the index of its point in the whole list, or -1: there q has come to no minimum, or to one that is
+        too large.
     """
 
     state: Array
@@ -64,7 +64,8 @@ class FixedPoints:
 
     @property
     def is_stable(self) -> Array:
-        return self.n_unstable == 0
+        is_stable: Array = self.n_unstable == 0
+        return is_stable
 
     @property
     def n_unstable(self) -> Array:
@@ -81,7 +82,8 @@ class FixedPoints:
         """Return the Jacobian of F at each point, ``[m, n, n]``."""
         dynamics = self._dynamics
         _, slopes = dynamics.linearise(self.state, dynamics.drive(self.x))
-        return dynamics.push(slopes).swapaxes(1, 2)
+        jacobians: Array = dynamics.push(slopes).swapaxes(1, 2)
+        return jacobians
 
     def __len__(self) -> int:
         return len(self.state)
@@ -184,9 +186,8 @@ def fixed_points(
         for i in range(0, count, at_once)
     ]
     state, q, is_minimum = (np.concatenate(part) for part in zip(*found, strict=True))
-    return _points(
-        dynamics, given, inputs, state, q, (is_minimum & (q <= slow)) | (q <= tolerance), tolerance, unique, outlier
-    )
+    is_point = (is_minimum & (q <= slow)) | (q <= tolerance)
+    return _points(dynamics, given, inputs, state, q, is_point, tolerance, unique, outlier)
 
 
 def _points(
@@ -244,7 +245,7 @@ def _groups(state: Array, inputs: Array, q: Array, is_point: Array, unique: floa
 
 
 def _nearest(points: Array, given: Array) -> tuple[Array, float]:
-    """The distance of each point to the nearest state, and the root mean square distance of the states to their mean."""
+    """The distance of each point to the nearest state, and the states' root mean square distance to their mean."""
     mean = given.mean(axis=0)
     centred = given - mean
     spread = float(np.sqrt((centred**2).sum(axis=1).mean()))

@@ -1,4 +1,4 @@
-"""Spectra of weights, and what a state does to the states after it: Jacobians along trajectories, and their products."""
+"""Spectra of weights, Jacobians along trajectories, and their products: what a state does to the states after it."""
 
 from __future__ import annotations
 
@@ -191,7 +191,8 @@ class Linearised:
     def jacobians(self, steps: slice) -> Array:
         transposed = self.dynamics.push([slope[steps] for slope in self.slopes])
         transposed[self.is_zero[steps]] = 0.0
-        return transposed.swapaxes(-1, -2)
+        jacobians: Array = transposed.swapaxes(-1, -2)
+        return jacobians
 
     def eigenvalues(self, steps: slice) -> Array:
         return eigenvalues(self.jacobians(steps), self.dynamics.sizes)

@@ -149,9 +149,7 @@ class _Growth:
         rows = self.rows
         longest = np.sqrt((rows * rows).sum(axis=2))
         if not np.isfinite(longest).all():
-            raise ValueError(
-                f"rnn: expected states and tangents that stay finite, got some that are not at t={self._t}"
-            )
+            raise ValueError(f"rnn: expected states and tangents that stay finite, got others at t = {self._t}")
         q, r = np.linalg.qr(rows.swapaxes(1, 2))
         factors = np.abs(np.diagonal(r, axis1=1, axis2=2))
         factors = np.where(factors > rows.shape[2] * np.finfo(FLOAT64).eps * longest, factors, 0.0)

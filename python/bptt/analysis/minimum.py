@@ -1,8 +1,8 @@
 """The minimisation of q(s) = 1/2 |F(s) - s|^2 from many starts at once: Levenberg and Marquardt's method.
 
-A step d solves ``(G^T G + mu |g| I) d = -G^T g``, where ``g = F(s) - s`` and G is its Jacobian. A damping that goes to 0
-with |g| makes the convergence to fixed points quadratic, also where they lie on a line or a plane (Fan and Yuan, 2005).
-mu follows from the ratio of what a step gains to what it promised (Nielsen, 1999).
+A step d solves ``(G^T G + mu |g| I) d = -G^T g``, where ``g = F(s) - s`` and G is its Jacobian. A damping that goes to
+0 with |g| makes the convergence to fixed points quadratic, also where they lie on a line or a plane (Fan and Yuan,
+2005). mu follows from the ratio of what a step gains to what it promised (Nielsen, 1999).
 """
 
 from __future__ import annotations

@@ -42,14 +42,8 @@ def gradient_through_time(steps: BackwardSteps, ax: Any = None) -> Any:
     for k, (name, layer) in enumerate(_layers(steps)):
         for letter, style in (("h", "-"), ("a", "--")):
             norms = _columns(layer.d_h_norm if letter == "h" else layer.d_a_norm)
-            norms = np.where(norms > 0.0, norms, np.nan)
+            low, middle, high = _tenths(np.where(norms > 0.0, norms, np.nan))
             t = np.arange(1, len(norms) + 1)
-            is_drawn = np.isfinite(norms).any(axis=1)  # else NumPy warns of rows without a number
-            low, middle, high = np.full((3, len(t)), np.nan)
-            if is_drawn.any():
-                low[is_drawn], middle[is_drawn], high[is_drawn] = np.nanquantile(
-                    norms[is_drawn], (0.1, 0.5, 0.9), axis=1
-                )
             label = f"$\\partial L/\\partial {letter}(t)${name}"
             ax.plot(t, middle, style, color=colour(k), label=label, marker="." if len(t) == 1 else None)
             if norms.shape[1] > 1:
@@ -71,6 +65,15 @@ def _layers(steps: BackwardSteps) -> Iterator[tuple[str, LayerSteps]]:
         yield f"{name}{'' if layer.reverse is None else ', forward'}", layer
         if layer.reverse is not None:
             yield f"{name}, reverse", layer.reverse
+
+
+def _tenths(norms: Array) -> Array:
+    """Of each row the lowest tenth, the median and the highest tenth of its numbers; NaN of a row without any."""
+    found = np.full((3, len(norms)), np.nan)
+    some = np.isfinite(norms).any(axis=1)  # NumPy warns of a row without any
+    if some.any():
+        found[:, some] = np.nanquantile(norms[some], (0.1, 0.5, 0.9), axis=1)
+    return found
 
 
 def _columns(norms: Any) -> Array:
@@ -145,9 +148,8 @@ def explained_variance(components: PCA, ax: Any = None) -> Any:
     percent = 100.0 * components.explained_variance_ratio
     number = np.arange(1, len(percent) + 1)
     ax.bar(number, percent, color=BLUE, label="each")
-    ax.plot(
-        number, np.cumsum(percent), "--", color=VERMILION, marker="." if len(number) <= 50 else None, label="together"
-    )
+    marker = "." if len(number) <= 50 else None
+    ax.plot(number, np.cumsum(percent), "--", color=VERMILION, marker=marker, label="together")
     ax.set(title="Principal components", xlabel="component", ylabel="explained variance (%)", ylim=(0.0, 105.0))
     ax.xaxis.get_major_locator().set_params(integer=True)
     legend(ax, own)
