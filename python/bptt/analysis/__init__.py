@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from bptt.analysis.backward import BackwardSteps, LayerSteps, backward_steps
 from bptt.analysis.components import PCA, pca
-from bptt.analysis.fixed_points import FixedPoints, fixed_points
-from bptt.analysis.jacobians import jacobian_norms, jacobian_spectrum, jacobians, spectrum
-from bptt.analysis.lyapunov import Lyapunov, lyapunov
+from bptt.analysis.exponents import Lyapunov, lyapunov
+from bptt.analysis.points import FixedPoints, fixed_points
+from bptt.analysis.tangents import jacobian_norms, jacobian_spectrum, jacobians, spectrum
 
 __all__ = [
     "PCA",

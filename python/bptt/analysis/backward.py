@@ -152,7 +152,10 @@ def backward_steps(
     """
     loss = None
     if d_o is not None or d_h is not None:
-        trajectory = Trajectory(rnn, x, arguments if y is None else {**arguments, "y": y})
+        twin = in_float64(rnn)
+        if y is not None and not twin.feeds_outputs_back:
+            raise TypeError("y: expected None beside d_o or d_h, as the steps of an ElmanRNN see no targets")
+        trajectory = Trajectory(twin, x, arguments if y is None else {**arguments, "y": y})
         direct = _own_output_gradients(trajectory, d_o)
     elif y is None:
         raise ValueError("y: expected targets, or dL/do as d_o or dL/dh as d_h, got none of them")
@@ -278,7 +281,8 @@ def _feedback(rnn: Any, part: Part, direct: Array, own: Array) -> tuple[Array, A
 def _steps(trajectory: Trajectory, parts: list[Part], dh: list[Array], da: list[Array]) -> LayerSteps:
     steps: LayerSteps | None = None  # of the second direction, while the first is made
     for part, dh_d, da_d in reversed(list(zip(parts, dh, da, strict=True))):
-        a, h, d_h, d_a = map(trajectory.give_back, (part.a, part.h, dh_d, da_d))
+        a = np.where(trajectory.exists[..., None], part.preactivation(), 0.0)
+        a, h, d_h, d_a = map(trajectory.give_back, (a, part.h, dh_d, da_d))
         steps = LayerSteps(a, h, d_h, d_a, steps)
     assert steps is not None
     return steps

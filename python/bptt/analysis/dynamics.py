@@ -6,6 +6,7 @@ The state s is what a step hands to the next: h of all layers side by side, from
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
@@ -176,6 +177,8 @@ class FeedbackDynamics:
 
 def dynamics_of(rnn: Any) -> Dynamics:
     """The step map of a network that `in_float64` gave."""
+    if not np.isfinite(rnn.parameters).all():
+        raise ValueError("rnn: expected finite parameters, got some that are not")
     if isinstance(rnn, JordanRNN):
         return FeedbackDynamics(rnn)
     if rnn.bidirectional:
@@ -185,7 +188,8 @@ def dynamics_of(rnn: Any) -> Dynamics:
 
 def rows_times(rows: Array, A: Array) -> Array:
     """A v of vectors v that are ``rows [..., n]``, as one product."""
-    product: Array = (rows.reshape(-1, rows.shape[-1]) @ A.T).reshape(*rows.shape[:-1], len(A))
+    before = rows.shape[:-1]
+    product: Array = (rows.reshape(math.prod(before), rows.shape[-1]) @ A.T).reshape(*before, len(A))
     return product
 
 

@@ -19,11 +19,18 @@ class Part:
     """A layer in one direction, ``[tau, batch, n]``; 0 beyond a length."""
 
     letters: Any  # U, W and b
+    below: Array  # what it reads: x(t), or h(t) of the layer below
+    is_token: bool
     before: Array  # what each step saw of the one before it: r(t-1), of the reverse direction r(t+1)
     h: Array
-    a: Array
     is_cut: Array  # bool [tau, batch]: where no gradient goes to the step before
-    reverse: bool
+    reverse: bool = False
+
+    def preactivation(self) -> Array:
+        """a(t); not yet 0 beyond a length."""
+        U, W, b = self.letters.U, self.letters.W, self.letters.b
+        a: Array = b + self.before @ W.T + product(U, self.below, self.is_token)  # 10.8
+        return a
 
     def order(self) -> range:
         """The steps in the order in which this direction takes them."""
@@ -86,17 +93,10 @@ class Trajectory:
             of_directions = []
             for d, (letters, h_d) in enumerate(zip(directions, both, strict=True)):
                 before, is_cut = self._before(h_d, next(initial), d == 1)
-                of_directions.append(self._part(letters, before, below, tokens, h_d, is_cut, d == 1))
+                of_directions.append(Part(letters, below, tokens, before, h_d, is_cut, d == 1))
             parts.append(of_directions)
             below, tokens = h, False
         return parts
-
-    def _part(
-        self, letters: Any, before: Array, below: Array, tokens: bool, h: Array, is_cut: Array, reverse: bool = False
-    ) -> Part:
-        a = letters.b + before @ letters.W.T + product(letters.U, below, tokens)  # 10.8
-        a[~self.exists] = 0.0
-        return Part(letters, before, h, a, is_cut, reverse)
 
     def _before(self, h: Array, h0: Array, reverse: bool) -> tuple[Array, Array]:
         """What each step of a direction sees, and where a new sequence begins in its order."""
@@ -122,8 +122,8 @@ class Trajectory:
             targets, _ = self.targets(arguments["y"], None)
             fed[:-1] = np.where(is_forced[1:, :, None], targets[:-1], fed[:-1])
         before, is_cut = self._before(fed, self.initial[0], False)
-        tokens, h = self.rnn.input == "token", self.padded(self.run.h)
-        return self._part(self.rnn, before, self.x, tokens, h, is_cut | is_forced)
+        h = self.padded(self.run.h)
+        return Part(self.rnn, self.x, self.rnn.input == "token", before, h, is_cut | is_forced)
 
     def _forced(self, arguments: dict[str, Any]) -> Array:
         """Which steps see the target before them, as the core draws them.

@@ -1,6 +1,7 @@
 """Pictures of what `bptt.analysis` finds, drawn with matplotlib. `import bptt` does not import it.
 
-Every function draws on ``ax``, or on a figure of its own, and returns the axes.
+Every function draws on ``ax``, or on a figure of its own, and returns the axes. A legend stands beside the axes where
+the figure makes room for it: make yours with ``layout="constrained"``.
 """
 
 from __future__ import annotations

@@ -24,15 +24,22 @@ def axes_or_new(ax: Any, width: float = 6.4, height: float = 4.4) -> Any:
     return pyplot.subplots(figsize=(width, height), layout="constrained")[1]
 
 
-def legend(ax: Any, outside: bool) -> None:
-    """A legend of what has labels: right of the axes where the figure is ours and makes room for it."""
+def legend(ax: Any) -> None:
+    """A legend of what has labels: right of the axes where the figure makes room for it, else inside."""
     if not ax.get_legend_handles_labels()[1]:
         return
-    if outside:
-        ax.legend(loc="upper left", bbox_to_anchor=(1.01, 1.0), borderaxespad=0.0, frameon=False)
+    if ax.figure.get_layout_engine() is not None:
+        beside = 1.12 if getattr(ax, "name", "") == "3d" else 1.01
+        ax.legend(loc="upper left", bbox_to_anchor=(beside, 1.0), borderaxespad=0.0, frameon=False)
         return
     vertices = sum(len(line.get_xdata()) for line in ax.get_lines())
     ax.legend(loc="best" if vertices < _FEW else "upper right")  # to look for the best place takes long where many are
+
+
+def whole_numbers(*axes: Any) -> None:
+    """No marks between units, or between steps, of such an x or y axis."""
+    for axis in axes:
+        axis.get_major_locator().set_params(integer=True, min_n_ticks=1)
 
 
 def colour(k: int) -> str:

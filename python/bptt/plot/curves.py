@@ -9,15 +9,15 @@ import numpy as np
 
 from bptt._arrays import Array
 from bptt.analysis import PCA, BackwardSteps, LayerSteps
-from bptt.plot.axes import BLUE, VERMILION, axes_or_new, colour, legend
+from bptt.plot.axes import BLUE, VERMILION, axes_or_new, colour, legend, whole_numbers
 from bptt.training.history import History
 
 
 def gradient_through_time(steps: BackwardSteps, ax: Any = None) -> Any:
     """Draw the norms of dL/dh(t) and dL/da(t) against t, on a logarithmic axis.
 
-    Of several sequences the median is drawn, and a band from the lowest to the highest tenth. Each layer and direction
-    has its colour. Steps without a gradient (of norm 0) are left out.
+    Of several sequences the median is drawn, and a band that leaves out the lowest and the highest tenth. Each layer
+    and direction has its colour. Steps without a gradient (of norm 0) are left out.
 
     Parameters
     ----------
@@ -37,8 +37,8 @@ def gradient_through_time(steps: BackwardSteps, ax: Any = None) -> Any:
     """
     if not isinstance(steps, BackwardSteps):
         raise TypeError(f"steps: expected what backward_steps gives back, got {type(steps).__name__}")
-    own, ax = ax is None, axes_or_new(ax)
-    several = False
+    ax = axes_or_new(ax)
+    band: str | None = "80 % of the sequences"
     for k, (name, layer) in enumerate(_layers(steps)):
         for letter, style in (("h", "-"), ("a", "--")):
             norms = _columns(layer.d_h_norm if letter == "h" else layer.d_a_norm)
@@ -47,14 +47,14 @@ def gradient_through_time(steps: BackwardSteps, ax: Any = None) -> Any:
             label = f"$\\partial L/\\partial {letter}(t)${name}"
             ax.plot(t, middle, style, color=colour(k), label=label, marker="." if len(t) == 1 else None)
             if norms.shape[1] > 1:
-                several = True
-                ax.fill_between(t, low, high, color=colour(k), alpha=0.15, linewidth=0)
-    ax.set_yscale("log")
+                ax.fill_between(t, low, high, color=colour(k), alpha=0.15, linewidth=0, label=band)
+                band = None  # of one is told what it is
+            if norms.any():
+                ax.set_yscale("log")
     ylabel = f"norm of the gradient ({'loss' if steps.loss is None else 'nats'} per unit)"
     ax.set(title="Gradient through time", xlabel="time step $t$", ylabel=ylabel)
-    if several:
-        ax.set_title("Gradient through time: median and 80 % of the sequences")
-    legend(ax, own)
+    whole_numbers(ax.xaxis)
+    legend(ax)
     return ax
 
 
@@ -107,7 +107,7 @@ def history(history: History, ax: Any = None) -> Any:
     """
     if not isinstance(history, History):
         raise TypeError(f"history: expected what fit gives back, got {type(history).__name__}")
-    own, ax = ax is None, axes_or_new(ax)
+    ax = axes_or_new(ax)
     updates, epochs = history.updates, history.epochs
     t = np.arange(1, len(updates) + 1)
     ax.plot(t, updates.loss, color=BLUE, alpha=0.3, linewidth=0.8, label="each update")
@@ -119,7 +119,8 @@ def history(history: History, ax: Any = None) -> Any:
         label = f"best, {where[1]:.4g}"
         ax.plot(*where, "*", color=VERMILION, markersize=11, markeredgecolor="black", linestyle="none", label=label)
     ax.set(title="Training", xlabel="update", ylabel="loss (nats per target)")
-    legend(ax, own)
+    whole_numbers(ax.xaxis)
+    legend(ax)
     return ax
 
 
@@ -144,13 +145,13 @@ def explained_variance(components: PCA, ax: Any = None) -> Any:
     """
     if not isinstance(components, PCA):
         raise TypeError(f"components: expected what pca gives back, got {type(components).__name__}")
-    own, ax = ax is None, axes_or_new(ax)
+    ax = axes_or_new(ax)
     percent = 100.0 * components.explained_variance_ratio
     number = np.arange(1, len(percent) + 1)
-    ax.bar(number, percent, color=BLUE, label="each")
+    ax.bar(number, percent, 0.8 if len(number) <= 40 else 1.0, color=BLUE, label="each")
     marker = "." if len(number) <= 50 else None
     ax.plot(number, np.cumsum(percent), "--", color=VERMILION, marker=marker, label="together")
     ax.set(title="Principal components", xlabel="component", ylabel="explained variance (%)", ylim=(0.0, 105.0))
-    ax.xaxis.get_major_locator().set_params(integer=True)
-    legend(ax, own)
+    whole_numbers(ax.xaxis)
+    legend(ax)
     return ax

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from bptt._arrays import Array
-from bptt.plot.axes import GREY, axes_or_new, colour, legend
+from bptt.plot.axes import GREY, axes_or_new, colour, legend, whole_numbers
 
 _MARKS = "osD^vP*"
 
@@ -38,7 +38,7 @@ def spectrum(eigenvalues: ArrayLike | Mapping[str, ArrayLike], ax: Any = None) -
     values = {name: _complex("eigenvalues" + (name and f"[{name!r}]"), value) for name, value in named.items()}
     if not values:
         raise ValueError("eigenvalues: expected at least one array, got none")
-    own, ax = ax is None, axes_or_new(ax, 7.0)
+    ax = axes_or_new(ax, 7.0)
     angle = np.linspace(0.0, 2.0 * np.pi, 361)
     ax.plot(np.cos(angle), np.sin(angle), "--", color=GREY, linewidth=1, label="unit circle")
     ax.axhline(0.0, color=GREY, linewidth=0.5)
@@ -57,9 +57,9 @@ def spectrum(eigenvalues: ArrayLike | Mapping[str, ArrayLike], ax: Any = None) -
             rasterized=len(numbers) > 5000,
             label=f"{name or 'eigenvalues'}: radius {radius:.3g}",
         )
-    ax.set_aspect("equal", adjustable="box")
+    ax.set_aspect("equal", adjustable="datalim")
     ax.set(title="Eigenvalues", xlabel="real part (per step)", ylabel="imaginary part (per step)")
-    legend(ax, own)
+    legend(ax)
     return ax
 
 
@@ -99,10 +99,11 @@ def weights(matrix: ArrayLike, ax: Any = None, *, name: str = "W") -> Any:
     values = _matrix("matrix", matrix)
     ax = axes_or_new(ax, 5.4)
     most = float(np.abs(values).max()) or 1.0
-    image = ax.imshow(values, cmap="RdBu_r", vmin=-most, vmax=most, interpolation="nearest", aspect="equal")
+    aspect = "equal" if max(values.shape) <= 2 * min(values.shape) else "auto"
+    image = ax.imshow(values, cmap="RdBu_r", vmin=-most, vmax=most, interpolation="nearest", aspect=aspect)
     ax.figure.colorbar(image, ax=ax, label="weight")
     ax.set(title=f"Weights {name}", xlabel="from unit", ylabel="to unit")
-    _whole_numbers(ax)
+    whole_numbers(ax.xaxis, ax.yaxis)
     return ax
 
 
@@ -141,9 +142,9 @@ def jacobian_norms(norms: ArrayLike, ax: Any = None) -> Any:
     shown = np.ma.masked_invalid(logarithms)
     image = ax.imshow(shown, origin="lower", cmap="viridis", interpolation="nearest", aspect="equal")
     ax.figure.colorbar(image, ax=ax, label="$\\log_{10}$ of the norm")
-    title = "$\\partial s(t)/\\partial s(s)$, what a state does to later ones"
+    title = "$\\partial s(t)/\\partial s(s)$, the effect of a state on later ones"
     ax.set(title=title, xlabel="time step $s$", ylabel="time step $t$")
-    _whole_numbers(ax)
+    whole_numbers(ax.xaxis, ax.yaxis)
     return ax
 
 
@@ -156,9 +157,3 @@ def _matrix(name: str, value: ArrayLike) -> Array:
     if not np.isfinite(array).all():
         raise ValueError(f"{name}: expected finite numbers, got some that are not")
     return array
-
-
-def _whole_numbers(ax: Any) -> None:
-    """No marks between units, or between steps."""
-    for axis in (ax.xaxis, ax.yaxis):
-        axis.get_major_locator().set_params(integer=True)

@@ -51,7 +51,9 @@ def trajectories(
         If a shape does not fit, or there are less than two components to draw.
     """
     sequences = _sequences(states, lengths)
-    own, ax = ax is None, axes_or_new(ax)
+    if points is not None and not isinstance(points, FixedPoints):
+        raise TypeError(f"points: expected what fixed_points gives back, got {type(points).__name__}")
+    ax = axes_or_new(ax)
     dimensions = 3 if getattr(ax, "name", "") == "3d" else 2
     components = _components(components, sequences, dimensions)
     coordinates = [components.transform(one)[:, :dimensions] for one in sequences]
@@ -61,11 +63,14 @@ def trajectories(
         options = {"color": line_colour, "alpha": opacity, "linewidth": 1.0, "rasterized": many}
         ax.plot(*coordinates[i].T, label=label, **options)
     starts = np.array([one[0] for one in coordinates])
-    ax.plot(*starts.T, "o", markersize=3, color="white", markeredgecolor=BLACK, markeredgewidth=0.7, label="start")
+    dot = 3.0 if len(starts) <= 50 else 1.5
+    ax.plot(
+        *starts.T, "o", markersize=dot, color="white", markeredgecolor=BLACK, markeredgewidth=dot / 4, label="start"
+    )
     if points is not None:
         _mark(ax, points[~points.is_outlier], components, dimensions)
     _labels(ax, components, dimensions, "Trajectories")
-    legend(ax, own)
+    legend(ax)
     return ax
 
 
@@ -95,7 +100,7 @@ def fixed_points(points: FixedPoints, ax: Any = None, *, components: PCA | None 
     """
     if not isinstance(points, FixedPoints):
         raise TypeError(f"points: expected what fixed_points gives back, got {type(points).__name__}")
-    own, ax = ax is None, axes_or_new(ax)
+    ax = axes_or_new(ax)
     dimensions = 3 if getattr(ax, "name", "") == "3d" else 2
     points = points[~points.is_outlier]
     if components is None and len(points) < 2:
@@ -119,7 +124,7 @@ def fixed_points(points: FixedPoints, ax: Any = None, *, components: PCA | None 
         edge = {} if mark == "x" else {"markeredgecolor": "white", "markeredgewidth": 0.6}
         ax.plot(*coordinates[chosen].T, mark, color=mark_colour, markersize=6, label=label, zorder=3, **edge)
     _labels(ax, components, dimensions, "Fixed points and the ways out of them")
-    legend(ax, own)
+    legend(ax)
     return ax
 
 
@@ -138,8 +143,6 @@ def _modes(points: FixedPoints, components: PCA, dimensions: int, half: float) -
 
 
 def _mark(ax: Any, points: FixedPoints, components: PCA, dimensions: int) -> None:
-    if not isinstance(points, FixedPoints):
-        raise TypeError(f"points: expected what fixed_points gives back, got {type(points).__name__}")
     coordinates = components.transform(points.state)[:, :dimensions]
     for name, chosen, mark, options in (
         ("stable", points.is_fixed & points.is_stable, "o", {"color": BLACK, "markeredgecolor": "white"}),

@@ -47,7 +47,7 @@ class FixedPoints:
     is_outlier : ndarray of bool
         Whether that is far, see `fixed_points`: the network may never come there.
     point_of_start : ndarray of int
-        For each start the index of its point in the whole list, or -1: there q has come to no minimum, or to one that is
+        For each start the index of its point in the whole list, or -1: there q came to no minimum, or to one that is
         too large.
     """
 

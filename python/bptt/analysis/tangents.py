@@ -34,7 +34,7 @@ def spectrum(rnn: Any) -> dict[str, Array]:
     Raises
     ------
     TypeError, ValueError
-        If `rnn` is no network, or a weight is not finite.
+        If `rnn` is no network, or a parameter is not finite.
 
     Examples
     --------
@@ -47,9 +47,8 @@ def spectrum(rnn: Any) -> dict[str, Array]:
         matrices = {"V W": rnn.V @ rnn.W}
     else:
         matrices = {name: matrix for name, matrix in rnn.by_name().items() if name.startswith("W")}
-    for name, matrix in matrices.items():
-        if not np.isfinite(matrix).all():
-            raise ValueError(f"rnn: expected finite weights, got some in {name} that are not")
+    if not np.isfinite(rnn.parameters).all():
+        raise ValueError("rnn: expected finite parameters, got some that are not")
     return {name: by_magnitude(np.linalg.eigvals(matrix).astype(complex)) for name, matrix in matrices.items()}
 
 
@@ -135,7 +134,8 @@ def jacobian_norms(
     -------
     ndarray or list of ndarray
         ``[tau + 1, batch]`` in the form of x for one s, with t from 0 on: 0 before s, 1 at s ("spectral"). Otherwise
-        ``[tau + 1, tau + 1, batch]``, where the entry t, s is the norm of ds(t)/ds(s). 0 beyond a length.
+        ``[tau + 1, tau + 1, batch]``, where the entry t, s is the norm of ds(t)/ds(s). 0 beyond a length; infinite where
+        the product is too large for float64.
 
     Raises
     ------
@@ -161,13 +161,21 @@ def jacobian_norms(
             if t > s:
                 rows = along.push(t - 1, rows)
             is_state = trajectory.lengths >= t
-            found[t, column, is_state] = np.linalg.norm(rows[is_state], 2 if norm == "spectral" else "fro", (-2, -1))
+            found[t, column, is_state] = _norms(rows[is_state], norm)
     if trajectory.s.form == "list":
         each = [found[: length + 1, : length + 1, i] for i, length in enumerate(trajectory.s.lengths)]
         return each if since is None else [one[:, 0] for one in each]
     if trajectory.s.form == "single":
         found = found[..., 0]
     return found if since is None else found[:, 0]
+
+
+def _norms(matrices: Array, norm: str) -> Array:
+    """Of ``[m, n, n]``; infinite where an entry is, or is none."""
+    is_finite = np.isfinite(matrices).all(axis=(1, 2))
+    found = np.full(len(matrices), np.inf)
+    found[is_finite] = np.linalg.norm(matrices[is_finite], 2 if norm == "spectral" else "fro", (1, 2))
+    return found
 
 
 class Linearised:
@@ -179,12 +187,22 @@ class Linearised:
         self.dynamics = dynamics_of(self.trajectory.rnn)
         parts = [part for (part,) in self.trajectory.parts]
         before = np.concatenate([part.before for part in parts], axis=2)
-        _, self.slopes = self.dynamics.linearise(before, self.dynamics.drive(self.trajectory.x))
+        with np.errstate(over="ignore", invalid="ignore"):  # states may be infinite, as those of the network are
+            _, self.slopes = self.dynamics.linearise(before, self.dynamics.drive(self.trajectory.x))
         self.is_zero = parts[0].is_cut | ~self.trajectory.exists
+
+    def check_finite(self, begin: int) -> None:
+        """Raise ValueError unless all states are finite, where `begin` steps were before these."""
+        for (part,) in self.trajectory.parts:
+            is_finite = np.isfinite(part.h).all(axis=(1, 2))
+            if not is_finite.all():
+                t = begin + 1 + int(np.argmin(is_finite))
+                raise ValueError(f"rnn: expected states that stay finite, got others at t = {t}")
 
     def push(self, t: int, rows: Array) -> Array:
         """J of the step with index t times vectors ``rows [batch, k, n]``."""
-        after = self.dynamics.push([slope[t] for slope in self.slopes], rows)
+        with np.errstate(over="ignore", invalid="ignore"):
+            after = self.dynamics.push([slope[t] for slope in self.slopes], rows)
         after[self.is_zero[t]] = 0.0
         return after
 

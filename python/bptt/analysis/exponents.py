@@ -10,7 +10,7 @@ import numpy as np
 from bptt._arrays import INT64, Array
 from bptt._checks import generator, size
 from bptt.analysis.dynamics import FLOAT64, dynamics_of, in_float64
-from bptt.analysis.jacobians import Linearised
+from bptt.analysis.tangents import Linearised
 from bptt.networks.sequences import sequences
 
 _WINDOW = 1 << 16  # rows of states that are held at a time, about
@@ -118,6 +118,7 @@ def lyapunov(
     window = max(1, _WINDOW // s.batch)
     for begin in range(0, s.tau, window):
         along = Linearised(rnn, x[begin : begin + window], arguments)
+        along.check_finite(begin)
         for t in range(along.trajectory.tau):
             growth.advance(along.push(t, growth.rows))
         last = along.trajectory.run
@@ -149,7 +150,7 @@ class _Growth:
         rows = self.rows
         longest = np.sqrt((rows * rows).sum(axis=2))
         if not np.isfinite(longest).all():
-            raise ValueError(f"rnn: expected states and tangents that stay finite, got others at t = {self._t}")
+            raise ValueError(f"every: expected tangent vectors that stay finite, got others at t = {self._t}")
         q, r = np.linalg.qr(rows.swapaxes(1, 2))
         factors = np.abs(np.diagonal(r, axis1=1, axis2=2))
         factors = np.where(factors > rows.shape[2] * np.finfo(FLOAT64).eps * longest, factors, 0.0)
