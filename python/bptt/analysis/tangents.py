@@ -134,8 +134,8 @@ def jacobian_norms(
     -------
     ndarray or list of ndarray
         ``[tau + 1, batch]`` in the form of x for one s, with t from 0 on: 0 before s, 1 at s ("spectral"). Otherwise
-        ``[tau + 1, tau + 1, batch]``, where the entry t, s is the norm of ds(t)/ds(s). 0 beyond a length; infinite where
-        the product is too large for float64.
+        ``[tau + 1, tau + 1, batch]``, where the entry t, s is the norm of ds(t)/ds(s). 0 beyond a length, infinite
+        where the product is too large for float64.
 
     Raises
     ------

@@ -141,9 +141,8 @@ def jacobian_norms(norms: ArrayLike, ax: Any = None) -> Any:
         logarithms = logarithms.mean(axis=2)  # -inf where one is 0
     shown = np.ma.masked_invalid(logarithms)
     image = ax.imshow(shown, origin="lower", cmap="viridis", interpolation="nearest", aspect="equal")
-    ax.figure.colorbar(image, ax=ax, label="$\\log_{10}$ of the norm")
-    title = "$\\partial s(t)/\\partial s(s)$, the effect of a state on later ones"
-    ax.set(title=title, xlabel="time step $s$", ylabel="time step $t$")
+    ax.figure.colorbar(image, ax=ax, label="$\\log_{10}$")
+    ax.set(title="Norm of $\\partial s(t)/\\partial s(s)$", xlabel="time step $s$", ylabel="time step $t$")
     whole_numbers(ax.xaxis, ax.yaxis)
     return ax
 
