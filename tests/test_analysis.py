@@ -124,7 +124,7 @@ def test_sums_of_steps_are_gradients(name: str, form: Any) -> None:
 
     def total(array: Any) -> Array:
         parts = array if isinstance(array, list) else [array]
-        return np.sum([part.reshape(-1, part.shape[-1]).sum(axis=0) for part in parts], axis=0)
+        return np.asarray(sum(part.reshape(-1, part.shape[-1]).sum(axis=0) for part in parts))
 
     close(total(steps.d_o), gradients.c)
     for ours, theirs in zip(steps.layers, gradients.layers, strict=True):
@@ -231,7 +231,7 @@ def step_of(rnn: Any, state: Array, x_t: Any) -> Array:
 
 def central(rnn: Any, state: Array, x_t: Any, step: float = 1e-6) -> Array:
     moves = step * np.eye(len(state))
-    return ((step_of(rnn, state + moves, x_t) - step_of(rnn, state - moves, x_t)) / (2 * step)).T
+    return np.asarray((step_of(rnn, state + moves, x_t) - step_of(rnn, state - moves, x_t)).T / (2 * step))
 
 
 @pytest.mark.parametrize("output", ["softmax", "sigmoid", "linear"])

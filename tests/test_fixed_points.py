@@ -43,6 +43,11 @@ def roots(of: Callable[[Array], Array], low: float, high: float, count: int = 20
     return np.concatenate([0.5 * (a + b), grid[values == 0]])
 
 
+def unit_roots(w: float, b: float = 0.0) -> Array:
+    """The fixed points of h = tanh(w h + b)."""
+    return roots(lambda h: np.tanh(w * h + b) - h, -1.0, 1.0)
+
+
 def compare(points: FixedPoints, expected: Array, is_stable: Array) -> None:
     """The same set of fixed points, with the same stability, and no other point."""
     assert points.is_fixed.all()
@@ -59,7 +64,7 @@ def compare(points: FixedPoints, expected: Array, is_stable: Array) -> None:
 )
 def test_one_unit(w: float, b: float) -> None:
     """h = tanh(w h + b), by bisection: 2 with b = 0 has three, and 0.9 is beyond the fold of two of them."""
-    expected = roots(lambda h: np.tanh(w * h + b) - h, -1.0, 1.0)
+    expected = unit_roots(w, b)
     assert len(expected) == (3 if (w, b) in ((2, 0), (2, 0.2), (4, -1)) else 1)
     slopes = w * (1 - expected**2)
     compare(fixed_points(network([[w]], b), starts(1), slow=0.0), expected[:, None], np.abs(slopes) < 1)
@@ -67,7 +72,7 @@ def test_one_unit(w: float, b: float) -> None:
 
 def test_units_apart_have_every_combination() -> None:
     weights = (2.0, 1.5, 0.5)
-    each = [roots(lambda h, w=w: np.tanh(w * h) - h, -1.0, 1.0) for w in weights]
+    each = [unit_roots(w) for w in weights]
     expected = np.array(list(itertools.product(*each)))
     assert len(expected) == 9
     is_stable = (np.array(weights) * (1 - expected**2) < 1).all(axis=1)
@@ -122,8 +127,8 @@ def test_two_layers() -> None:
     expected = np.array(
         [
             (h, g)
-            for h in roots(lambda h: np.tanh(2 * h) - h, -1, 1)
-            for g in roots(lambda g, h=h: np.tanh(1.8 * g + 0.9 * h + 0.05) - g, -1, 1)
+            for h in unit_roots(2.0)
+            for g in unit_roots(1.8, 0.9 * h + 0.05)
         ]
     )
     assert len(expected) == 5
