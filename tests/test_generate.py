@@ -341,7 +341,7 @@ def test_top_k_of_equal_classes() -> None:
             "temperature: expected a finite number of at least 0, got 1" + 199 * "0" + "...",
         ),
         ({"prompt": np.zeros((1, 1, 1), int)}, ValueError, "prompt: expected [tau, batch] or [tau], got (1, 1, 1)"),
-        ({"prompt": np.zeros(2)}, TypeError, "prompt: expected int64 or what converts to it safely, got float64"),
+        ({"prompt": np.zeros(2)}, TypeError, "prompt: expected integers, got float64"),
         ({"top_k": 0}, ValueError, "top_k: expected at least 1, got 0"),
         ({"top_k": 2.0}, TypeError, "top_k: expected an int, got float"),
         (
@@ -417,7 +417,7 @@ def test_top_k_is_for_classes(output: str) -> None:
         (0, {"prompt": np.array([1, 5])}, ValueError, "prompt: expected classes in [0, 5), got 5"),
         (0, {"prompt": np.array([-1])}, ValueError, "prompt: expected classes in [0, 5), got -1"),
         (0, {"prompt": np.zeros(0, int)}, ValueError, "prompt: expected [steps, batch] or [steps], got (0,)"),
-        (0, {"prompt": np.zeros(3)}, TypeError, "prompt: expected int64 or what converts to it safely, got float64"),
+        (0, {"prompt": np.zeros(3)}, TypeError, "prompt: expected integers, got float64"),
         (0, {"temperature": -1}, ValueError, "temperature: expected a finite number of at least 0, got -1"),
         (0, {"top_k": 0}, ValueError, "top_k: expected at least 1, got 0"),
     ],

@@ -14,6 +14,7 @@ from bptt.app.architecture import Architecture
 from bptt.app.errors import UserError
 from bptt.app.text_data import Vocabulary, default_text, read_text
 from bptt.app.text_model import (
+    following,
     nats_per_character,
     new_model,
     read_by,
@@ -34,7 +35,7 @@ def test_vocabulary(text: str) -> None:
     assert vocabulary.characters == "".join(sorted(set(text)))
     assert len(vocabulary) == len(set(text))
     tokens = vocabulary.encode(text)
-    assert tokens.dtype == np.int64
+    assert tokens.dtype == np.int8  # a text is long
     assert tokens.tolist() == [vocabulary.characters.index(character) for character in text]
     assert vocabulary.decode(tokens) == text
 
@@ -122,7 +123,8 @@ def test_split() -> None:
 @pytest.mark.parametrize(("n", "batch"), [(1000, 4), (65, 4), (17, 1), (2, 1), (999, 7), (32, 31)])
 def test_streams_carry_on_and_leave_nothing_out(n: int, batch: int) -> None:
     tokens = np.arange(n)
-    x, y = streams(tokens, batch)
+    x = streams(tokens, batch)
+    y = following(x, n - 1, int(tokens[-1]))
     assert x.shape == y.shape == (math.ceil((n - 1) / batch), batch)
     scored = y >= 0
     assert np.array_equal(y[scored], x[scored] + 1)
@@ -148,15 +150,17 @@ def test_every_character_is_scored_once(n: int) -> None:
 
 def test_segments_of_a_part_of_a_long_text() -> None:
     tokens = np.arange(40_000)
-    x, y = segments(tokens, 10_000)
-    whole = segments(tokens)[1]
+    x, y = next(segments(tokens, 10_000))
+    parts = list(segments(tokens))
+    assert [part.shape[1] for part, _ in parts] == [32, 7]
+    whole = np.hstack([y for _, y in parts])
     assert 8_000 <= (y >= 0).sum() <= 10_500
     assert (whole >= 0).sum() == 39_999
     assert np.array_equal(y[y >= 0], x[y >= 0] + 1)
     first = np.where(y >= 0, y, 40_000).min(axis=0)
     assert (np.diff(first) > 3_000).all()
     assert (first[1:] - x[0, 1:] > 128).all()
-    assert np.array_equal(segments(tokens, 100_000)[1], whole)
+    assert np.array_equal(next(segments(tokens, 100_000))[1], whole)
 
 
 def test_scoring_in_segments_hardly_differs_from_one_piece() -> None:
@@ -200,7 +204,8 @@ def test_a_jordan_network_reads_a_text_as_its_own_output() -> None:
     # Trained by teacher forcing on "abcabc...", it knows each character from the one before; nothing is read.
     vocabulary = Vocabulary.of("abc")
     rnn = new_model(vocabulary, Architecture("jordan", (8,)))
-    x, y = streams(vocabulary.encode("abc" * 200), 2)
+    x = streams(vocabulary.encode("abc" * 200), 2)
+    y = following(x, 599, vocabulary.encode("c")[0])
     assert read_by(rnn, x).shape == (300, 2, 0)
     rnn.fit(read_by(rnn, x), y, optimizer=Adam(0.05), epochs=30, truncate=20, progress=False)
     assert nats_per_character(rnn, vocabulary.encode("abc" * 50)) < 0.1

@@ -155,8 +155,8 @@ template <class T> class Bidirectional {
   }
 
   // The caller's rows in the order of work, each sequence reversed within its own length in the second direction.
-  template <class V> Rows<V> in_direction(const Rows<V>& rows, bool reverse) const {
-    const Rows<V> sorted = sort(rows, ctx_.timeline);
+  template <class R> R in_direction(const R& rows, bool reverse) const {
+    const R sorted = sort(rows, ctx_.timeline);
     return reverse ? sorted.reversed(ctx_.timeline.lengths) : sorted;
   }
 

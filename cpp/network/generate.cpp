@@ -200,7 +200,7 @@ template <class T> class Generator {
     const auto& p = p_.chain[0];
     if (net_.input == Input::token) {
       for (Index i = 0; i < a.rows; ++i) {
-        const Index token = Index(read_clamped(batch_.tokens(t, from + i), 0, net_.n_in - 1));
+        const Index token = Index(batch_.tokens.clamped(t, from + i, 0, net_.n_in - 1));
         for (Index j = 0; j < a.cols; ++j) a(i, j) = p.b[j] + p.U(j, token);
       }
       return;

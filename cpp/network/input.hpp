@@ -18,7 +18,7 @@ template <class T> class LayerInput {
     window_ = Array<T>(ctx.timeline.largest * U.cols);
   }
 
-  LayerInput(const Context<T>& ctx, Matrix<const T> U, const T* b, Rows<const std::int64_t> tokens)
+  LayerInput(const Context<T>& ctx, Matrix<const T> U, const T* b, IndexRows tokens)
       : ctx_(&ctx), U_(U), b_(b), tokens_(std::move(tokens)), token_window_(ctx.timeline.largest) {
     if (U.cols > ctx.timeline.stored) return;  // more tokens than steps do not repay a table
     table_ = token_table<T>(U, b);
@@ -46,7 +46,7 @@ template <class T> class LayerInput {
 
   /// Brings rows [from, to) of the window to where `rows` and `tokens` find them.
   void fetch(const Window& w, Index from, Index to) const {
-    if (is_token()) gather_indices(tokens_, w, 0, U_.cols - 1, from, to, token_window_.data());
+    if (is_token()) gather(tokens_, w, 0, U_.cols - 1, from, to, token_window_.data());
     if (x_.given() && !dense_) gather(x_, w, from, to, window(w));
     if (both_.timeline != nullptr) gather(both_, w, reverse_, from, to, window(w));
   }
@@ -136,7 +136,7 @@ template <class T> class LayerInput {
   const T* b_;
   Rows<const T> x_;
   bool dense_ = false, dense_with_slack_ = false;
-  Rows<const std::int64_t> tokens_;
+  IndexRows tokens_;
   BothDirections<const T> both_;
   bool reverse_ = false;
   Matrix<const T> below_;

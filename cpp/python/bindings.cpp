@@ -37,6 +37,13 @@ template <class T> Rows<T> rows(const py::object& object, bool time) {
   return result;
 }
 
+// The same for integers of any width, which is that of all sequences of a list.
+IndexRows index_rows(const py::object& object, bool time) {
+  const bool is_list = py::isinstance<py::list>(object);
+  const Integer type = integer_of(array_of(is_list ? py::object(py::list(object)[0]) : object));
+  return with_integer(type, [&](auto v) { return IndexRows(rows<const decltype(v)>(object, time)); });
+}
+
 // The same for a list with an entry for each chain or layer.
 template <class T> std::vector<Rows<T>> rows_of_each(const py::object& list, bool time) {
   std::vector<Rows<T>> result;
@@ -46,14 +53,24 @@ template <class T> std::vector<Rows<T>> rows_of_each(const py::object& list, boo
 }
 
 // "x: expected tokens in [0, 65), got 70 at step 3 of sequence 1"
-template <class V, class T>
-void check_range(const std::string& expected, const Rows<const V>& rows, Index width, const std::vector<Index>& lengths, V low,
-                 V high, const Rows<const T>& weight, bool time) {
-  const Place found = first_outside(rows, width, lengths, low, high, weight);
-  if (found.sequence < 0) return;
-  const std::string place = time ? " at step " + std::to_string(found.step) + " of" : " for";
-  throw py::value_error(expected + ", got " + text(rows(found.step, found.sequence)[found.column]) + place + " sequence " +
-                        std::to_string(found.sequence));
+void refuse(const std::string& expected, const std::string& got, const Place& at, bool time) {
+  const std::string place = time ? " at step " + std::to_string(at.step) + " of" : " for";
+  throw py::value_error(expected + ", got " + got + place + " sequence " + std::to_string(at.sequence));
+}
+
+template <class T>
+void check_range(const std::string& expected, const IndexRows& rows, const std::vector<Index>& lengths, Index low, Index high,
+                 const Rows<const T>& weight, bool time) {
+  const Place found = first_outside(rows, lengths, low, high, weight);
+  if (found.sequence >= 0) refuse(expected, text(rows(found.step, found.sequence)), found, time);
+}
+
+// Whether there is a weight for each output, or for each step.
+Index weights_per_step(const Network& network, const py::object& weight, bool every_step) {
+  if (weight.is_none()) return 1;
+  const bool is_list = py::isinstance<py::list>(weight);
+  const py::array array = array_of(is_list ? py::object(py::list(weight)[0]) : weight);
+  return array.ndim() > (every_step && !is_list ? 2 : 1) ? network.n_out : 1;
 }
 
 template <class T>
@@ -67,22 +84,25 @@ Batch<T> batch_of(const Network& network, const std::vector<Index>& lengths, con
   batch.r0 = rows_of_each<const T>(r0, false);
   batch.reset = rows<const std::uint8_t>(reset, true);
   batch.weight = rows<const T>(weight, every_step);
+  batch.weights_per_step = weights_per_step(network, weight, every_step);
   if (network.input == Input::real) {
     batch.x = rows<const T>(x, true);
   } else {
-    batch.tokens = rows<const std::int64_t>(x, true);
-    check_range<std::int64_t, T>("x: expected tokens in [0, " + std::to_string(network.n_in) + ")", batch.tokens, 1, lengths, 0,
-                                 network.n_in - 1, {}, true);
+    batch.tokens = index_rows(x, true);
+    check_range<T>("x: expected tokens in [0, " + std::to_string(network.n_in) + ")", batch.tokens, lengths, 0, network.n_in - 1,
+                   {}, true);
   }
   if (y.is_none()) return batch;
   if (network.output == Output::softmax) {
-    batch.targets = rows<const std::int64_t>(y, every_step);
-    check_range<std::int64_t, T>("y: expected classes in [0, " + std::to_string(network.n_out) + "), or -1 for none", batch.targets,
-                                 1, outputs, -1, network.n_out - 1, batch.weight, every_step);
+    batch.targets = index_rows(y, every_step);
+    check_range("y: expected classes in [0, " + std::to_string(network.n_out) + "), or -1 for none", batch.targets, outputs, -1,
+                network.n_out - 1, batch.weight, every_step);
   } else {
     batch.y = rows<const T>(y, every_step);
-    if (network.output == Output::sigmoid)
-      check_range<T, T>("y: expected probabilities in [0, 1]", batch.y, network.n_out, outputs, 0, 1, batch.weight, every_step);
+    if (network.output != Output::sigmoid) return batch;
+    const Place found = first_outside(batch.y, network.n_out, outputs, T(0), T(1), batch.weight, batch.weights_per_step);
+    if (found.sequence >= 0)
+      refuse("y: expected probabilities in [0, 1]", text(batch.y(found.step, found.sequence)[found.column]), found, every_step);
   }
   return batch;
 }
@@ -261,8 +281,8 @@ template <std::size_t n> void intern(Signature<n>& signature) {
 void add_calls(py::module_& m) {
   native<float> = py::dtype::of<float>().release().ptr();  // never given back: they live as long as NumPy
   native<double> = py::dtype::of<double>().release().ptr();
-  native<std::int64_t> = py::dtype::of<std::int64_t>().release().ptr();
-  native<std::uint8_t> = py::dtype::of<std::uint8_t>().release().ptr();
+  for (int type = 0; type <= int(Integer::int64); ++type)
+    with_integer(Integer(type), [](auto v) { native<decltype(v)> = py::dtype::of<decltype(v)>().release().ptr(); });
   intern(forward_signature);
   intern(loss_signature);
   intern(gradients_signature);

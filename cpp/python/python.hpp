@@ -17,6 +17,7 @@
 #include "base/denormals.hpp"
 #include "base/index.hpp"
 #include "base/interruption.hpp"
+#include "sequence/rows.hpp"
 
 namespace bptt {
 
@@ -94,6 +95,14 @@ template <class T> bool holds(const py::array& array) {
 inline py::array array_of(const py::handle& object) {
   if (!py::isinstance<py::array>(object)) throw py::type_error("expected an array");
   return py::reinterpret_borrow<py::array>(object);
+}
+
+// How an array holds integers.
+inline Integer integer_of(const py::array& array) {
+  for (const Integer type : {Integer::int64, Integer::uint8, Integer::int32, Integer::uint16, Integer::int8, Integer::int16,
+                             Integer::uint32})
+    if (with_integer(type, [&](auto v) { return holds<decltype(v)>(array); })) return type;
+  throw py::type_error("unexpected dtype");
 }
 
 // The array's memory, after a check of its dtype and of gaps; that shapes fit is the face's to know.

@@ -109,7 +109,7 @@ template <class T, class X> bool overlap(const T* a, Index n, const X* b, Index 
          reinterpret_cast<const char*>(b) < reinterpret_cast<const char*>(a + n);
 }
 
-// Indices of one step or many: an int for a single sequence's step, else an array of int64.
+// Indices of one step or many: an int for a single sequence's step, else an array of integers.
 class Indices {
  public:
   bool read(PyObject* object, const Shape& shape) {
@@ -118,21 +118,28 @@ class Indices {
       single_ = PyLong_AsLongLongAndOverflow(object, &overflow);
       return overflow == 0;
     }
-    if (!is_plain<std::int64_t>(object, shape)) return false;
-    array_ = data_of<const std::int64_t>(object);
-    return true;
+    for (int type = int(Integer::int64); type >= 0; --type)
+      if (with_integer(Integer(type), [&](auto v) { return is_plain<decltype(v)>(object, shape); })) {
+        array_ = data_of<const char>(object);
+        type_ = Integer(type);
+        return true;
+      }
+    return false;
   }
-  std::int64_t operator[](Index i) const { return array_ == nullptr ? single_ : array_[i]; }
-  const std::int64_t* array() const { return array_; }
+  std::int64_t operator[](Index i) const {
+    if (array_ == nullptr) return single_;
+    return with_integer(type_, [&](auto v) { return read_index<decltype(v)>(array_ + i * Index(sizeof v)); });
+  }
+  template <class T> bool overlaps(const T* o, Index size, Index count) const {
+    if (array_ == nullptr) return false;
+    return overlap(o, size, array_, count * with_integer(type_, [](auto v) { return Index(sizeof v); }));
+  }
 
  private:
   std::int64_t single_ = 0;
-  const std::int64_t* array_ = nullptr;
+  const char* array_ = nullptr;
+  Integer type_ = Integer::int64;
 };
-
-template <class T> bool overlaps(const Indices& indices, const T* o, Index size, Index count) {
-  return indices.array() != nullptr && overlap(o, size, indices.array(), count);
-}
 
 // Throws ValueError for an index that is not in [low, high]. What is expected is said before the bounds and after them.
 void check(const Indices& indices, Index count, Index rows, std::int64_t low, std::int64_t high, const char* expected,
@@ -177,9 +184,9 @@ template <class T> py::object take(PyStream& self, Stream<T>& stream, const Argu
   if (given.out != Py_None) {  // later steps, or another thread, would read what earlier ones have written
     const T* const o = data_of<const T>(given.out);
     if (x != nullptr && overlap(o, count * m, x, count * net.n_in)) return py::none();
-    if (tokens && overlaps(token, o, count * m, count)) return py::none();
+    if (tokens && token.overlaps(o, count * m, count)) return py::none();
     if (y != nullptr && overlap(o, count * m, y, count * m)) return py::none();
-    if (classes && overlaps(target, o, count * m, count)) return py::none();
+    if (classes && target.overlaps(o, count * m, count)) return py::none();
   }
   if (tokens) check(token, count, rows, 0, net.n_in - 1, block ? "x: expected tokens in [0, " : "x_t: expected tokens in [0, ", "");
   if (classes) check(target, count, rows, -1, m - 1, "y: expected classes in [0, ", ", or -1 for none");

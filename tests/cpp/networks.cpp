@@ -69,9 +69,9 @@ class Problem {
     if (c.input == Input::real)
       batch_.x = rows<const double>(x_, network.n_in, true);
     else
-      batch_.tokens = rows<const std::int64_t>(tokens_, 1, true);
+      batch_.tokens = IndexRows(rows<const std::int64_t>(tokens_, 1, true));
     if (c.output == Output::softmax)
-      batch_.targets = rows<const std::int64_t>(targets_, 1, every_step);
+      batch_.targets = IndexRows(rows<const std::int64_t>(targets_, 1, every_step));
     else
       batch_.y = rows<const double>(y_, network.n_out, every_step);
     batch_.weight = rows<const double>(weight_, 1, every_step);

@@ -290,9 +290,10 @@ def read_a_text(path: str) -> None:
 
     def cut() -> None:
         training, held_out = text_model.split(tokens, 5, path)
-        x, y = text_model.streams(training, 2)
+        x = text_model.streams(training, 2)
+        y = text_model.following(x, len(training) - 1, int(training[-1]))
         assert ((x >= 0) & (x < len(vocabulary)) & (y >= -1) & (y < len(vocabulary))).all()
-        x, y = text_model.segments(held_out, 100)
+        x, y = next(text_model.segments(held_out, 100))
         assert (y >= -1).all()
 
     command(cut)

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import codecs
+import contextlib
+import io
 import sys
-from pathlib import Path
-from typing import TypeAlias
+from collections.abc import Iterator
+from typing import BinaryIO, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bptt.app.errors import UserError
 
-Tokens: TypeAlias = NDArray[np.int64]
+Tokens: TypeAlias = NDArray[np.integer]  # of a few bytes each: texts are long
 
 _CODE_POINTS = 0x110000  # Unicode ends here
+_AT_A_TIME = 1 << 18  # characters that are looked at together
+_BYTES_AT_A_TIME = 1 << 20
 
 
 def read_text(path: str) -> str:
@@ -39,22 +44,36 @@ def read_text(path: str) -> str:
     """
     name = text_name(path)
     try:
-        data = sys.stdin.buffer.read() if path == "-" else Path(path).read_bytes()
+        with contextlib.nullcontext(sys.stdin.buffer) if path == "-" else open(path, "rb") as file:
+            text = "".join(_decoded(file))
     except OSError as error:
         raise UserError(f"{name}: {error.strerror or error}") from error
-    # NUL is valid UTF-8, but no text file holds it, and UTF-16 is full of it.
-    offset = data.find(b"\0")
-    if offset < 0:
-        try:
-            text = data.decode("utf-8")
-        except UnicodeDecodeError as error:
-            offset = error.start
-    if offset >= 0:
-        raise UserError(f"{name}: not a UTF-8 text file (byte 0x{data[offset]:02x} at offset {offset})")
-    text = text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
+    except UnicodeDecodeError as error:
+        byte = f"byte 0x{error.object[0]:02x} at offset {error.start}"
+        raise UserError(f"{name}: not a UTF-8 text file ({byte})") from error
     if not text:
         raise UserError(f"{name}: the text is empty")
     return text
+
+
+def _decoded(file: BinaryIO) -> Iterator[str]:
+    """The text in parts: of the whole, bytes and characters are not in memory together."""
+    decoder = io.IncrementalNewlineDecoder(codecs.getincrementaldecoder("utf-8-sig")(), translate=True)
+    before = 0  # bytes
+    while True:
+        data = file.read(_BYTES_AT_A_TIME)
+        # NUL is valid UTF-8, but no text file holds it, and UTF-16 is full of it.
+        if (zero := data.find(b"\0")) >= 0:
+            raise UnicodeDecodeError("utf-8", b"\0", before + zero, before + zero + 1, "no text")
+        try:
+            yield decoder.decode(data, final=not data)
+        except UnicodeDecodeError as error:  # `object` begins with the bytes that are left of the part before
+            offset = before + len(data) - len(error.object) + error.start
+            wrong = error.object[error.start : error.start + 1]
+            raise UnicodeDecodeError("utf-8", wrong, offset, offset + 1, error.reason) from None
+        if not data:
+            return
+        before += len(data)
 
 
 def text_name(path: str | None) -> str:
@@ -107,14 +126,17 @@ class Vocabulary:
         if not characters or len(set(characters)) != len(characters):
             raise ValueError("characters: expected at least one, and each once")
         # One entry past the largest code point stands for all that are larger: unknown, like the gaps.
-        self._token_of = np.full(int(self._code_of.max()) + 2, -1, np.int64)
-        self._token_of[self._code_of] = np.arange(len(characters))
+        n = len(characters)
+        smallest = next(dtype for dtype in (np.int8, np.int16, np.int32) if n <= np.iinfo(dtype).max)
+        self._token_of = np.full(int(self._code_of.max()) + 2, -1, smallest)
+        self._token_of[self._code_of] = np.arange(n)
 
     @classmethod
     def of(cls, text: str) -> Vocabulary:
         """Return the vocabulary of a text: its distinct characters in the order of their code points."""
         seen = np.zeros(_CODE_POINTS, np.bool_)
-        seen[_code_points(text)] = True
+        for begin in range(0, len(text), _AT_A_TIME):
+            seen[_code_points(text[begin : begin + _AT_A_TIME])] = True
         return cls(_text_of(np.flatnonzero(seen)))
 
     def __len__(self) -> int:
@@ -132,18 +154,20 @@ class Vocabulary:
 
         Returns
         -------
-        int64 array [len(text)]
-            The tokens, in ``[0, len(self))``.
+        int array [len(text)]
+            The tokens, in ``[0, len(self))``, of the fewest bytes each that hold them and -1.
 
         Raises
         ------
         UserError
             The text holds a character that is not in the vocabulary. The message says which, and where it stands.
         """
-        codes = _code_points(text)
-        tokens = self._token_of[np.minimum(codes, len(self._token_of) - 1)]
-        if (unknown := tokens < 0).any():
-            place = int(unknown.argmax())
+        tokens = np.empty(len(text), self._token_of.dtype)
+        for begin in range(0, len(text), _AT_A_TIME):
+            codes = _code_points(text[begin : begin + _AT_A_TIME])
+            tokens[begin : begin + len(codes)] = self._token_of[np.minimum(codes, len(self._token_of) - 1)]
+        if len(text) and tokens.min() < 0:
+            place = int((tokens < 0).argmax())
             line, column = text.count("\n", 0, place) + 1, place - text.rfind("\n", 0, place)
             raise UserError(
                 f"{name}: unknown character {text[place]!a} (U+{ord(text[place]):04X}) at line {line}, "

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
 
 from bptt._arrays import Array
 from bptt.app.architecture import Architecture
@@ -60,8 +59,8 @@ def most_streams(n_tokens: int, tau: int) -> int:
     return (n_tokens - 1) // tau
 
 
-def streams(tokens: Tokens, batch: int) -> tuple[Tokens, Tokens]:
-    """Cut a text into parallel streams.
+def streams(tokens: Tokens, batch: int) -> Tokens:
+    """Cut a text into parallel streams: what a model reads, and `following` what it is to predict.
 
     Parameters
     ----------
@@ -72,16 +71,29 @@ def streams(tokens: Tokens, batch: int) -> tuple[Tokens, Tokens]:
 
     Returns
     -------
-    x, y : int array [steps, batch]
-        Each character and the one that follows it; a target of -1 where the last stream is filled up.
+    int array [steps, batch]
+        Each character but the last one; 0 where the last stream is filled up.
     """
-    steps = math.ceil((len(tokens) - 1) / batch)
-    x, y = np.zeros((batch, steps), np.int64), np.full((batch, steps), -1)
-    x.flat[: len(tokens) - 1], y.flat[: len(tokens) - 1] = tokens[:-1], tokens[1:]
-    return np.ascontiguousarray(x.T), np.ascontiguousarray(y.T)
+    n = len(tokens) - 1
+    steps = math.ceil(n / batch)
+    x = np.zeros(batch * steps, tokens.dtype)
+    x[:n] = tokens[:-1]
+    by_time: Tokens = x.reshape(batch, steps).T
+    return by_time
 
 
-def segments(tokens: Tokens, most: int | None = None) -> tuple[Tokens, Tokens]:
+def following(x: Tokens, n: int, last: int) -> Tokens:
+    """Return the character that follows each of the `n` in `streams`, the last one `last`; -1 where they are filled up.
+
+    The streams are enough to tell: where memory is short, the text need not be there any more.
+    """
+    y = np.full(x.size, -1, x.dtype)
+    y[: n - 1], y[n - 1] = x.T.reshape(-1)[1:n], last
+    by_time: Tokens = y.reshape(x.T.shape).T
+    return by_time
+
+
+def segments(tokens: Tokens, most: int | None = None) -> Iterator[tuple[Tokens, Tokens]]:
     """Cut a text into segments to be scored side by side, each from the zero state.
 
     A segment begins with characters that are only read: a character is predicted from at least 128 before it (all of
@@ -92,25 +104,26 @@ def segments(tokens: Tokens, most: int | None = None) -> tuple[Tokens, Tokens]:
     tokens : int array [n]
         The text, ``n >= 2``. The first character is read only.
     most : int, optional
-        Score about this many characters at most, in segments spread evenly over the text.
+        Score about this many characters at most, in segments spread evenly over the text, all of them at once.
 
-    Returns
-    -------
+    Yields
+    ------
     x, y : int array [steps, segments]
-        Characters, and those that follow them; a target of -1 where none is scored.
+        Characters, and those that follow them; a target of -1 where none is scored. Without `most`, 32 segments at a
+        time.
     """
     n = max(1, math.ceil((len(tokens) - 1 - _WARM_UP) / _SEGMENT))
-    # Filled up to whole segments: a step behind the last target changes nothing before it.
-    x = np.zeros(n * _SEGMENT + _WARM_UP, np.int64)
-    y = np.full_like(x, -1)
-    x[: len(tokens) - 1], y[: len(tokens) - 1] = tokens[:-1], tokens[1:]
     every = 1 if most is None else max(1, math.ceil(n * _SEGMENT / most))
-    rows = np.arange(0, n, every)
-    inputs = sliding_window_view(x, _WARM_UP + _SEGMENT)[rows * _SEGMENT].T
-    targets = sliding_window_view(y, _WARM_UP + _SEGMENT)[rows * _SEGMENT].T
-    targets[:_WARM_UP, rows > 0] = -1
-    steps = int((targets >= 0).any(axis=1).nonzero()[0][-1]) + 1
-    return inputs[:steps], targets[:steps]
+    rows = range(0, n, every)
+    for some in (rows[i : i + _ROWS] for i in range(0, len(rows), _ROWS)) if most is None else [rows]:
+        x = np.zeros((_WARM_UP + _SEGMENT, len(some)), tokens.dtype)
+        y = np.full_like(x, -1)
+        for i, row in enumerate(some):
+            part = tokens[row * _SEGMENT : (row + 1) * _SEGMENT + _WARM_UP + 1]
+            read_only = _WARM_UP if row > 0 else 0
+            x[: len(part) - 1, i], y[read_only : len(part) - 1, i] = part[:-1], part[1 + read_only :]
+        steps = int((y >= 0).any(axis=1).nonzero()[0][-1]) + 1
+        yield x[:steps], y[:steps]
 
 
 def read_by(rnn: ElmanRNN | JordanRNN, x: Tokens) -> Array:
@@ -123,9 +136,11 @@ def nats_per_character(rnn: ElmanRNN | JordanRNN, tokens: Tokens) -> float:
 
     Divided by ``log(2)``, it is in bits.
     """
-    x, y = segments(tokens)
-    total = sum(rnn.loss(read_by(rnn, x[:, i : i + _ROWS]), y[:, i : i + _ROWS]) for i in range(0, y.shape[1], _ROWS))
-    return total / int((y >= 0).sum())
+    total, scored = 0.0, 0
+    for x, y in segments(tokens):
+        total += rnn.loss(read_by(rnn, x), y)
+        scored += int((y >= 0).sum())
+    return total / scored
 
 
 def new_model(vocabulary: Vocabulary, architecture: Architecture) -> ElmanRNN | JordanRNN:

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from bptt import _core
-from bptt._arrays import INT64, Array, aligned, new_array
+from bptt._arrays import INT64, Array, aligned, new_array, shape_text
 from bptt._checks import a_path, choice, generator, size, truth
 from bptt.networks import initial_weights, model_file
 from bptt.networks.beams import NOT_FINITE, Beams, Step, search
@@ -121,18 +121,41 @@ class RecurrentNetwork(Letters):
 
     def _sequences(self, x: Any, lengths: Any) -> Sequences:
         if self._tokens:
-            return sequences(x, lengths, None, INT64)
+            return sequences(x, lengths, None, None)
         return sequences(x, lengths, self._n_in, self._dtype)
 
     def _targets(self, s: Sequences, y: Any, weight: Any) -> tuple[Any, Any]:
         per_target = s.every_step if self._every_step else s.one_row
-        width, dtype = (None, INT64) if self._classes else (self._n_out, self._dtype)
-        targets = per_target("y", y, width, dtype)
+        width, dtype = (None, None) if self._classes else (self._n_out, self._dtype)
+        try:
+            targets = per_target("y", y, width, dtype)
+        except (TypeError, ValueError) as error:
+            if hint := self._what_to_do(s, y):
+                raise type(error)(f"{error}; {hint}") from None
+            raise
         if weight is None:
             return targets, None
-        weights = per_target("weight", weight, None, self._dtype)
+        width = self._n_out if not self._classes and s.has_row_for_each_target(weight, self._every_step) else None
+        weights = per_target("weight", weight, width, self._dtype)
         s.check_weights(weights, self._every_step)
         return targets, weights
+
+    def _what_to_do(self, s: Sequences, y: Any) -> str:
+        """What to do about targets that do not fit, where their shape tells."""
+        shape, tail = tuple(getattr(y, "shape", ())), () if self._classes else (self._n_out,)
+        sequence = (s.batch,) if s.form != "single" else ()
+        expected = (s.tau, *sequence) if self._every_step else sequence
+        if self._classes and shape == (*expected, self._n_out):
+            form = shape_text((*["tau"][: self._every_step], *["batch"][: len(sequence)]))
+            return f"of one-hot rows take the class numbers {form}: y.argmax(-1)"
+        if s.form == "batch" and s.tau != s.batch:
+            swapped = (s.batch, s.tau, *tail) if self._every_step else (s.tau, *tail)
+            if shape == swapped:
+                return "time is the first axis: x.swapaxes(0, 1) where the batch is"
+            if self._every_step and not self.feeds_outputs_back and shape in ((s.batch, *tail), (s.tau, *tail)):
+                first = "" if shape[0] == s.batch else ", and time is the first axis: x.swapaxes(0, 1)"
+                return f"one target for each sequence is readout='last'{first}"
+        return ""
 
     @property
     def feeds_outputs_back(self) -> bool:

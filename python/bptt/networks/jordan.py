@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Literal, overload
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
-from bptt._arrays import INT64, Array, as_array, shape_text
+from bptt._arrays import Array, as_array, as_indices, shape_text
 from bptt._checks import choice, shown, size
 from bptt.networks.base import Forced
 from bptt.networks.beams import Beams
@@ -449,7 +449,7 @@ class JordanRNN(TrainableNetwork):
 
     def _last_of_array(self, name: str, prompt: Any, allowed: tuple[int, ...]) -> Array:
         softmax = self.output == "softmax"
-        array = as_array(name, prompt, INT64 if softmax else self.dtype)
+        array = as_indices(name, prompt) if softmax else as_array(name, prompt, self.dtype)
         tail = () if softmax else (self.n_out,)
         axes = array.ndim - len(tail)
         if axes not in allowed or array.shape[axes:] != tail or 0 in array.shape:

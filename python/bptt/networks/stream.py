@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from bptt import _core
-from bptt._arrays import BOOL, INT64, Array, as_array, check_shape, shape_text
+from bptt._arrays import BOOL, Array, as_array, as_indices, check_shape, shape_text
 from bptt._checks import number, size
 from bptt.networks.base import RecurrentNetwork
 
@@ -101,14 +101,14 @@ class Stream(_core.Stream):
         options = self.network._options
         leading = steps if self.batch is None else (*steps, self.batch)
         tokens, classes = options.input == "token", options.output == "softmax"
-        read = _plain(x_name, x, leading if tokens else (*leading, options.n_in), INT64 if tokens else options.dtype)
+        read = _plain(x_name, x, leading if tokens else (*leading, options.n_in), None if tokens else options.dtype)
         if steps:
             leading = (len(read), *leading[1:])
         fed = None
         if y is not None:
             if options.recurrence == "h":
                 raise ValueError("y: expected None, as what the steps of an ElmanRNN see is their state")
-            fed = _plain("y", y, leading if classes else (*leading, options.n_out), INT64 if classes else options.dtype)
+            fed = _plain("y", y, leading if classes else (*leading, options.n_out), None if classes else options.dtype)
         if out is None:
             return call(read, y=fed)
         shape = (*leading, options.n_out)
@@ -253,13 +253,14 @@ def _change(now: Array, before: Array) -> float:
     return float(np.abs(now - before).max()) / max(1.0, float(np.abs(now).max()))
 
 
-def _plain(name: str, value: Any, shape: tuple[int | str, ...], dtype: np.dtype[Any]) -> Array:
-    """`value` as an array that the core reads as it is."""
-    array = as_array(name, value, dtype)
+def _plain(name: str, value: Any, shape: tuple[int | str, ...], dtype: np.dtype[Any] | None) -> Array:
+    """`value` as an array that the core reads as it is: of numbers, or of indices where dtype is None."""
+    array = as_indices(name, value) if dtype is None else as_array(name, value, dtype)
     if array.ndim != len(shape):
         expected = shape_text(shape) if shape else "one number"
         raise ValueError(f"{name}: expected {expected}, got {array.shape}")
     check_shape(name, array, shape)
+    dtype = dtype or np.dtype(array.dtype.str)  # NumPy's own, where there are two of a width
     plain = np.empty(array.shape, dtype)  # a copy: what is not plain may also overlap `out`
     plain[...] = array
     return plain

@@ -73,13 +73,18 @@ def _train_on_text(options: argparse.Namespace) -> int:
     text = default_text() if options.data is None else read_text(options.data)
 
     vocabulary = Vocabulary.of(text)
-    training, held_out = text_model.split(vocabulary.encode(text), options.truncate, name)
-    batch = min(options.batch, text_model.most_streams(len(training), options.truncate))
+    tokens = vocabulary.encode(text)
+    del text  # a large one takes memory that is needed below
+    training, held_out = text_model.split(tokens, options.truncate, name)
+    n, n_training, last = len(tokens), len(training), int(training[-1])
+    batch = min(options.batch, text_model.most_streams(n_training, options.truncate))
     rnn = text_model.new_model(vocabulary, _architecture(options, 384))
-    x, y = text_model.streams(training, batch)
-    x_held_out, y_held_out = text_model.segments(held_out, _VALIDATE_MOST)
+    x, held_out = text_model.streams(training, batch), held_out.copy()
+    del tokens, training  # the same
+    y = text_model.following(x, n_training - 1, last)
+    x_held_out, y_held_out = next(text_model.segments(held_out, _VALIDATE_MOST))
     say(
-        f"text: {name}, {len(text):,} characters, {len(vocabulary)} different; "
+        f"text: {name}, {n:,} characters, {len(vocabulary)} different; "
         f"the last {len(held_out):,} are held out for validation"
     )
     if batch < options.batch:
