@@ -112,6 +112,34 @@ def test_steps_are_those_of_the_reference(case: Case) -> None:
                     close(by_sequence(getattr(direction, name), case)[i], getattr(its, other))
 
 
+@pytest.mark.parametrize("output", ["sigmoid", "linear"])
+@pytest.mark.parametrize("name", ["two layers", "y_hat fed back"])
+def test_targets_of_some_outputs_alone(name: str, output: Any) -> None:
+    """A weight for each output, and NaN where an output has no target: a forced step sees 0 there."""
+    case = Case(3, n_out=3, lengths=(6,), output=output, **KINDS[name], teacher_forcing=0.4)
+    p = smooth_problem(case)
+    random = np.random.default_rng(0)
+    weight, y = random.choice([0.0, 0.5, 1.0], (6, 3)), random.random((6, 3))
+    y[random.random((6, 3)) < 0.3] = np.nan
+    given = {**p.arguments(), "y": y, "weight": weight}
+    rnn = p.network("float64")
+    steps = backward_steps(rnn, **given)
+    assert steps.loss == rnn.loss(**given)
+    x, _, initial, _, _ = numbers(p, 0)
+    parameters = reference_parameters(rnn, case)
+    if case.feedback is None:
+        expected = reference.backward_steps(parameters, x, y.tolist(), initial, weight.tolist(), output=output)
+    else:
+        forced = reference.forced_steps(0.4, case.seed, 0, 6)
+        assert any(forced)
+        expected = reference.jordan_backward_steps(
+            parameters, x, y.tolist(), initial, weight.tolist(), output=output, feedback=case.feedback, forced=forced
+        )
+    close(steps.d_o, expected.do)
+    close(steps.layers[0].a, expected.layers[0].a)
+    close(steps.layers[0].d_a, expected.layers[0].da)
+
+
 @pytest.mark.parametrize("form", ["list", "padded", "single"])
 @pytest.mark.parametrize("name", KINDS)
 def test_sums_of_steps_are_gradients(name: str, form: Any) -> None:

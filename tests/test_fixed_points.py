@@ -124,13 +124,7 @@ def test_two_layers() -> None:
     rnn = ElmanRNN(1, (1, 1), 1, dtype="float64", init=None)
     lower, upper = rnn.layers
     lower.W, upper.W, upper.U, upper.b = [[2.0]], [[1.8]], [[0.9]], [0.05]
-    expected = np.array(
-        [
-            (h, g)
-            for h in unit_roots(2.0)
-            for g in unit_roots(1.8, 0.9 * h + 0.05)
-        ]
-    )
+    expected = np.array([(h, g) for h in unit_roots(2.0) for g in unit_roots(1.8, 0.9 * h + 0.05)])
     assert len(expected) == 5
     is_stable = (np.array([2.0, 1.8]) * (1 - expected**2) < 1).all(axis=1)
     h = starts(2, 300)

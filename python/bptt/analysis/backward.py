@@ -165,8 +165,8 @@ def backward_steps(
         loss = twin.loss(x, y, **arguments)  # which checks all arguments
         weight = arguments.pop("weight", None)
         if twin.feeds_outputs_back:
-            arguments["y"] = _read_targets(y, weight, twin.output == "softmax")
-        trajectory = Trajectory(twin, x, arguments)
+            arguments["y"] = y
+        trajectory = Trajectory(twin, x, arguments, weight)
         direct = _output_gradients(trajectory, y, weight)
     top = _own_state_gradients(trajectory, d_h)
     if trajectory.is_jordan:
@@ -175,29 +175,19 @@ def backward_steps(
         layers = [_steps(trajectory, [part], [dh], [da])]
     else:
         layers = _stack(trajectory, top + _through_readout(trajectory, direct))
-    given_back = trajectory.give_back(direct) if trajectory.every_step else trajectory.s.give_back_one(direct)
-    return BackwardSteps(loss, trajectory.run.o, given_back, tuple(layers))
+    o, d_o = (trajectory.give_back_outputs(array) for array in (trajectory.run.o, direct))
+    return BackwardSteps(loss, o, d_o, tuple(layers))
 
 
 # ---- From the loss to the outputs, and to the states of the top layer ----
 
 
-def _read_targets(y: Any, weight: Any, classes: bool) -> Any:
-    """The targets in their form, with none, or 0, where the weight is 0: such a target is not read."""
-    if weight is None:
-        return y
-    if isinstance(y, list | tuple):
-        return [_read_targets(y_i, weight_i, classes) for y_i, weight_i in zip(y, weight, strict=True)]
-    is_read = np.asarray(weight) != 0
-    return np.where(is_read, y, -1) if classes else np.where(is_read[..., None], y, 0.0)
-
-
 def _output_gradients(trajectory: Trajectory, y: Any, weight: Any) -> Array:
     """The part of dL/do(t) that comes from L(t), ``[tau, batch, n_out]`` or ``[batch, n_out]``."""
     targets, weights = trajectory.targets(y, weight)
-    y_hat = trajectory.outputs(trajectory.run.y_hat)
-    differences = y_hat - np.where(weights[..., None] != 0.0, targets, y_hat)
-    d_o: Array = np.where(weights[..., None] != 0.0, weights[..., None] * differences, 0.0)  # 10.18
+    y_hat = trajectory.run.y_hat
+    differences = y_hat - np.where(weights != 0.0, targets, y_hat)  # a target of weight 0 is not read
+    d_o: Array = np.where(weights != 0.0, weights * differences, 0.0)  # 10.18
     return d_o
 
 
@@ -206,7 +196,7 @@ def _own_output_gradients(trajectory: Trajectory, d_o: Any) -> Array:
     if d_o is None:
         return np.zeros((*((trajectory.tau,) if trajectory.every_step else ()), trajectory.batch, n_out))
     if trajectory.every_step:
-        return trajectory.padded_sequences(s.every_step("d_o", d_o, n_out, FLOAT64))
+        return trajectory.padded(s.every_step("d_o", d_o, n_out, FLOAT64))
     return s.one_row("d_o", d_o, n_out, FLOAT64)
 
 
@@ -215,7 +205,7 @@ def _own_state_gradients(trajectory: Trajectory, d_h: Any) -> Array:
     width = sum(part.h.shape[-1] for part in trajectory.parts[-1])
     if d_h is None:
         return np.zeros((trajectory.tau, trajectory.batch, width))
-    return trajectory.padded_sequences(trajectory.s.every_step("d_h", d_h, width, FLOAT64))
+    return trajectory.padded(trajectory.s.every_step("d_h", d_h, width, FLOAT64))
 
 
 def _through_readout(trajectory: Trajectory, d_o: Array) -> Array:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from bptt._arrays import INT64, Array
+from bptt._arrays import Array
 from bptt._checks import generator, size
 from bptt.analysis.dynamics import FLOAT64, dynamics_of, in_float64
 from bptt.analysis.tangents import Linearised
@@ -108,7 +108,7 @@ def lyapunov(
     for other in arguments:
         if other != name:
             raise TypeError(f"{other}: expected no argument beside x but {name}")
-    s = sequences(x, None, *((None, INT64) if rnn.input == "token" else (rnn.n_in, FLOAT64)))
+    s = sequences(x, None, *((None, None) if rnn.input == "token" else (rnn.n_in, FLOAT64)))
     if s.form == "list":
         raise TypeError("x: expected one array of trajectories, got a list")
     skip = s.tau // 10 if skip is None else size("skip", skip, 0, s.tau - 1)
@@ -121,8 +121,7 @@ def lyapunov(
         along.check_finite(begin)
         for t in range(along.trajectory.tau):
             growth.advance(along.push(t, growth.rows))
-        last = along.trajectory.run
-        arguments = {name: last.r_last if rnn.feeds_outputs_back else last.h_last}
+        arguments = along.trajectory.last
     exponents, error = growth.means()
     single = s.form == "single"
     return Lyapunov(exponents[0] if single else exponents, error[0] if single else error, s.tau - skip)

@@ -39,27 +39,38 @@ class Part:
 
 
 class Trajectory:
-    """A pass of a network over sequences: the arguments are those of its `forward`."""
+    """A pass of a network over sequences: the arguments are those of its `forward`; `weight` says which y are read."""
 
-    def __init__(self, rnn: Any, x: Any, arguments: dict[str, Any]) -> None:
+    def __init__(self, rnn: Any, x: Any, arguments: dict[str, Any], weight: Any = None) -> None:
         self.rnn = in_float64(rnn)
         self.is_jordan = isinstance(self.rnn, JordanRNN)
-        arguments = {**arguments, **fixed_seed(arguments)}
-        self.run = self.rnn.forward(x, **arguments, **({} if self.is_jordan else {"all_layers": True}))
+        rest = {**arguments, **fixed_seed(arguments)}
         tokens = self.rnn.input == "token"
-        self.s = sequences(x, arguments.get("lengths"), *((None, INT64) if tokens else (self.rnn.n_in, FLOAT64)))
+        self.s = sequences(x, rest.pop("lengths", None), *((None, None) if tokens else (self.rnn.n_in, FLOAT64)))
         self.lengths = np.array(self.s.lengths)
-        steps = np.arange(self.s.tau)[:, None]
-        self.exists = steps < self.lengths
-        self.x = self.padded_sequences(self.s.data)
-        self.reset = np.zeros_like(self.exists)
-        if arguments.get("reset") is not None:
-            self.reset = self.padded_sequences(self.s.flags("reset", arguments["reset"])).astype(bool)
-        self.initial = self._initial(arguments)
-        if self.is_jordan:
-            self.parts = [[self._output_recurrent(arguments)]]
-        else:
+        self.exists = np.arange(self.s.tau)[:, None] < self.lengths
+        self.x = self.padded(self.s.data)
+        flags = self.s.flags("reset", rest.pop("reset", None))
+        self.reset = np.zeros_like(self.exists) if flags is None else self.padded(flags).astype(bool)
+        name = "r0" if self.is_jordan else "h0"
+        widths = (self.rnn.n_out,) if self.is_jordan else tuple(len(layer.b) for layer in self.rnn.layers)
+        self.states = States(name, widths, not self.is_jordan and self.rnn.bidirectional)
+        given = self.states.read(self.s, rest.pop(name, None), FLOAT64)
+        self.initial = self.states.zeros(self.batch, FLOAT64) if given is None else given
+
+        rest |= {name: self.states.nested(self.initial), "lengths": self.lengths, "reset": self.reset}
+        y = rest.pop("y", None)
+        if y is not None:
+            vectors, weights = self.targets(y, weight)
+            seen = np.where(weights != 0.0, vectors, 0.0)  # 0 where there is no target, or it is not read
+            rest["y"] = seen if self.rnn.output != "softmax" else np.where(seen.any(axis=2), seen.argmax(axis=2), -1)
+        if not self.is_jordan:
+            self.run = self.rnn.forward(self.x, **rest, all_layers=True)
             self.parts = self._stack()
+        else:
+            self.run = self.rnn.forward(self.x, **rest)
+            forcing: dict[str, Any] = {key: rest[key] for key in ("teacher_forcing", "seed") if key in rest}
+            self.parts = [[self._output_recurrent(None if y is None else seen, forcing)]]
 
     @property
     def tau(self) -> int:
@@ -74,24 +85,20 @@ class Trajectory:
         """Whether there is an output at every step, and not at the last alone."""
         return self.is_jordan or self.rnn.readout == "all"
 
-    def _initial(self, arguments: dict[str, Any]) -> list[Array]:
-        """h(0) or r(0) of each layer and direction, ``[batch, n]``."""
-        name, rnn = ("r0" if self.is_jordan else "h0"), self.rnn
-        widths = (rnn.n_out,) if self.is_jordan else tuple(len(layer.b) for layer in rnn.layers)
-        states = States(name, widths, not self.is_jordan and rnn.bidirectional)
-        given = states.read(self.s, arguments.get(name), FLOAT64)
-        return states.zeros(self.batch, FLOAT64) if given is None else given
+    @property
+    def last(self) -> dict[str, Any]:
+        """The argument of `forward` with which the next window goes on."""
+        name, state = ("r0", self.run.r_last) if self.is_jordan else ("h0", self.run.h_last)
+        return {name: self.states.give_back(self.s, [array for _, array in self.states.arrays_of(state)])}
 
     def _stack(self) -> list[list[Part]]:
         below, tokens = self.x, self.rnn.input == "token"
         parts: list[list[Part]] = []
         initial = iter(self.initial)
-        for layer, of_layer in zip(self.rnn.layers, self.run.layers, strict=True):
-            h = self.padded(of_layer)
+        for layer, h in zip(self.rnn.layers, self.run.layers, strict=True):
             directions = [layer] if layer.reverse is None else [layer, layer.reverse]
-            both = np.split(h, len(directions), axis=2)
             of_directions = []
-            for d, (letters, h_d) in enumerate(zip(directions, both, strict=True)):
+            for d, (letters, h_d) in enumerate(zip(directions, np.split(h, len(directions), axis=2), strict=True)):
                 before, is_cut = self._before(h_d, next(initial), d == 1)
                 of_directions.append(Part(letters, below, tokens, before, h_d, is_cut, d == 1))
             parts.append(of_directions)
@@ -114,57 +121,53 @@ class Trajectory:
             is_cut[ends] = True  # beyond a length there is no step
         return before, is_cut
 
-    def _output_recurrent(self, arguments: dict[str, Any]) -> Part:
-        fed = self.padded(self.run.y_hat if self.rnn.feedback == "y_hat" else self.run.o)
+    def _output_recurrent(self, seen: Array | None, forcing: dict[str, Any]) -> Part:
+        fed = self.run.y_hat if self.rnn.feedback == "y_hat" else self.run.o
         is_forced = np.zeros_like(self.exists)
-        if arguments.get("y") is not None:
-            is_forced = self._forced(arguments)
-            targets, _ = self.targets(arguments["y"], None)
-            fed[:-1] = np.where(is_forced[1:, :, None], targets[:-1], fed[:-1])
+        if seen is not None:
+            is_forced = self._forced(forcing)
+            fed = fed.copy()
+            fed[:-1] = np.where(is_forced[1:, :, None], seen[:-1], fed[:-1])
         before, is_cut = self._before(fed, self.initial[0], False)
-        h = self.padded(self.run.h)
-        return Part(self.rnn, self.x, self.rnn.input == "token", before, h, is_cut | is_forced)
+        return Part(self.rnn, self.x, self.rnn.input == "token", before, self.run.h, is_cut | is_forced)
 
-    def _forced(self, arguments: dict[str, Any]) -> Array:
+    def _forced(self, forcing: dict[str, Any]) -> Array:
         """Which steps see the target before them, as the core draws them.
 
         A network of one unit, whose own output is 0, shows it: a step that sees the target 1 is not at 0.
         """
         probe = JordanRNN(0, 1, 1, output="linear", dtype="float64", init=None)
         probe.W = [[1.0]]
-        form = {name: arguments[name] for name in ("lengths", "teacher_forcing", "seed") if name in arguments}
-        if self.s.form == "list":
-            x: Any = [np.zeros((n, 0)) for n in self.s.lengths]
-            y: Any = [np.ones((n, 1)) for n in self.s.lengths]
-        else:
-            shape = (self.tau,) if self.s.form == "single" else (self.tau, self.batch)
-            x, y = np.zeros((*shape, 0)), np.ones((*shape, 1))
-        seen: Array = self.padded(probe.forward(x, y=y, **form).h)[..., 0] != 0.0
+        x, y = np.zeros((self.tau, self.batch, 0)), np.ones((self.tau, self.batch, 1))
+        seen: Array = probe.forward(x, y=y, lengths=self.lengths, **forcing).h[..., 0] != 0.0
         return seen
 
     # ---- Targets, and forms ----
 
     def targets(self, y: Any, weight: Any) -> tuple[Array, Array]:
-        """y(t) as vectors ``[..., n_out]``, and the weight of L(t), 0 where there is no target."""
-        rnn, every_step = self.rnn, self.every_step
-        per_target = self.s.every_step if every_step else self.s.one_row
+        """y(t) as vectors ``[..., n_out]``, and the weight of each of their numbers, 0 where there is no target."""
+        rnn, s = self.rnn, self.s
+        per_target = s.every_step if self.every_step else s.one_row
         classes = rnn.output == "softmax"
-        kind: tuple[int | None, Any] = (None, INT64) if classes else (rnn.n_out, FLOAT64)
-        given = per_target("y", y, *kind)
-        weights = None if weight is None else per_target("weight", weight, None, FLOAT64)
-        if every_step:
-            given = self.padded_sequences(given)
-            weights = self.exists.astype(FLOAT64) if weights is None else self.padded_sequences(weights)
-            weights = np.where(self.exists, weights, 0.0)
-        elif weights is None:
-            weights = np.ones(self.batch)
-        if not classes:
-            return np.asarray(given), np.asarray(weights)
-        weights = np.where(np.asarray(given) == -1, 0.0, weights)
-        return one_hot(np.where(weights == 0.0, -1, given), rnn.n_out), weights
+        kind: tuple[int | None, Any] = (None, None) if classes else (rnn.n_out, FLOAT64)
+        given: Any = per_target("y", y, *kind)
+        weights: Any = np.ones(())
+        if weight is not None:
+            width = rnn.n_out if not classes and s.has_row_for_each_target(weight, self.every_step) else None
+            weights = per_target("weight", weight, width, FLOAT64)
+        if self.every_step:
+            given = self.padded(given)
+            weights = weights if weight is None else self.padded(weights)
+        vectors = one_hot(given.astype(INT64), rnn.n_out) if classes else np.asarray(given)
+        if np.ndim(weights) == vectors.ndim - 1 or weight is None:
+            weights = weights[..., None]
+        is_target = given[..., None] != -1 if classes else ~np.isnan(vectors)
+        if self.every_step:
+            is_target = is_target & self.exists[..., None]
+        return vectors, np.where(is_target, weights, 0.0)
 
-    def padded_sequences(self, rows: Any) -> Array:
-        """What the core reads, in one array; 0 beyond a length."""
+    def padded(self, rows: Any) -> Array:
+        """What the core reads, in one array ``[tau, batch, ...]``; 0 beyond a length."""
         if isinstance(rows, list):
             whole = np.zeros((self.tau, self.batch, *rows[0].shape[1:]), rows[0].dtype)
             for i, one in enumerate(rows):
@@ -174,19 +177,15 @@ class Trajectory:
         padded[~self.exists] = 0
         return padded
 
-    def padded(self, steps: Any) -> Array:
-        """A result with all steps, ``[tau, batch, ...]``."""
-        return self.padded_sequences(steps[:, None] if self.s.form == "single" else steps)
-
-    def outputs(self, o: Any) -> Array:
-        """o(t) or y_hat(t), ``[tau, batch, n_out]`` or ``[batch, n_out]``."""
-        return self.padded(o) if self.every_step else np.atleast_2d(o)
-
     def give_back(self, steps: Array) -> Any:
         """An array ``[tau, batch, ...]`` in the form that x has."""
         if self.s.form == "list":
             return [steps[:n, i] for i, n in enumerate(self.s.lengths)]
         return self.s.give_back(steps)
+
+    def give_back_outputs(self, o: Array) -> Any:
+        """The same of what there is for every output."""
+        return self.give_back(o) if self.every_step else self.s.give_back_one(o)
 
 
 def fixed_seed(arguments: dict[str, Any]) -> dict[str, int]:

@@ -245,7 +245,7 @@ def feedback_pass(
     x: Sequence[Vector] | Sequence[int],
     y: Sequence[Target],
     r0: Vector | None,
-    weight: Sequence[float] | None,
+    weight: Sequence[Weight] | None,
     input: Input,
     output: Output,
     feedback: Feedback,

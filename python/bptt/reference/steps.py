@@ -13,7 +13,7 @@ from typing import Any
 from .feedback import Feedback, feedback_pass
 from .layer import Activation, Input, below_gradients, layer_backward, preactivation, reset_flags
 from .parameters import Layer, Stack
-from .readout import Output, Target, output_gradient, state_gradients
+from .readout import Output, Target, Weight, output_gradient, state_gradients
 from .stack import (
     Readout,
     State,
@@ -77,7 +77,7 @@ def backward_steps(
     x: Sequence[Vector] | Sequence[int],
     y: Sequence[Target] | Target,
     h0: State | None = None,
-    weight: Sequence[float] | float | None = None,
+    weight: Sequence[Weight] | Weight | None = None,
     *,
     input: Input = "real",
     output: Output = "softmax",
@@ -116,7 +116,7 @@ def jordan_backward_steps(
     x: Sequence[Vector] | Sequence[int],
     y: Sequence[Target],
     r0: Vector | None = None,
-    weight: Sequence[float] | None = None,
+    weight: Sequence[Weight] | None = None,
     *,
     input: Input = "real",
     output: Output = "softmax",
