@@ -198,6 +198,7 @@ def test_each_start_may_have_its_input() -> None:
     assert {value: int((found.x[:, 0] == value).sum()) for value in (0.0, 0.2, 0.9)} == {0.0: 3, 0.2: 3, 0.9: 1}
     for i in range(len(found)):
         assert abs(np.tanh(2 * found.state[i, 0] + found.x[i, 0]) - found.state[i, 0]) < NEAR
+    assert len(fixed_points(rnn, [[0.9], [0.9]], x=[[0.0], [1e-7]])) == 2, "however near, they are of two inputs"
     one = fixed_points(rnn, starts(1, 30), x=[0.2])
     assert sorted(one.state[:, 0].tolist()) == sorted(found.state[found.x[:, 0] == 0.2, 0].tolist())
     drawn = fixed_points(rnn, np.tile(starts(1, 30), (3, 1)).reshape(9, 10, 1), x=x.reshape(9, 10, 1), n_starts=40)
