@@ -103,6 +103,21 @@ def test_bptt_keras_without_keras_is_one_clear_line() -> None:
     assert "halted" not in done.stderr
 
 
+def test_bptt_plot_without_matplotlib_is_one_clear_line() -> None:
+    done = run_python("import sys\nsys.modules['matplotlib'] = None\nimport bptt.analysis\nimport bptt.plot")
+    expected = 'ImportError: bptt.plot: expected matplotlib to be installed: pip install "bptt[plot]"'
+    assert done.stderr.splitlines()[-1] == expected
+    assert "halted" not in done.stderr, "the error alone, and not what led to it"
+
+
+def test_bptt_analysis_needs_numpy_alone() -> None:
+    assert {name.partition(".")[0] for name in imported("import bptt.analysis")} & {
+        "matplotlib",
+        "scipy",
+        "torch",
+    } == set()
+
+
 SUB_INTERPRETERS = """
 import sys
 try:

@@ -7,6 +7,7 @@ one prints stands below it.
 from __future__ import annotations
 
 import ast
+import base64
 import contextlib
 import doctest
 import importlib
@@ -85,12 +86,17 @@ class Example(SphinxDirective):
     """Code that runs, and what it prints.
 
     The argument is the language, `python` by default. Options: `hidden` runs code that is not shown; `fails` names
-    the exception that the code ends with, whose message is then what is shown.
+    the exception that the code ends with, whose message is then what is shown; `figure` says in words what is seen on
+    the figure that the code draws with matplotlib, which then stands below it.
     """
 
     has_content = True
     optional_arguments = 1
-    option_spec: ClassVar[dict[str, Any]] = {"hidden": directives.flag, "fails": directives.unchanged_required}
+    option_spec: ClassVar[dict[str, Any]] = {
+        "hidden": directives.flag,
+        "fails": directives.unchanged_required,
+        "figure": directives.unchanged_required,
+    }
 
     def run(self) -> list[nodes.Node]:
         language = self.arguments[0] if self.arguments else LANGUAGES[0]
@@ -104,7 +110,21 @@ class Example(SphinxDirective):
         if output:
             block = nodes.literal_block(output.rstrip(), output.rstrip(), language="text")
             shown.append(nodes.container("", block, classes=["output"]))
+        if "figure" in self.options:
+            shown.append(nodes.image(uri=self._figure(), alt=self.options["figure"]))
         return shown
+
+    def _figure(self) -> str:
+        """The one figure that was drawn since the last: as SVG, the same bytes of the same figure."""
+        from matplotlib import pyplot, rc_context
+
+        if len(pyplot.get_fignums()) != 1:
+            raise self.error(f"figure: expected one figure of matplotlib, got {len(pyplot.get_fignums())}")
+        drawn = io.BytesIO()
+        with rc_context({"svg.hashsalt": "bptt"}):
+            pyplot.gcf().savefig(drawn, format="svg", metadata={"Date": None})
+        pyplot.close("all")
+        return f"data:image/svg+xml;base64,{base64.b64encode(drawn.getvalue()).decode()}"
 
     def _output(self, source: str, language: str) -> str:
         page = _pages.setdefault(self.env.docname, Page())

@@ -66,10 +66,14 @@ def reset_flags(reset: Sequence[bool] | None, tau: int) -> list[bool]:
     return [False] * tau if reset is None else list(reset)
 
 
+def preactivation(layer: Layer, below: Any, r_before: Vector, input: Input) -> Vector:
+    """a(t) of one step, which sees r(t-1)."""
+    return vector_sum(layer.b, matvec(layer.W, r_before), INPUT_PRODUCT[input](layer.U, below))  # 10.8
+
+
 def step(layer: Layer, below: Any, r_before: Vector, input: Input, activation: Activation) -> Vector:
     """h(t) of one step, which sees r(t-1)."""
-    a = vector_sum(layer.b, matvec(layer.W, r_before), INPUT_PRODUCT[input](layer.U, below))  # 10.8
-    return ACTIVATION[activation](a)  # 10.9
+    return ACTIVATION[activation](preactivation(layer, below, r_before, input))  # 10.9
 
 
 def layer_forward(
