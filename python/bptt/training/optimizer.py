@@ -92,6 +92,7 @@ class Optimizer:
     _updates: int = 0
     _state: Mapping[str, Array] = MappingProxyType({})  # what its rule keeps, by name; what is absent is as it begins
     _kind: tuple[int, np.dtype[Any]] | None = None  # how many parameters the network has, and its dtype
+    _fixed: Any = None  # the token of the constraints under which what it keeps is as it begins where they fix
 
     def __setattr__(self, name: str, value: Any) -> None:
         if name.startswith("_"):
@@ -146,7 +147,8 @@ class Optimizer:
 
         The gradient is divided by `scale`, then clipped by its norm, then by its values; then the optimizer's own rule
         follows. `gradients` itself stays as it is. The result has the same bits for every number of threads and every
-        instruction set.
+        instruction set. The `constraints` of the network are kept: of what they fix, masked or frozen, the gradient is
+        taken as 0 first.
 
         Parameters
         ----------
@@ -183,7 +185,22 @@ class Optimizer:
         theirs, own = getattr(gradients, "_layout", None), getattr(rnn, "_layout", None)
         if theirs is not own and theirs is not None and own is not None:  # else it is the network's, as in every loop
             _check_layout(theirs, own)
-        return self._step(parameters, _vector(gradients), scale, clip_norm, clip_value, lr)
+        vector, held = _vector(gradients), getattr(rnn, "_constraints", None)
+        if held is None:
+            self._fixed = None
+            return self._step(parameters, vector, scale, clip_norm, clip_value, lr)
+        vector = as_array("gradients", vector, parameters.dtype)
+        check_shape("gradients", vector, parameters.shape)
+        self._forget(held.fixed, held.token)
+        return held.update(parameters, vector, lambda g: self._step(parameters, g, scale, clip_norm, clip_value, lr))
+
+    def _forget(self, fixed: Array, token: Any) -> None:
+        """Of parameters that have become fixed, keep what there is before the first update."""
+        if token != self._fixed:
+            for array in self._state.values():
+                if array.shape == fixed.shape:
+                    array[fixed] = self._initial
+            self._fixed = token
 
     def _step(
         self,
@@ -292,7 +309,7 @@ class Optimizer:
             kind = array.size, array.dtype
             kept[name] = aligned(*kind)
             kept[name][:] = array
-        self._updates, self._state, self._kind = count, kept, kind
+        self._updates, self._state, self._kind, self._fixed = count, kept, kind, None
 
     def _resumed(self: Self, options: Mapping[str, Any], state: Mapping[str, ArrayLike], parameters: Array) -> Self:
         """A copy that has other hyper-parameters, and this state of a network with these parameters."""

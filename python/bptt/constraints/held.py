@@ -1,0 +1,294 @@
+"""The constraints of a network: what each update goes through, exactly."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, Protocol, overload
+
+import numpy as np
+
+from bptt._arrays import Array, as_array, check_shape
+from bptt.constraints.kinds import Constraint
+from bptt.constraints.rules import Entry, Part, Rules, norm
+
+
+class Layout(Protocol):
+    """How the parameters of a network lie in the flat vector."""
+
+    @property
+    def entries(self) -> Sequence[Entry]:
+        """In their order."""
+
+
+class Constrained(Protocol):
+    """What constraints know of a network."""
+
+    @property
+    def parameters(self) -> Array:
+        """All parameters in one writable vector."""
+
+    @property
+    def feeds_outputs_back(self) -> bool:
+        """Whether the columns of W are outputs."""
+
+    _layout: Any
+    _constraints: Any
+
+
+def checked_list(value: Any) -> tuple[Constraint, ...]:
+    """What a user gives as constraints: one or several."""
+    if value is None:
+        return ()
+    if isinstance(value, Constraint):
+        return (value,)
+    if isinstance(value, str | bytes) or not isinstance(value, Iterable):
+        raise TypeError(f"constraints: expected a list of bptt.constraints, got {type(value).__name__}")
+    given = tuple(value)
+    for i, one in enumerate(given):
+        if not isinstance(one, Constraint):
+            what = f"the function {one.__name__}: call it" if callable(one) and hasattr(one, "__name__") else type(one).__name__
+            raise TypeError(f"constraints[{i}]: expected a constraint of bptt.constraints, got {what}")
+    return given
+
+
+class _Bound:
+    """A bound on norms, as an update applies it."""
+
+    def __init__(self, part: Part, axis: int | None, most: float, dtype: np.dtype[Any]) -> None:
+        self.part, self.most = part, most
+        self.axis = None if len(part.shape) == 1 else axis
+        self.frozen = part.frozen if part.frozen is not None and part.frozen.any() else None
+        count = part.end - part.begin if self.axis is None else part.shape[self.axis]
+        # Rounding of the scaled entries, and of sums of squares in any order, must not lead above the bound again.
+        self.scaled_to = most * (1 - float(np.finfo(dtype).eps) - (count + 8) * 2.0**-52)
+        # Sums in the dtype itself are off by less: below this, no exact norm is needed.
+        self.surely = most**2 * (1 - 2 * (count + 8) * float(np.finfo(dtype).eps))
+
+    def apply(self, flat: Array) -> None:
+        values = self.part.of(flat)
+        if self.surely > 0 and self._is_surely_below(values):
+            return
+        norms = norm(values, self.axis)
+        if (norms > self.most).any():
+            with np.errstate(all="ignore"):  # of what is infinite comes NaN, which training tells
+                self._scale(values, norms)
+
+    def _scale(self, values: Array, norms: Array) -> None:
+        if self.frozen is None:
+            factor = np.where(norms > self.most, self.scaled_to / np.maximum(norms, self.most), 1.0)
+        else:  # what is frozen takes its part of the bound
+            still = norm(np.where(self.frozen, values, 0), self.axis)
+            room = np.sqrt(np.maximum(self.scaled_to**2 - still**2, 0.0))
+            free = norm(np.where(self.frozen, 0, values), self.axis)
+            factor = np.where((norms > self.most) & (free > room), room / np.where(free > 0, free, 1.0), 1.0)
+        if self.axis is not None:
+            factor = np.expand_dims(factor, self.axis)
+        where: Any = True if self.frozen is None else ~self.frozen
+        np.multiply(values, factor, out=values, where=where, casting="same_kind")
+
+    def _is_surely_below(self, values: Array) -> bool:
+        if self.axis is None:
+            flat = values.reshape(-1)
+            return bool(np.einsum("i,i->", flat, flat) <= self.surely)
+        return bool((np.einsum("ij,ij->i" if self.axis == 1 else "ij,ij->j", values, values) <= self.surely).all())
+
+
+class Held:
+    """Constraints as an update applies them to the parameters of one network. It does not change."""
+
+    def __init__(self, constraints: tuple[Constraint, ...], network: Constrained) -> None:
+        self.constraints = constraints
+        rules = Rules(network._layout.entries, not network.feeds_outputs_back)
+        for i, one in enumerate(constraints):
+            try:
+                one._put(rules)
+            except ValueError as error:
+                raise ValueError(f"constraints[{i}], {one}: {error}") from None
+        dtype = network.parameters.dtype
+        self.parts, self.excitatory = rules.parts, rules.excitatory
+        fixed, frozen = np.zeros(rules.size, bool), np.zeros(rules.size, bool)
+        for part in rules.parts:
+            if part.zero is not None:
+                part.of(fixed)[part.zero] = True
+            if part.frozen is not None:
+                part.of(frozen)[part.frozen] = True
+        fixed |= frozen
+        fixed.flags.writeable = False
+        self.fixed = fixed
+        self.token = zlib.crc32(np.packbits(fixed)), rules.size  # tells whether an optimizer has seen it before
+        self._integer = np.dtype(f"u{dtype.itemsize}")
+        self._free_bits = self._bits(~fixed) if fixed.any() else None  # all bits of what moves
+        self._fixed_bits = self._bits(fixed)
+        self._frozen_bits = self._bits(frozen) if frozen.any() else None
+        self._least = [(part, low) for part in rules.parts if (low := _limits(part, 1, dtype)) is not None]
+        self._most = [(part, high) for part in rules.parts if (high := _limits(part, -1, dtype)) is not None]
+        self._bounds = [_Bound(part, axis, most, dtype) for part in rules.parts for axis, most in part.bounds]
+
+    def _bits(self, where: Array) -> Array:
+        bits: Array = np.where(where, np.iinfo(self._integer).max, 0).astype(self._integer)
+        return bits
+
+    def __reduce__(self) -> Any:
+        raise TypeError("the constraints of a network are pickled with it")
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Held:
+        return self
+
+    # ---- Updates ----
+
+    def update(self, parameters: Array, gradient: Array, update: Callable[[Array], float]) -> float:
+        """Make an update of what is free, then bring it back into the constraints.
+
+        `update` gets the gradient, which is 0 where parameters are fixed. It sees them as 0: so weight decay does not
+        move them, and momenta of theirs stay 0.
+        """
+        if self._free_bits is None:
+            result = update(gradient)
+        else:
+            bits = parameters.view(self._integer)
+            still = bits & self._fixed_bits
+            np.bitwise_and(bits, self._free_bits, out=bits)
+            try:
+                result = update(self.masked(gradient))
+            except BaseException:
+                np.bitwise_or(bits, still, out=bits)  # all is as it was
+                raise
+            np.bitwise_and(bits, self._free_bits, out=bits)
+            if self._frozen_bits is not None:
+                np.bitwise_and(still, self._frozen_bits, out=still)
+                np.bitwise_or(bits, still, out=bits)
+        self._move_inside(parameters)
+        return result
+
+    def masked(self, gradient: Array) -> Array:
+        """A copy of a gradient, 0 where parameters are fixed, whatever it is there."""
+        if self._free_bits is None:
+            return gradient.copy()
+        masked: Array = (np.ascontiguousarray(gradient).view(self._integer) & self._free_bits).view(gradient.dtype)
+        return masked
+
+    def _move_inside(self, parameters: Array) -> None:
+        """Bring signs and norms into their bounds, beside what is fixed."""
+        for part, low in self._least:
+            view = part.of(parameters)
+            np.maximum(view, low, out=view)
+        for part, high in self._most:
+            view = part.of(parameters)
+            np.minimum(view, high, out=view)
+        for bound in self._bounds:
+            bound.apply(parameters)
+
+    def project(self, parameters: Array) -> None:
+        """Bring parameters into the constraints: what is masked becomes 0, what is frozen stays."""
+        self.update(parameters, parameters, lambda _: 0.0)
+
+    def violation(self, parameters: Array) -> str:
+        """Say what is not as it has to be, at the first place; empty where all is."""
+        return next((text for part in self.parts if (text := part.violation(parameters))), "")
+
+    def projected(self, parameters: Array) -> Array:
+        """Parameters brought into the constraints, or ValueError where frozen ones cannot be."""
+        inside = parameters.copy()
+        self.project(inside)
+        if text := self.violation(inside):
+            raise ValueError(f"constraints: {text}")
+        return inside
+
+
+def _limits(part: Part, sign: int, dtype: np.dtype[Any]) -> Array | None:
+    """Where entries have this sign 0, else no limit; one row if that is the same for all; None if none has it.
+
+    What is frozen is not limited, so that it stays what it is.
+    """
+    if part.sign is None:
+        return None
+    has = part.sign == sign if part.frozen is None else (part.sign == sign) & ~part.frozen
+    if not has.any():
+        return None
+    limits = np.where(has, 0.0, -sign * np.inf).astype(dtype)
+    return limits[:1].copy() if (limits == limits[:1]).all() else limits
+
+
+class Constraints(Sequence[Constraint]):
+    """The constraints of one network, as ``rnn.constraints`` has them: a sequence that does not change.
+
+    >>> rnn.constraints = [dale(0.8), no_self_connections()]
+    >>> rnn.constraints = [*rnn.constraints, frozen("U")]
+    >>> len(rnn.constraints)
+    3
+    """
+
+    def __init__(self, network: Constrained) -> None:
+        self._network, self._held = network, network._constraints
+
+    def __len__(self) -> int:
+        return 0 if self._held is None else len(self._held.constraints)
+
+    @overload
+    def __getitem__(self, index: int) -> Constraint: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> tuple[Constraint, ...]: ...
+
+    def __getitem__(self, index: int | slice) -> Constraint | tuple[Constraint, ...]:
+        own: tuple[Constraint, ...] = () if self._held is None else self._held.constraints
+        return own[index]
+
+    def __eq__(self, other: object) -> bool:
+        return list(self) == list(other) if isinstance(other, Sequence) else NotImplemented
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __repr__(self) -> str:
+        return repr(list(self))
+
+    @property
+    def excitatory(self) -> Any:
+        """Which units `dale` has as excitatory: booleans ``[n_hidden]``, of several layers a list with one a layer.
+
+        None where it says nothing.
+        """
+        if self._held is None:
+            return None
+        told = [None if units is None else units.copy() for units in self._held.excitatory]
+        return told[0] if len(told) == 1 else told
+
+    @property
+    def fixed(self) -> Array:
+        """Which parameters no update moves, masked or frozen: booleans laid out like ``rnn.parameters``."""
+        fixed: Array = np.zeros(self._network.parameters.size, bool) if self._held is None else self._held.fixed.copy()
+        return fixed
+
+    def apply(self) -> None:
+        """Bring the network's parameters into the constraints, as after an update.
+
+        What is masked becomes 0, what has the wrong sign becomes 0, what has too large a norm is scaled. What is frozen
+        stays. `fit` and ``optimizer.step`` do this by themselves; it is for updates of your own, and after assignments.
+
+        Raises
+        ------
+        ValueError
+            If what is frozen is against another constraint. No parameter has changed then.
+        """
+        if self._held is not None:
+            self._network.parameters[:] = self._held.projected(self._network.parameters)
+
+    def gradient(self, gradients: Any) -> Array:
+        """Return a copy of a gradient in which what is fixed has 0, for updates of your own.
+
+        Parameters
+        ----------
+        gradients : Gradients or array_like [n]
+            What ``rnn.loss_and_gradients`` gave, or a vector laid out like ``rnn.parameters``.
+
+        Returns
+        -------
+        ndarray
+            ``[n]``, in the dtype of the network.
+        """
+        parameters = self._network.parameters
+        flat = gradients if isinstance(gradients, np.ndarray) else getattr(gradients, "flat", gradients)
+        array = as_array("gradients", flat, parameters.dtype)
+        check_shape("gradients", array, parameters.shape)
+        return array.copy() if self._held is None else self._held.masked(array)
