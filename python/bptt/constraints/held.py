@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Protocol, overload
 
@@ -47,7 +46,11 @@ def checked_list(value: Any) -> tuple[Constraint, ...]:
     given = tuple(value)
     for i, one in enumerate(given):
         if not isinstance(one, Constraint):
-            what = f"the function {one.__name__}: call it" if callable(one) and hasattr(one, "__name__") else type(one).__name__
+            what = (
+                f"the function {one.__name__}: call it"
+                if callable(one) and hasattr(one, "__name__")
+                else type(one).__name__
+            )
             raise TypeError(f"constraints[{i}]: expected a constraint of bptt.constraints, got {what}")
     return given
 
@@ -116,17 +119,18 @@ class Held:
         fixed |= frozen
         fixed.flags.writeable = False
         self.fixed = fixed
-        self.token = zlib.crc32(np.packbits(fixed)), rules.size  # tells whether an optimizer has seen it before
+        self.token = np.packbits(fixed).tobytes()  # tells whether an optimizer has seen it before
+        # What is fixed is set by its bits: whatever a number is, and in a fraction of the time of an assignment there.
         self._integer = np.dtype(f"u{dtype.itemsize}")
-        self._free_bits = self._bits(~fixed) if fixed.any() else None  # all bits of what moves
-        self._fixed_bits = self._bits(fixed)
-        self._frozen_bits = self._bits(frozen) if frozen.any() else None
-        self._least = [(part, low) for part in rules.parts if (low := _limits(part, 1, dtype)) is not None]
-        self._most = [(part, high) for part in rules.parts if (high := _limits(part, -1, dtype)) is not None]
+        self._any_fixed, self._any_frozen, self._span = bool(fixed.any()), bool(frozen.any()), _span(fixed)
+        self._free_bits, self._fixed_bits, self._frozen_bits = map(self._bits, (~fixed, fixed, frozen))
+        self._least = _limits(rules, 1, dtype)
+        self._most = _limits(rules, -1, dtype)
         self._bounds = [_Bound(part, axis, most, dtype) for part in rules.parts for axis, most in part.bounds]
 
     def _bits(self, where: Array) -> Array:
-        bits: Array = np.where(where, np.iinfo(self._integer).max, 0).astype(self._integer)
+        """All bits of the numbers that are there, of those in the span."""
+        bits: Array = np.where(where[self._span], np.iinfo(self._integer).max, 0).astype(self._integer)
         return bits
 
     def __reduce__(self) -> Any:
@@ -143,10 +147,10 @@ class Held:
         `update` gets the gradient, which is 0 where parameters are fixed. It sees them as 0: so weight decay does not
         move them, and momenta of theirs stay 0.
         """
-        if self._free_bits is None:
+        if not self._any_fixed:
             result = update(gradient)
         else:
-            bits = parameters.view(self._integer)
+            bits = parameters[self._span].view(self._integer)
             still = bits & self._fixed_bits
             np.bitwise_and(bits, self._free_bits, out=bits)
             try:
@@ -155,7 +159,7 @@ class Held:
                 np.bitwise_or(bits, still, out=bits)  # all is as it was
                 raise
             np.bitwise_and(bits, self._free_bits, out=bits)
-            if self._frozen_bits is not None:
+            if self._any_frozen:
                 np.bitwise_and(still, self._frozen_bits, out=still)
                 np.bitwise_or(bits, still, out=bits)
         self._move_inside(parameters)
@@ -163,19 +167,17 @@ class Held:
 
     def masked(self, gradient: Array) -> Array:
         """A copy of a gradient, 0 where parameters are fixed, whatever it is there."""
-        if self._free_bits is None:
-            return gradient.copy()
-        masked: Array = (np.ascontiguousarray(gradient).view(self._integer) & self._free_bits).view(gradient.dtype)
+        masked: Array = gradient.copy()
+        bits = masked[self._span].view(self._integer)
+        np.bitwise_and(bits, self._free_bits, out=bits)
         return masked
 
     def _move_inside(self, parameters: Array) -> None:
         """Bring signs and norms into their bounds, beside what is fixed."""
-        for part, low in self._least:
-            view = part.of(parameters)
-            np.maximum(view, low, out=view)
-        for part, high in self._most:
-            view = part.of(parameters)
-            np.minimum(view, high, out=view)
+        for limit, (span, limits) in ((np.maximum, self._least), (np.minimum, self._most)):
+            if limits.size:
+                view = parameters[span]
+                limit(view, limits, out=view)
         for bound in self._bounds:
             bound.apply(parameters)
 
@@ -189,25 +191,30 @@ class Held:
 
     def projected(self, parameters: Array) -> Array:
         """Parameters brought into the constraints, or ValueError where frozen ones cannot be."""
-        inside = parameters.copy()
+        inside: Array = parameters.copy()
         self.project(inside)
         if text := self.violation(inside):
             raise ValueError(f"constraints: {text}")
         return inside
 
 
-def _limits(part: Part, sign: int, dtype: np.dtype[Any]) -> Array | None:
-    """Where entries have this sign 0, else no limit; one row if that is the same for all; None if none has it.
+def _span(where: Array) -> slice:
+    """From the first to behind the last."""
+    places = np.flatnonzero(where)
+    return slice(int(places[0]), int(places[-1]) + 1) if len(places) else slice(0, 0)
+
+
+def _limits(rules: Rules, sign: int, dtype: np.dtype[Any]) -> tuple[slice, Array]:
+    """A span of the flat vector, and its limits: 0 where entries have this sign, else none.
 
     What is frozen is not limited, so that it stays what it is.
     """
-    if part.sign is None:
-        return None
-    has = part.sign == sign if part.frozen is None else (part.sign == sign) & ~part.frozen
-    if not has.any():
-        return None
-    limits = np.where(has, 0.0, -sign * np.inf).astype(dtype)
-    return limits[:1].copy() if (limits == limits[:1]).all() else limits
+    has = np.zeros(rules.size, bool)
+    for part in rules.parts:
+        if part.sign is not None:
+            part.of(has)[...] = part.sign == sign if part.frozen is None else (part.sign == sign) & ~part.frozen
+    span = _span(has)
+    return span, np.where(has[span], 0.0, -sign * np.inf).astype(dtype)
 
 
 class Constraints(Sequence[Constraint]):
@@ -291,4 +298,5 @@ class Constraints(Sequence[Constraint]):
         flat = gradients if isinstance(gradients, np.ndarray) else getattr(gradients, "flat", gradients)
         array = as_array("gradients", flat, parameters.dtype)
         check_shape("gradients", array, parameters.shape)
-        return array.copy() if self._held is None else self._held.masked(array)
+        free: Array = array.copy() if self._held is None else self._held.masked(array)
+        return free

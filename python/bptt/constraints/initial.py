@@ -99,7 +99,9 @@ def _recurrence(part: Part, before: Array, radius: float, distribution: str, ran
     if radius == 0.0 or not drawn.any():
         return np.zeros(part.shape)
     if reached <= 1e-6 * np.abs(drawn).max():  # of no cycle it is 0, but for rounding
-        raise ValueError(f"spectral_radius: expected 0, as the connections of {part.name} have no cycle, got {radius:g}")
+        raise ValueError(
+            f"spectral_radius: expected 0, as the connections of {part.name} have no cycle, got {radius:g}"
+        )
     return drawn * (radius / reached)
 
 

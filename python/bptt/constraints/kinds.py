@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, ClassVar
 
@@ -36,8 +36,10 @@ class Constraint:
         if not isinstance(other, Constraint):
             return NotImplemented
         mine, theirs = self._arguments(), other._arguments()
-        return type(self) is type(other) and mine.keys() == theirs.keys() and all(
-            np.array_equal(value, theirs[name]) for name, value in mine.items()
+        return (
+            type(self) is type(other)
+            and mine.keys() == theirs.keys()
+            and all(np.array_equal(value, theirs[name]) for name, value in mine.items())
         )
 
     __hash__ = None  # type: ignore[assignment]
@@ -146,7 +148,9 @@ class _MaxNorm(_Chosen):
 # ---- What users call ----
 
 
-def mask(letters: str | Sequence[str], connected: ArrayLike, *, layer: int | None = None, reverse: bool | None = None) -> Constraint:
+def mask(
+    letters: str | Sequence[str], connected: ArrayLike, *, layer: int | None = None, reverse: bool | None = None
+) -> Constraint:
     """Fixed zeros: entries that are 0 and stay so.
 
     Parameters
@@ -222,14 +226,18 @@ def blocks(
     share = as_array("connected", connected, _FLOAT64)
     sizes = _sizes("rows", rows), _sizes("columns", rows if columns is None else columns)
     if share.shape != (len(sizes[0]), len(sizes[1])):
-        raise ValueError(f"connected: expected {[len(sizes[0]), len(sizes[1])]}, a row for each group, got {share.shape}")
+        raise ValueError(
+            f"connected: expected {[len(sizes[0]), len(sizes[1])]}, a row for each group, got {share.shape}"
+        )
     if not ((share >= 0) & (share <= 1)).all():
         raise ValueError(f"connected: expected numbers in [0, 1], got {share[~((share >= 0) & (share <= 1))][0]}")
     each = share.repeat(sizes[0], 0).repeat(sizes[1], 1)
     return _Mask(**_places(letters, layer, reverse), connected=generator(seed).random(each.shape) < each)
 
 
-def signs(letters: str | Sequence[str], signs: ArrayLike, *, layer: int | None = None, reverse: bool | None = None) -> Constraint:
+def signs(
+    letters: str | Sequence[str], signs: ArrayLike, *, layer: int | None = None, reverse: bool | None = None
+) -> Constraint:
     """Signs of entries: those of sign 1 are at least 0, those of sign -1 at most 0.
 
     Parameters
@@ -273,13 +281,18 @@ def dale(excitatory: float | ArrayLike = 0.8, *, layer: int | None = None) -> Co
     Constraint
         For ``rnn.constraints`` or `fit` of an `ElmanRNN`. See `initialize` for weights to begin with.
     """
-    is_number = np.ndim(excitatory) == 0  # type: ignore[arg-type]
-    of = number("excitatory", excitatory, 0.0, 1.0, "[]") if is_number else checked_booleans("excitatory", excitatory)  # type: ignore[arg-type]
-    return _Dale(of, _layer(layer))
+    which: Any = excitatory
+    of_each = isinstance(which, Iterable)
+    told = checked_booleans("excitatory", which) if of_each else number("excitatory", which, 0.0, 1.0, "[]")
+    return _Dale(told, _layer(layer))
 
 
 def frozen(
-    letters: str | Sequence[str], where: ArrayLike | None = None, *, layer: int | None = None, reverse: bool | None = None
+    letters: str | Sequence[str],
+    where: ArrayLike | None = None,
+    *,
+    layer: int | None = None,
+    reverse: bool | None = None,
 ) -> Constraint:
     """Entries that no update moves: they stay what they are, to the bit. Assigning to them is up to you.
 
@@ -297,7 +310,9 @@ def frozen(
     Constraint
         For ``rnn.constraints`` or `fit`.
     """
-    return _Frozen(**_places(letters, layer, reverse), where=None if where is None else checked_booleans("where", where))
+    return _Frozen(
+        **_places(letters, layer, reverse), where=None if where is None else checked_booleans("where", where)
+    )
 
 
 def max_norm(

@@ -32,8 +32,10 @@ def _constraint(name: str, value: Any) -> Constraint:
     if not isinstance(value, dict) or not isinstance(value.get("constraint"), str) or value["constraint"] not in _MAKE:
         raise ValueError(f"{name}: expected one of {', '.join(_MAKE)}, got {shown(value)}")
     given = {key: _array(f"{name}: {key}", v) if isinstance(v, dict) else v for key, v in value.items()}
+    make = _MAKE[value["constraint"]]
+    del given["constraint"]
     try:
-        made: Constraint = _MAKE[given.pop("constraint")](**given)
+        made: Constraint = make(**given)
     except (TypeError, ValueError) as error:
         raise ValueError(f"{name}: {error}") from None
     return made

@@ -81,7 +81,9 @@ class Part:
             return np.broadcast_to(value, self.shape)
         except ValueError:
             row = f" or {shape_text(self.shape[1:])}" if len(self.shape) > 1 else ""
-            raise ValueError(f"{name}: expected {shape_text(self.shape)}{row} for {self.name}, got {value.shape}") from None
+            raise ValueError(
+                f"{name}: expected {shape_text(self.shape)}{row} for {self.name}, got {value.shape}"
+            ) from None
 
     def place(self, index: Sequence[int]) -> str:
         return f"{self.name}{list(map(int, index))}"
@@ -114,9 +116,11 @@ class Part:
 def norm(values: Array, axis: int | None) -> Array:
     """The 2-norm of all entries or along an axis, summed in double precision."""
     if axis is None or values.ndim == 1:
-        flat = values.reshape(-1)
-        return np.sqrt(np.einsum("i,i->", flat, flat, dtype=np.float64))
-    return np.sqrt(np.einsum("ij,ij->i" if axis == 1 else "ij,ij->j", values, values, dtype=np.float64))
+        values, along = values.reshape(-1), "i,i->"
+    else:
+        along = "ij,ij->i" if axis == 1 else "ij,ij->j"
+    norms: Array = np.sqrt(np.einsum(along, values, values, dtype=np.float64))
+    return norms
 
 
 class Rules:
@@ -145,7 +149,9 @@ class Rules:
             of_outputs = all(part.layer < 0 for part in self.parts if part.letter == letter)
             if of_outputs and (layer is not None or reverse is not None):
                 name = "layer" if layer is not None else "reverse"
-                raise ValueError(f"{name}: expected None, as {letter} is of no layer, got {layer if layer is not None else reverse}")
+                raise ValueError(
+                    f"{name}: expected None, as {letter} is of no layer, got {layer if layer is not None else reverse}"
+                )
             for part in self.parts:
                 if part.letter == letter and (
                     of_outputs or (layer in (None, part.layer) and reverse in (None, part.reverse))
@@ -181,8 +187,11 @@ def checked_booleans(name: str, value: Any) -> Array:
     if array.dtype == np.bool_:
         return array
     if array.dtype.kind not in "iuf":
-        raise TypeError(f"{name}: expected booleans, or 0 and 1, got {shown(value) if array.ndim == 0 else array.dtype}")
+        raise TypeError(
+            f"{name}: expected booleans, or 0 and 1, got {shown(value) if array.ndim == 0 else array.dtype}"
+        )
     wrong = array[(array != 0) & (array != 1)]
     if wrong.size:
         raise ValueError(f"{name}: expected booleans, or 0 and 1, got {wrong.flat[0]}")
-    return array == 1
+    booleans: Array = array == 1
+    return booleans

@@ -6,6 +6,7 @@ import copy
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import fields
+from functools import partial
 from types import MappingProxyType
 from typing import Any, NamedTuple, TypeVar
 
@@ -192,7 +193,9 @@ class Optimizer:
         vector = as_array("gradients", vector, parameters.dtype)
         check_shape("gradients", vector, parameters.shape)
         self._forget(held.fixed, held.token)
-        return held.update(parameters, vector, lambda g: self._step(parameters, g, scale, clip_norm, clip_value, lr))
+        step = partial(self._step, parameters, scale=scale, clip_norm=clip_norm, clip_value=clip_value, lr=lr)
+        norm: float = held.update(parameters, vector, step)
+        return norm
 
     def _forget(self, fixed: Array, token: Any) -> None:
         """Of parameters that have become fixed, keep what there is before the first update."""
