@@ -160,8 +160,8 @@ class Rules:
 
     def check_layer(self, layer: int | None) -> None:
         if layer is not None and layer >= self.layers:
-            count = "one layer" if self.layers == 1 else f"{self.layers} layers"
-            raise ValueError(f"layer: expected None or less than {self.layers}, as there is {count}, got {layer}")
+            count = "is one layer" if self.layers == 1 else f"are {self.layers} layers"
+            raise ValueError(f"layer: expected None or less than {self.layers}, as there {count}, got {layer}")
 
     def projections(self, layer: int) -> Iterator[tuple[Part, slice]]:
         """All parameters whose columns stand for the units of a layer, and the columns: of W, and of what is above."""
