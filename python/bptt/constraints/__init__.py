@@ -4,7 +4,7 @@
 >>> rnn = bptt.ElmanRNN(3, 10, 2, activation="relu")
 >>> rnn.constraints = [dale(excitatory=0.8), no_self_connections()]
 >>> initialize(rnn, seed=0)
->>> rnn.constraints.excitatory.sum()
+>>> int(rnn.constraints.excitatory.sum())
 8
 
 From there on each `fit` and each ``optimizer.step(rnn, gradients)`` keeps them, exactly. They are saved with the model.

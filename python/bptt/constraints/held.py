@@ -220,6 +220,7 @@ def _limits(rules: Rules, sign: int, dtype: np.dtype[Any]) -> tuple[slice, Array
 class Constraints(Sequence[Constraint]):
     """The constraints of one network, as ``rnn.constraints`` has them: a sequence that does not change.
 
+    >>> from bptt.constraints import dale, frozen, no_self_connections
     >>> rnn.constraints = [dale(0.8), no_self_connections()]
     >>> rnn.constraints = [*rnn.constraints, frozen("U")]
     >>> len(rnn.constraints)
