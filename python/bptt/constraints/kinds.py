@@ -118,10 +118,9 @@ class _Dale(Constraint):
                 whose = "the network" if rules.layers == 1 else f"layer {layer}"
                 raise ValueError(f"excitatory: expected [{n}], as {whose} has {n} units, got {self.excitatory.shape}")
             rules.excitatory[layer] = excitatory
-            for part, columns in rules.projections(layer):
-                signs = np.zeros(part.shape, np.int8)
-                signs[:, columns] = np.where(excitatory, 1, -1)
-                part.add_signs(signs)
+            for part in rules.projections(layer):
+                columns = np.tile(excitatory, part.shape[1] // n)
+                part.add_signs(part.broadcast("excitatory", np.where(columns, 1, -1).astype(np.int8)))
 
 
 @dataclass(frozen=True, eq=False, repr=False)

@@ -163,15 +163,15 @@ class Rules:
             count = "is one layer" if self.layers == 1 else f"are {self.layers} layers"
             raise ValueError(f"layer: expected None or less than {self.layers}, as there {count}, got {layer}")
 
-    def projections(self, layer: int) -> Iterator[tuple[Part, slice]]:
-        """All parameters whose columns stand for the units of a layer, and the columns: of W, and of what is above."""
+    def projections(self, layer: int) -> Iterator[Part]:
+        """All parameters whose columns stand for the units of a layer: W, and what is above.
+
+        What is above has a column for each unit of one direction, and then of the other.
+        """
         for part in self.parts:
-            if part.letter == "W" and part.layer == layer and self.hidden:
-                yield part, slice(None)
-            elif (part.letter == "V" and layer == self.layers - 1) or (part.letter == "U" and part.layer == layer + 1):
-                n = part.shape[1] // 2 if self.two_directions else part.shape[1]
-                for direction in range(2 if self.two_directions else 1):
-                    yield part, slice(direction * n, (direction + 1) * n)
+            above = part.letter == "V" if layer == self.layers - 1 else part.letter == "U" and part.layer == layer + 1
+            if above or (part.letter == "W" and part.layer == layer):
+                yield part
 
     def units(self, layer: int) -> int:
         """How many units a layer has, in one direction."""
