@@ -19,7 +19,8 @@ class Trainee:
 
     def __init__(self, rnn: RecurrentNetwork, constraints: Any = None) -> None:
         self._rnn = rnn
-        self._constraints = rnn._constraints  # which an optimizer's step keeps
+        self._layout = rnn._layout  # for the optimizer's step, as are these
+        self._constraints = rnn._constraints
         if constraints is not None:
             from bptt.constraints.held import Held, checked_list
 
