@@ -38,6 +38,7 @@ OPTIMIZERS: list[Callable[[], Optimizer]] = [
     lambda: Adam(0.05, weight_decay=0.1),
     lambda: AdamW(0.05, weight_decay=0.3),
     lambda: AdamW(0.05, weight_decay=30.0),  # its factor of the parameters is below 0
+    lambda: AdamW(0.05, weight_decay={"U": 0.3, "W": 0.1}),
     lambda: Adagrad(0.1, weight_decay=0.1, initial_accumulator_value=0.5),
 ]
 every_optimizer = pytest.mark.parametrize("make", OPTIMIZERS, ids=lambda make: repr(make()))
@@ -181,7 +182,7 @@ VOID = {
 
 
 @pytest.mark.parametrize("constraints", VOID.values(), ids=VOID)
-@pytest.mark.parametrize("make", [OPTIMIZERS[i] for i in (0, 1, 2, 3, 4, 5, 6, 8)], ids=lambda make: repr(make()))
+@pytest.mark.parametrize("make", [OPTIMIZERS[i] for i in (0, 1, 2, 3, 4, 5, 6, 8, 9)], ids=lambda make: repr(make()))
 def test_void_constraints_change_no_bit(constraints: list[Any], make: Callable[[], Optimizer], dtype: str) -> None:
     rnn, free, optimizer, freely = network(dtype), network(dtype), make(), make()
     for one in (rnn, free):
@@ -285,6 +286,16 @@ def test_norms_are_at_most_their_bound_whatever_the_numbers(axis: int | None, he
             ratio = b[free].astype(np.float64) / a[free].astype(np.float64)
             assert np.abs(ratio / ratio[0] - 1).max() <= 4 * eps
     assert scaled > 30
+
+
+@pytest.mark.parametrize("most", [1e-30, 1e-12, 1e30])
+def test_bounds_of_extreme_size(most: float, dtype: str) -> None:
+    rnn = network(dtype)
+    rnn.W = rnn.W * (most * 3)
+    rnn.constraints = max_norm("W", most, axis=1)
+    assert norms_at_most(rnn.W, most)
+    norms = np.sqrt(np.square(rnn.W, dtype=np.float64).sum(1))
+    assert (norms > 0.999 * most).all()
 
 
 # ---- Networks of several layers, and of two directions ----

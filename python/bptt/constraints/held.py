@@ -66,7 +66,9 @@ class _Bound:
         # Rounding of the scaled entries, and of sums of squares in any order, must not lead above the bound again.
         self.scaled_to = most * (1 - float(np.finfo(dtype).eps) - (count + 8) * 2.0**-52)
         # Sums in the dtype itself are off by less: below this, no exact norm is needed.
-        self.surely = most**2 * (1 - 2 * (count + 8) * float(np.finfo(dtype).eps))
+        self.surely = most**2 * (1 - 2 * (count + 8) * float(np.finfo(dtype).eps)) - 2 * count * float(
+            np.finfo(dtype).tiny
+        )
 
     def apply(self, flat: Array) -> None:
         values = self.part.of(flat)

@@ -15,6 +15,7 @@ from bptt._checks import generator, number, size, truth
 from bptt.constraints.rules import Rules, checked_booleans
 
 _FLOAT64 = np.dtype(np.float64)
+_NORMS = 1e-30, 1e30  # whose squares are neither 0 nor infinite
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -331,7 +332,7 @@ def max_norm(
     letters
         As for `mask`.
     most : float
-        The bound, more than 0.
+        The bound, from 1e-30 to 1e30.
     axis : {None, 0, 1}
         None: the norm of all entries (Frobenius). 1: of each row, which is what a unit receives. 0: of each column,
         which is what a unit sends.
@@ -345,7 +346,7 @@ def max_norm(
     """
     if axis is not None:
         size("axis", axis, 0, 1)
-    return _MaxNorm(**_places(letters, layer, reverse), most=number("most", most, 0.0, math.inf, "()"), axis=axis)
+    return _MaxNorm(**_places(letters, layer, reverse), most=number("most", most, *_NORMS, "[]"), axis=axis)
 
 
 def _places(letters: str | Sequence[str], layer: int | None, reverse: bool | None) -> dict[str, Any]:
