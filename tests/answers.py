@@ -152,8 +152,9 @@ def solve_jordan(p: Problem, i: int, parameters: reference.Stack, shapes: dict[s
     return {**named(case, shapes, loss, gradients, run), "last of the gradients": np.array(last)}
 
 
-def as_seen(case: Case, y: Any, weight: float) -> list[float]:
+def as_seen(case: Case, y: Any, weight: Any) -> list[float]:
     """A target as the next step sees it: a class as its one-hot vector, and 0 where there is none."""
     if case.output == "softmax":
         return [float(weight != 0.0 and k == y) for k in range(case.n_out)]
-    return [0.0] * case.n_out if weight == 0.0 else list(y)
+    weights = weight if isinstance(weight, list) else [weight] * case.n_out
+    return [0.0 if w_i == 0.0 or math.isnan(y_i) else y_i for y_i, w_i in zip(y, weights, strict=True)]

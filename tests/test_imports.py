@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import sys
 
 import pytest
 
@@ -72,6 +73,16 @@ def test_each_command_of_the_command_line_starts_without_pytorch_and_the_referen
     modules = imported("import bptt.app.options")
     assert "bptt.app.commands.train" in modules
     assert modules.isdisjoint({"bptt.reference", "bptt.networks.gradcheck", "torch", "matplotlib", "pandas"})
+
+
+def test_tasks_need_nothing_but_numpy() -> None:
+    modules = imported("import bptt.tasks")
+    assert {name for name in modules if name.partition(".")[0] == "bptt"} == AT_ONCE | {
+        "bptt.tasks",
+        *(f"bptt.tasks.{name}" for name in ("decision", "decisions", "epochs", "grammar", "ideal", "intervals")),
+        *(f"bptt.tasks.{name}" for name in ("memory", "task")),
+    }
+    assert {name.partition(".")[0] for name in modules} - {"bptt"} <= sys.stdlib_module_names | {"numpy"}
 
 
 def test_bptt_torch_without_pytorch_is_one_clear_line() -> None:

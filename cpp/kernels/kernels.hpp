@@ -63,8 +63,9 @@ template <class T> struct Loss {
   const std::int32_t* target = nullptr;  // [rows], softmax
   const T* y = nullptr;                  // [rows, n], sigmoid and linear
   Index y_stride = 0;
-  const T* weight = nullptr;  // [rows], or null: 1
-  double* loss = nullptr;     // [rows]
+  const T* weight = nullptr;  // [rows], or null: 1; of sigmoid and linear also [rows, n]
+  bool each_output_has_weight = false;
+  double* loss = nullptr;  // [rows]
   bool gradient = false;
 };
 
@@ -112,6 +113,7 @@ template <class T> struct Kernels {
   /// sums[j] += sum over r of a[r, j], in double precision
   void (*add_rows_in_double)(const T* a, Index a_stride, Index rows, Index n, double* sums) = nullptr;
   void (*softmax_loss)(const Loss<T>&) = nullptr;  // -log softmax(o)[target]                                  (10.14)
+  // Of these two, a target that is NaN takes no part.
   void (*sigmoid_loss)(const Loss<T>&) = nullptr;  // -sum_j y_j log sigma(o_j) + (1 - y_j) log(1 - sigma(o_j))
   void (*squared_loss)(const Loss<T>&) = nullptr;  // 1/2 sum_j (o_j - y_j)^2
   void (*softmax)(const T* o, Index rows, Index n, T* y_hat) = nullptr;  // rows without gaps; (10.11)

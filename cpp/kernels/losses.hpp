@@ -71,11 +71,13 @@ template <class T> void softmax_loss(const Loss<T>& s) {
   }
 }
 
-// One row of either loss whose terms are element by element: term(o, y, gradient) gives the terms and their derivatives.
+// Rows of either loss whose terms are element by element: term(o, y, gradient) gives the terms and their derivatives. Where y is
+// NaN, or an output's own weight is 0, there is none.
 template <class T, class Term> [[gnu::always_inline]] inline void elementwise_loss(const Loss<T>& s, const Term& term) {
   for (Index r = 0; r < s.rows; ++r) {
     T* o = s.o + r * s.o_stride;
-    const T weight = s.weight ? s.weight[r] : T(1);
+    const T* const weights = s.each_output_has_weight ? s.weight + r * s.n : nullptr;
+    const T weight = s.weight && !weights ? s.weight[r] : T(1);
     s.loss[r] = 0;
     if (weight == T(0)) {
       set_zero(o, s.n);
@@ -85,8 +87,17 @@ template <class T, class Term> [[gnu::always_inline]] inline void elementwise_lo
     Vector<double> total = {};
     for (Index j = 0; j < s.n; j += lanes<T>) {
       const Index width = s.n - j < lanes<T> ? s.n - j : lanes<T>;
+      const Vector<T> y_j = load_first(y + j, width), none = {};
       Vector<T> gradient;
-      const Vector<T> loss = term(load_first(o + j, width), load_first(y + j, width), gradient);
+      Vector<T> loss = term(load_first(o + j, width), y_j, gradient);
+      auto takes_part = y_j == y_j;
+      if (weights) {
+        const Vector<T> w = load_first(weights + j, width);
+        takes_part = takes_part & (w != none);
+        loss *= w, gradient *= w;
+      }
+      loss = takes_part ? loss : none;
+      gradient = takes_part ? gradient : none;
       T lane[lanes<T>];
       store(lane, loss);  // lanes beyond the row are no part of the loss
       add_in_double(total, load_first(lane, width));

@@ -11,14 +11,15 @@ namespace bptt {
 
 /// A batch of sequences in the caller's memory and order. What is not given is left out.
 template <class T> struct Batch {
-  std::vector<Index> lengths;        // of each sequence, at least 1
-  Rows<const T> x;                   // real input
-  IndexRows tokens;                  // token input, each in [0, n_in)
-  std::vector<Rows<const T>> r0;     // r(0) of each chain, one row a sequence; none: 0
-  Rows<const std::uint8_t> reset;    // not 0: a new sequence begins, and this step sees 0 in place of r(t-1)
-  IndexRows targets;                 // softmax, each in [0, n_out), or -1: none at this step
-  Rows<const T> y;                   // sigmoid, linear
-  Rows<const T> weight;              // of each step's loss
+  std::vector<Index> lengths;      // of each sequence, at least 1
+  Rows<const T> x;                 // real input
+  IndexRows tokens;                // token input, each in [0, n_in)
+  std::vector<Rows<const T>> r0;   // r(0) of each chain, one row a sequence; none: 0
+  Rows<const std::uint8_t> reset;  // not 0: a new sequence begins, and this step sees 0 in place of r(t-1)
+  IndexRows targets;               // softmax, each in [0, n_out), or -1: none at this step
+  Rows<const T> y;                 // sigmoid, linear
+  Rows<const T> weight;            // of each step's loss
+  Index weights_per_step = 1;      // or n_out, for sigmoid and linear: one for each output
 };
 
 /// Which steps of an output-recurrent network see the target in place of its own output (section 10.2.1): each with probability p,

@@ -188,19 +188,17 @@ template <class T> class Feedback {
            uniform(forcing_.seed, std::uint64_t(t), std::uint64_t(ctx_.timeline.order[std::size_t(i)])) < forcing_.p;
   }
 
-  bool has_target(Index t, Index i) const { return !readout_.weight().given() || *readout_.weight()(t, i) != T(0); }
-
   Index target_class(Index t, Index i) const {  // m for none
-    const Index target = has_target(t, i) ? Index(readout_.targets().clamped(t, i, -1, m_ - 1)) : -1;
+    const Index target = readout_.target_class(t, i);
     return target < 0 ? m_ : target;
   }
 
   // y(t) as r(t): one-hot for a class, 0 where there is none.
   void target_vector(Index t, Index i, T* r) const {
+    if (!softmax_) return readout_.target_vector(t, i, r);
     std::fill_n(r, m_, T(0));
-    const Index y = softmax_ ? target_class(t, i) : m_;  // read once: the caller's other threads may be changing it
+    const Index y = target_class(t, i);  // read once: the caller's other threads may be changing it
     if (y < m_) r[y] = T(1);
-    if (!softmax_ && has_target(t, i)) std::copy_n(readout_.y()(t, i), m_, r);
   }
 
   // The rows of a window whose r(t-1) is in r_window_; of the others it is known from the class alone.

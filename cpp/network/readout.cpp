@@ -16,14 +16,15 @@ Readout<T>::Readout(const Context<T>& ctx, const Parameters<const T>& p, const B
       V_transposed_(pack_transposed<T>(ctx.k, p.V, ctx.call.threads())),
       targets_(sort(batch.targets, ctx.timeline)),
       y_(sort(batch.y, ctx.timeline)),
-      weight_(sort(batch.weight, ctx.timeline)) {
+      weight_(sort(batch.weight, ctx.timeline)),
+      weights_per_step_(batch.weights_per_step) {
   const Index rows = std::max(ctx.timeline.largest, ctx.timeline.batch);
   o_ = Array<T>(rows * ctx.network.n_out);
   if (!targets_.given() && !y_.given()) return;
   loss_ = Array<double>(rows);
   if (targets_.given()) target_window_ = Array<std::int32_t>(rows);
   if (y_.given()) y_window_ = Array<T>(rows * ctx.network.n_out);
-  if (weight_.given()) weight_window_ = Array<T>(rows);
+  if (weight_.given()) weight_window_ = Array<T>(rows * weights_per_step_);
 }
 
 template <class T> void Readout<T>::outputs_of_window(Matrix<const T> h, Matrix<T> o) const {
@@ -57,8 +58,9 @@ template <class T> void Readout<T>::losses(const Window& w, Index from, Index to
   rows.loss = loss_.data() + from;
   rows.gradient = gradient;
   if (weight_.given()) {
-    gather(weight_, w, from, to, weight_window_.matrix(w.size(), 1));
-    rows.weight = weight_window_.data() + from;
+    gather(weight_, w, from, to, weight_window_.matrix(w.size(), weights_per_step_));
+    rows.weight = weight_window_.data() + from * weights_per_step_;
+    rows.each_output_has_weight = weights_per_step_ > 1;
   }
   if (ctx_.network.output == Output::softmax) {
     gather(targets_, w, -1, n_out - 1, from, to, target_window_.data());

@@ -66,17 +66,30 @@ template <class T> class Readout {
 
   // ---- Targets, in the order of work ----
 
-  const IndexRows& targets() const { return targets_; }
-  const Rows<const T>& y() const { return y_; }
-  const Rows<const T>& weight() const { return weight_; }
+  /// The class of a sequence's step, or -1 for none.
+  Index target_class(Index t, Index i) const {
+    return has_target(t, i, 0) ? Index(targets_.clamped(t, i, -1, ctx_.network.n_out - 1)) : -1;
+  }
+  /// y(t) of a sequence, 0 where there is none.
+  void target_vector(Index t, Index i, T* y) const {
+    for (Index j = 0; j < ctx_.network.n_out; ++j) {
+      const T y_j = has_target(t, i, j) ? y_(t, i)[j] : T(0);
+      y[j] = y_j == y_j ? y_j : T(0);
+    }
+  }
 
  private:
+  bool has_target(Index t, Index i, Index j) const {
+    return !weight_.given() || weight_(t, i)[weights_per_step_ == 1 ? 0 : j] != T(0);
+  }
+
   const Context<T>& ctx_;
   const Matrix<const T> V_;
   const T* const c_;
   Packed<T> V_transposed_, V_packed_;
   const IndexRows targets_;
   const Rows<const T> y_, weight_;
+  const Index weights_per_step_;
   Rows<const T> d_o_;
   bool own_loss_ = false;
   Array<T> o_;

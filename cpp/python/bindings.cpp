@@ -65,6 +65,14 @@ void check_range(const std::string& expected, const IndexRows& rows, const std::
   if (found.sequence >= 0) refuse(expected, text(rows(found.step, found.sequence)), found, time);
 }
 
+// Whether there is a weight for each output, or for each step.
+Index weights_per_step(const Network& network, const py::object& weight, bool every_step) {
+  if (weight.is_none()) return 1;
+  const bool is_list = py::isinstance<py::list>(weight);
+  const py::array array = array_of(is_list ? py::object(py::list(weight)[0]) : weight);
+  return array.ndim() > (every_step && !is_list ? 2 : 1) ? network.n_out : 1;
+}
+
 template <class T>
 Batch<T> batch_of(const Network& network, const std::vector<Index>& lengths, const py::object& x, const py::object& r0,
                   const py::object& reset, const py::object& y = py::none(), const py::object& weight = py::none()) {
@@ -76,6 +84,7 @@ Batch<T> batch_of(const Network& network, const std::vector<Index>& lengths, con
   batch.r0 = rows_of_each<const T>(r0, false);
   batch.reset = rows<const std::uint8_t>(reset, true);
   batch.weight = rows<const T>(weight, every_step);
+  batch.weights_per_step = weights_per_step(network, weight, every_step);
   if (network.input == Input::real) {
     batch.x = rows<const T>(x, true);
   } else {
@@ -91,7 +100,7 @@ Batch<T> batch_of(const Network& network, const std::vector<Index>& lengths, con
   } else {
     batch.y = rows<const T>(y, every_step);
     if (network.output != Output::sigmoid) return batch;
-    const Place found = first_outside(batch.y, network.n_out, outputs, T(0), T(1), batch.weight);
+    const Place found = first_outside(batch.y, network.n_out, outputs, T(0), T(1), batch.weight, batch.weights_per_step);
     if (found.sequence >= 0)
       refuse("y: expected probabilities in [0, 1]", text(batch.y(found.step, found.sequence)[found.column]), found, every_step);
   }

@@ -161,16 +161,17 @@ Place first_outside(const IndexRows& rows, const std::vector<Index>& lengths, st
   });
 }
 
-/// The same for rows of numbers.
+/// The same for rows of numbers, each row of which has one weight or as many as numbers.
 template <class T>
 Place first_outside(const Rows<const T>& rows, Index width, const std::vector<Index>& lengths, T low, T high,
-                    const Rows<const T>& weight) {
+                    const Rows<const T>& weight, Index weights) {
   for (Index i = 0; i < Index(rows.base.size()); ++i)
     for (Index t = 0; t < lengths[std::size_t(i)]; ++t) {
-      if (weight.given() && *weight(t, i) == T(0)) continue;
       const T* const row = rows(t, i);
-      for (Index j = 0; j < width; ++j)
+      for (Index j = 0; j < width; ++j) {
+        if (weight.given() && weight(t, i)[weights == 1 ? 0 : j] == T(0)) continue;
         if (row[j] < low || row[j] > high) return {i, t, j};
+      }
     }
   return {};
 }

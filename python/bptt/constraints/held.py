@@ -72,11 +72,11 @@ class _Bound:
 
     def apply(self, flat: Array) -> None:
         values = self.part.of(flat)
-        if self.surely > 0 and self._is_surely_below(values):
-            return
-        norms = norm(values, self.axis)
-        if (norms > self.most).any():
-            with np.errstate(all="ignore"):  # of what is infinite comes NaN, which training tells
+        with np.errstate(all="ignore"):  # of what is infinite comes NaN, which training tells
+            if self.surely > 0 and self._is_surely_below(values):
+                return
+            norms = norm(values, self.axis)
+            if (norms > self.most).any():
                 self._scale(values, norms)
 
     def _scale(self, values: Array, norms: Array) -> None:

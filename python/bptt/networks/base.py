@@ -166,7 +166,8 @@ class RecurrentNetwork(Letters):
             raise
         if weight is None:
             return targets, None
-        weights = per_target("weight", weight, None, self._dtype)
+        width = self._n_out if not self._classes and s.has_row_for_each_target(weight, self._every_step) else None
+        weights = per_target("weight", weight, width, self._dtype)
         s.check_weights(weights, self._every_step)
         return targets, weights
 

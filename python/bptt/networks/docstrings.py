@@ -70,11 +70,12 @@ _PARAGRAPHS = {
     "y": """
         y : array_like, or list of array_like where x is a list
             The targets. Softmax: classes in ``[0, n_out)``, ``[tau, batch]``, -1 where a step has none. Sigmoid
-            (numbers in ``[0, 1]``) and linear: ``[tau, batch, n_out]``.
+            (numbers in ``[0, 1]``) and linear: ``[tau, batch, n_out]``, NaN where an output has none.
     """,
     "weight": """
         weight : array_like, or list of array_like where x is a list, optional
-            ``[tau, batch]``, a factor of each step's loss, at least 0. Where it is 0, the target is not read.
+            ``[tau, batch]``, a factor of each step's loss, at least 0. For sigmoid and linear it may be
+            ``[tau, batch, n_out]``, one for each output. Where it is 0, the target is not read.
     """,
     "loss": """
         Return the total loss: the sum over steps and sequences of the negative log-likelihood (10.12-10.14), in nats.

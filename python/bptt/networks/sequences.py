@@ -77,6 +77,13 @@ class Sequences:
             check_shape(name, array, (self.tau, len(self.lengths), *tail))
         return rows_in_place(array, 2)
 
+    def has_row_for_each_target(self, value: Any, every_step: bool) -> bool:
+        """Whether an argument beside the targets has an axis more than one number for each."""
+        if self.form == "list" and every_step:
+            return isinstance(value, list | tuple) and len(value) > 0 and np.ndim(value[0]) == 2
+        axes = (1 if every_step else 0) + (0 if self.form == "single" else 1)
+        return np.ndim(value) == axes + 1
+
     def check_weights(self, weights: Any, every_step: bool) -> None:
         """Raise ValueError for a weight that is no finite number of at least 0."""
         if all(map(_are_weights, weights)) if isinstance(weights, list) else _are_weights(weights):

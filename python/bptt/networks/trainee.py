@@ -157,7 +157,7 @@ def _check(rnn: RecurrentNetwork, data: Data) -> None:
         _check_range("y", "classes (or -1 for none)", y, -1, rnn.n_out - 1)
     elif rnn.output == "sigmoid":
         _check_range("y", "probabilities", y, 0, 1)
-    if not y.size or (rnn.output == "softmax" and y.max() < 0):
+    if not y.size or (y.max() < 0 if rnn.output == "softmax" else np.isnan(y).all()):
         raise ValueError("y: expected at least one target, got none")
 
 

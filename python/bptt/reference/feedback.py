@@ -27,6 +27,7 @@ from .readout import (
     OUTPUT_UNIT,
     Output,
     Target,
+    Weight,
     as_vector,
     output_gradient,
     output_of,
@@ -85,12 +86,10 @@ def forced_flags(forced: Sequence[bool] | float, tau: int) -> list[bool]:
 
 
 def fed_targets(
-    y: Sequence[Any], weight: list[float], forced: Sequence[bool] | float, n_out: int, output: Output
+    y: Sequence[Any], weight: list[Weight], forced: Sequence[bool] | float, n_out: int, output: Output
 ) -> list[Vector | None]:
     """For each step the r(t-1) that it is forced to see: y(t-1), or 0 where there is none; None where it is free."""
-    vectors = [
-        [0.0] * n_out if w_t == 0.0 else as_vector(y_t, n_out, output) for y_t, w_t in zip(y, weight, strict=True)
-    ]
+    vectors = [as_vector(y_t, w_t, n_out, output) for y_t, w_t in zip(y, weight, strict=True)]
     before = [None, *vectors][:-1]  # the first step sees r(0), forced or not
     steps = zip(before, forced_flags(forced, len(y)), strict=True)
     return [y_before if forced_t else None for y_before, forced_t in steps]
@@ -192,7 +191,7 @@ def jordan_loss(
     x: Sequence[Vector] | Sequence[int],
     y: Sequence[Target],
     r0: Vector | None = None,
-    weight: Sequence[float] | None = None,
+    weight: Sequence[Weight] | None = None,
     *,
     input: Input = "real",
     output: Output = "softmax",
@@ -211,7 +210,8 @@ def jordan_loss(
         softmax: classes ``[tau]`` in ``[0, n_out)``, or -1 where there is no target; sigmoid (between 0 and 1) and
         linear: ``[tau, n_out]``.
     weight
-        What L(t) is multiplied by, ``[tau]``; 1 by default. Where it is 0, y is not read.
+        What L(t) is multiplied by, ``[tau]``, or for sigmoid and linear ``[tau, n_out]``; 1 by default. Where it is 0,
+        y is not read.
     forced
         Which steps see the target y(t-1) in place of the network's own output, ``[tau]``; or 1.0 for all, 0.0 for none.
         A class is seen as its one-hot vector, and where there is no target or it is not read, 0 is seen. The first step
@@ -232,7 +232,7 @@ def jordan_loss_and_gradients(
     x: Sequence[Vector] | Sequence[int],
     y: Sequence[Target],
     r0: Vector | None = None,
-    weight: Sequence[float] | None = None,
+    weight: Sequence[Weight] | None = None,
     *,
     input: Input = "real",
     output: Output = "softmax",
@@ -283,7 +283,7 @@ def jordan_batch_loss_and_gradients(
     xs: Sequence[Sequence[Vector] | Sequence[int]],
     ys: Sequence[Sequence[Target]],
     r0s: Sequence[Vector | None] | None = None,
-    weights: Sequence[Sequence[float] | None] | None = None,
+    weights: Sequence[Sequence[Weight] | None] | None = None,
     *,
     input: Input = "real",
     output: Output = "softmax",

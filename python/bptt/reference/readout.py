@@ -12,6 +12,7 @@ from typing import Any, Literal
 from .vectors import Matrix, Vector, entry, matvec, one_hot, sum_of_outer, transpose, vector_sum, zeros
 
 Target = Vector | int | None  # y(t): a class for softmax, a vector for sigmoid and linear; None is never read
+Weight = float | Vector  # of L(t); for sigmoid and linear also one for each output. 0: takes no part, and is not read
 Output = Literal["softmax", "sigmoid", "linear"]
 
 
@@ -42,21 +43,31 @@ def sigmoid(o: Vector) -> Vector:
     return [math.exp(min(o_i, 0.0)) / (1.0 + math.exp(-abs(o_i))) for o_i in o]  # 6.19, without overflow
 
 
-def sigmoid_loss(o: Vector, y: Vector) -> float:
-    terms = [y_i * softplus(-o_i) + (1.0 - y_i) * softplus(o_i) for o_i, y_i in zip(o, y, strict=True)]
-    return math.fsum(terms)  # 6.26 at y = 1 and y = 0, mixed in proportion between them
+def sigmoid_loss(o_i: float, y_i: float) -> float:
+    return y_i * softplus(-o_i) + (1.0 - y_i) * softplus(o_i)  # 6.26 at y = 1 and y = 0, mixed between them
 
 
-def linear_loss(o: Vector, y: Vector) -> float:
-    return math.fsum((o_i - y_i) ** 2 for o_i, y_i in zip(o, y, strict=True)) / 2.0  # 6.17 without its constant
+def linear_loss(o_i: float, y_i: float) -> float:
+    return (o_i - y_i) ** 2 / 2.0  # 6.17 without its constant
 
 
 OUTPUT_UNIT: dict[str, Callable[[Vector], Vector]] = {"softmax": softmax, "sigmoid": sigmoid, "linear": list}
-STEP_LOSS: dict[str, Callable[[Vector, Any], float]] = {
-    "softmax": softmax_loss,
-    "sigmoid": sigmoid_loss,
-    "linear": linear_loss,
-}
+OUTPUT_LOSS: dict[str, Callable[[float, float], float]] = {"sigmoid": sigmoid_loss, "linear": linear_loss}
+
+
+def step_loss(o: Vector, y: Any, weight: Weight, output: Output) -> float:
+    """The weighted L(t)."""
+    if weight == 0.0:
+        return 0.0
+    if output == "softmax":
+        assert isinstance(weight, float)
+        return weight * softmax_loss(o, y)
+    terms = zip(o, y, each_output(weight, len(o)), strict=True)
+    return math.fsum(w_i * OUTPUT_LOSS[output](o_i, y_i) for o_i, y_i, w_i in terms if w_i != 0.0)
+
+
+def each_output(weight: Weight, n_out: int) -> Vector:
+    return weight if isinstance(weight, list) else [weight] * n_out
 
 
 # --- Forward
@@ -67,32 +78,44 @@ def output_of(V: Matrix, c: Vector, h_t: Vector) -> Vector:
     return vector_sum(c, matvec(V, h_t))  # 10.10
 
 
-def step_weights(y: Sequence[Any], weight: Sequence[float] | None, tau: int, output: Output) -> list[float]:
-    """The weight of L(t) at every step: 0 where there is no target."""
+def step_weights(y: Sequence[Any], weight: Sequence[Weight] | None, tau: int, output: Output) -> list[Weight]:
+    """The weight of L(t) at every step: 0 where there is no target, which is a class of -1, or a number that is NaN."""
     weight = [1.0] * tau if weight is None else weight
-    return [0.0 if output == "softmax" and y_t == -1 else w_t for y_t, w_t in zip(y, weight, strict=True)]
+    return [weight_of(y_t, w_t, output) for y_t, w_t in zip(y, weight, strict=True)]
 
 
-def total_loss(o: list[Vector], y: Sequence[Any], weight: list[float], output: Output) -> float:
+def weight_of(y_t: Any, weight: Weight, output: Output) -> Weight:
+    if output == "softmax":
+        return 0.0 if y_t == -1 else weight
+    if weight == 0.0 or not (isinstance(weight, list) or any(map(math.isnan, y_t))):
+        return weight
+    return [0.0 if math.isnan(y_i) else w_i for y_i, w_i in zip(y_t, each_output(weight, len(y_t)), strict=True)]
+
+
+def total_loss(o: list[Vector], y: Sequence[Any], weight: list[Weight], output: Output) -> float:
     steps = zip(o, y, weight, strict=True)
-    return math.fsum(w_t * STEP_LOSS[output](o_t, y_t) for o_t, y_t, w_t in steps if w_t != 0.0)  # 10.12-10.14
+    return math.fsum(step_loss(o_t, y_t, w_t, output) for o_t, y_t, w_t in steps)  # 10.12-10.14
 
 
 # --- Back-propagation
 
 
-def as_vector(y: Any, n_out: int, output: Output) -> Vector:
-    """A target as a vector that y_hat(t) may be compared with: the one-hot vector of a class."""
-    return one_hot(y, n_out) if output == "softmax" else y
+def as_vector(y: Any, weight: Weight, n_out: int, output: Output) -> Vector:
+    """A target as a vector that y_hat(t) may be compared with: the one-hot vector of a class; 0 where there is none."""
+    if weight == 0.0:
+        return zeros(n_out)
+    if output == "softmax":
+        return one_hot(y, n_out)
+    return [0.0 if w_i == 0.0 else y_i for y_i, w_i in zip(y, each_output(weight, n_out), strict=True)]
 
 
-def output_gradient(o_t: Vector, y_t: Any, weight: float, output: Output) -> Vector:
+def output_gradient(o_t: Vector, y_t: Any, weight: Weight, output: Output) -> Vector:
     """dL/do(t). 10.18 states it for softmax, and the other two have the same; the weight is the dL/dL(t) of 10.17."""
     if weight == 0.0:
         return zeros(len(o_t))
-    y_hat = OUTPUT_UNIT[output](o_t)
-    y = as_vector(y_t, len(o_t), output)
-    return [weight * (y_hat_i - y_i) for y_hat_i, y_i in zip(y_hat, y, strict=True)]  # 10.18
+    y_hat, n_out = OUTPUT_UNIT[output](o_t), len(o_t)
+    y, w = as_vector(y_t, weight, n_out, output), each_output(weight, n_out)
+    return [w_i * (y_hat_i - y_i) for w_i, y_hat_i, y_i in zip(w, y_hat, y, strict=True)]  # 10.18
 
 
 def state_gradients(V: Matrix, do: list[Vector]) -> list[Vector]:

@@ -31,6 +31,7 @@ from .readout import (
     OUTPUT_UNIT,
     Output,
     Target,
+    Weight,
     output_gradient,
     output_of,
     readout_gradients,
@@ -161,7 +162,7 @@ def outputs(parameters: Stack, h: list[list[Vector]], readout: Readout) -> tuple
     return read, [output_of(parameters.V, parameters.c, h_t) for h_t in read]  # 10.10
 
 
-def targets(y: Any, weight: Any, tau: int, output: Output, readout: Readout) -> tuple[Sequence[Any], list[float]]:
+def targets(y: Any, weight: Any, tau: int, output: Output, readout: Readout) -> tuple[Sequence[Any], list[Weight]]:
     """y(t) and the weight of L(t) for every output; the weight is 0 where there is no target."""
     if readout == "last":
         y, weight, tau = [y], [1.0 if weight is None else weight], 1
@@ -214,7 +215,7 @@ def loss(
     x: Sequence[Vector] | Sequence[int],
     y: Sequence[Target] | Target,
     h0: State | None = None,
-    weight: Sequence[float] | float | None = None,
+    weight: Sequence[Weight] | Weight | None = None,
     *,
     input: Input = "real",
     output: Output = "softmax",
@@ -230,10 +231,10 @@ def loss(
         As in `forward`.
     y
         softmax: classes ``[tau]`` in ``[0, n_out)``, or -1 where there is no target; sigmoid (between 0 and 1) and
-        linear: ``[tau, n_out]``. Without the axis tau if the readout is "last".
+        linear: ``[tau, n_out]``, NaN where there is none. Without the axis tau if the readout is "last".
     weight
-        What L(t) is multiplied by, ``[tau]``, or one float if the readout is "last"; 1 by default. Where it is 0, y is
-        not read.
+        What L(t) is multiplied by, ``[tau]``, or one float if the readout is "last"; 1 by default. For sigmoid and
+        linear it may be ``[tau, n_out]``, one for each output. Where it is 0, y is not read.
     """
     h = unfold(parameters.layers, x, h0, reset_flags(reset, len(x)), input, activation)
     _, o = outputs(parameters, h[-1], readout)
@@ -271,7 +272,7 @@ def loss_and_gradients(
     x: Sequence[Vector] | Sequence[int],
     y: Sequence[Target] | Target,
     h0: State | None = None,
-    weight: Sequence[float] | float | None = None,
+    weight: Sequence[Weight] | Weight | None = None,
     *,
     input: Input = "real",
     output: Output = "softmax",
@@ -307,7 +308,7 @@ def batch_loss_and_gradients(
     xs: Sequence[Sequence[Vector] | Sequence[int]],
     ys: Sequence[Sequence[Target] | Target],
     h0s: Sequence[State | None] | None = None,
-    weights: Sequence[Sequence[float] | float | None] | None = None,
+    weights: Sequence[Sequence[Weight] | Weight | None] | None = None,
     *,
     input: Input = "real",
     output: Output = "softmax",

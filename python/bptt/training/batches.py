@@ -100,10 +100,11 @@ class Data:
             places = [(i, 0, int(self.lengths[i])) for i in (range(n) if part is None else part.tolist())]
         for name, rows, every_step in (("x", self.x, True), ("y", self.y, self.every_step)):
             read = self.weight if name == "y" else None  # a target of weight 0 is not
+            right = np.isfinite if name == "x" else _may_be_target
             if isinstance(rows, list):
-                wrong: Any = [_not_finite(r, w) for r, w in zip(rows, read or [None] * n, strict=True)]
+                wrong: Any = [_wrong(r, w, right) for r, w in zip(rows, read or [None] * n, strict=True)]
             else:
-                wrong = _not_finite(rows, read)
+                wrong = _wrong(rows, read, right)
             if place := first_place(wrong, rows, places, every_step):
                 return f"{name}: expected finite numbers, {place}"
         return ""
@@ -156,19 +157,24 @@ class Data:
     def counted(self, batch: Batch, rows: Any) -> list[tuple[Array, Array]]:
         """Of each sequence of a batch, the targets that count, and the rows that are beside them.
 
-        A target counts where it is within the length, of a weight that is not 0, and no class of -1.
+        A target counts where it is within the length, of a weight that is not 0, and no class of -1. An output that
+        does not count, beside others that do, is NaN among the targets.
         """
         y, weight = batch.arguments["y"], batch.arguments.get("weight")
         if not self.every_step:
-            there = self._weights(y, weight) != 0
-            return [(y[there], rows[there])]
+            return [self._that_count(y, weight, rows)]
         lengths = batch.arguments.get("lengths")
         pairs = []
         for i in range(len(y) if self.is_list else y.shape[1]):
             index: Any = i if self.is_list else (slice(None if lengths is None else lengths[i]), i)
-            there = self._weights(y[index], None if weight is None else weight[index]) != 0
-            pairs.append((y[index][there], rows[index][there]))
+            pairs.append(self._that_count(y[index], None if weight is None else weight[index], rows[index]))
         return pairs
+
+    def _that_count(self, y: Array, weight: Array | None, rows: Any) -> tuple[Array, Array]:
+        if weight is not None and weight.ndim == y.ndim and not self.classes:
+            y = np.where(weight == 0, np.asarray(np.nan, y.dtype), y)
+        there = self._weights(y, weight) != 0
+        return y[there], rows[there]
 
     def _batch(self, part: Part, x: Any, y: Any, weight: Any, reset: Any, lengths: Any, steps: Array) -> Batch:
         given = {"x": x, "y": y, "weight": weight, "reset": reset, "lengths": lengths}
@@ -185,10 +191,16 @@ class Data:
         return float(weights.sum())
 
     def _weights(self, y: Array, weight: Array | None) -> Array:
-        """Of every step's loss, 0 where there is no target."""
-        shape = y.shape if self.classes else y.shape[:-1]
-        weights = np.ones(shape) if weight is None else weight.astype(np.float64)
-        return np.where(y == -1, 0.0, weights) if self.classes else weights
+        """Of every step's loss, 0 where there is no target; the mean over its outputs, where these have their own."""
+        if self.classes:
+            return np.where(y == -1, 0.0, 1.0 if weight is None else weight.astype(np.float64))
+        missing = np.isnan(y)
+        weights = np.ones(y.shape[:-1]) if weight is None else weight.astype(np.float64)
+        if weights.ndim < y.ndim:
+            if not missing.any():
+                return weights
+            weights = weights[..., None]
+        return np.asarray(np.where(missing, 0.0, weights).mean(axis=-1))
 
     def identity(self) -> dict[str, Any]:
         """What tells it from other data."""
@@ -310,9 +322,14 @@ class FreshData:
         return {"make": described(self.batches.make), "steps": self.batches.steps}
 
 
-def _not_finite(rows: Array, weight: Array | None) -> Array:
-    """Where numbers are not finite, those of weight 0 left out."""
-    wrong = ~np.isfinite(rows)
+def _may_be_target(y: Array) -> Array:
+    """Whether numbers are finite, or NaN: there is no target."""
+    return np.asarray(~np.isinf(y))
+
+
+def _wrong(rows: Array, weight: Array | None, right: Callable[[Array], Array]) -> Array:
+    """Where numbers are not right, those of weight 0 left out."""
+    wrong = ~right(rows)
     if weight is not None:
         wrong &= (weight != 0).reshape(*weight.shape, *(1,) * (wrong.ndim - weight.ndim))
     return np.asarray(wrong)
