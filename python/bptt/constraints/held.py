@@ -66,9 +66,9 @@ class _Bound:
         # Rounding of the scaled entries, and of sums of squares in any order, must not lead above the bound again.
         self.scaled_to = most * (1 - float(np.finfo(dtype).eps) - (count + 8) * 2.0**-52)
         # Sums in the dtype itself are off by less: below this, no exact norm is needed.
-        self.surely = most**2 * (1 - 2 * (count + 8) * float(np.finfo(dtype).eps)) - 2 * count * float(
-            np.finfo(dtype).tiny
-        )
+        info = np.finfo(dtype)
+        surely = most**2 * (1 - 2 * (count + 8) * float(info.eps)) - 2 * count * float(info.tiny)
+        self.surely = min(surely, float(info.max))  # which an infinite sum is above
 
     def apply(self, flat: Array) -> None:
         values = self.part.of(flat)
@@ -124,8 +124,8 @@ class Held:
         self.token = np.packbits(fixed).tobytes()  # tells whether an optimizer has seen it before
         # What is fixed is set by its bits: whatever a number is, and in a fraction of the time of an assignment there.
         self._integer = np.dtype(f"u{dtype.itemsize}")
-        self._any_fixed, self._any_frozen, self._span = bool(fixed.any()), bool(frozen.any()), _span(fixed)
-        self._free_bits, self._fixed_bits, self._frozen_bits = map(self._bits, (~fixed, fixed, frozen))
+        self._any_frozen, self._span = bool(frozen.any()), _span(fixed)
+        self._free_bits, self._frozen_bits = self._bits(~fixed), self._bits(frozen)
         self._least = _limits(rules, 1, dtype)
         self._most = _limits(rules, -1, dtype)
         self._bounds = [_Bound(part, axis, most, dtype) for part in rules.parts for axis, most in part.bounds]
@@ -143,49 +143,40 @@ class Held:
 
     # ---- Updates ----
 
-    def update(self, parameters: Array, gradient: Array, update: Callable[[Array], float]) -> float:
-        """Make an update of what is free, then bring it back into the constraints.
+    def update(self, parameters: Array, gradient: Array, update: Callable[[Array, Array], float]) -> float:
+        """Make an update of what is free, bring it into the constraints, and have it: all at once, or not at all.
 
-        `update` gets the gradient, which is 0 where parameters are fixed. It sees them as 0: so weight decay does not
-        move them, and momenta of theirs stay 0.
+        `update` gets parameters, which it changes, and their gradient: both are 0 where parameters are fixed. So weight
+        decay does not move these, and momenta of theirs stay 0.
         """
-        if not self._any_fixed:
-            result = update(gradient)
-        else:
-            bits = parameters[self._span].view(self._integer)
-            still = bits & self._fixed_bits
-            np.bitwise_and(bits, self._free_bits, out=bits)
-            try:
-                result = update(self.masked(gradient))
-            except BaseException:
-                np.bitwise_or(bits, still, out=bits)  # all is as it was
-                raise
-            np.bitwise_and(bits, self._free_bits, out=bits)
-            if self._any_frozen:
-                np.bitwise_and(still, self._frozen_bits, out=still)
-                np.bitwise_or(bits, still, out=bits)
-        self._move_inside(parameters)
+        moved = self.masked(parameters)
+        result = update(moved, self.masked(gradient))
+        self._move_inside(moved, parameters)
+        parameters[:] = moved
         return result
 
-    def masked(self, gradient: Array) -> Array:
-        """A copy of a gradient, 0 where parameters are fixed, whatever it is there."""
-        masked: Array = gradient.copy()
-        bits = masked[self._span].view(self._integer)
-        np.bitwise_and(bits, self._free_bits, out=bits)
+    def masked(self, flat: Array) -> Array:
+        """A copy of parameters or of a gradient, 0 where parameters are fixed, whatever it is there."""
+        masked: Array = flat.copy()
+        self._clear_fixed(masked)
         return masked
 
-    def _move_inside(self, parameters: Array) -> None:
-        """Bring signs and norms into their bounds, beside what is fixed."""
+    def _clear_fixed(self, flat: Array) -> None:
+        bits = flat[self._span].view(self._integer)
+        np.bitwise_and(bits, self._free_bits, out=bits)
+
+    def _move_inside(self, moved: Array, before: Array) -> None:
+        """Have what is frozen as before, and bring signs and norms into their bounds beside it."""
+        self._clear_fixed(moved)  # of -0 too
+        if self._any_frozen:
+            bits = moved[self._span].view(self._integer)
+            np.bitwise_or(bits, before[self._span].view(self._integer) & self._frozen_bits, out=bits)
         for limit, (span, limits) in ((np.maximum, self._least), (np.minimum, self._most)):
             if limits.size:
-                view = parameters[span]
+                view = moved[span]
                 limit(view, limits, out=view)
         for bound in self._bounds:
-            bound.apply(parameters)
-
-    def project(self, parameters: Array) -> None:
-        """Bring parameters into the constraints: what is masked becomes 0, what is frozen stays."""
-        self.update(parameters, parameters, lambda _: 0.0)
+            bound.apply(moved)
 
     def violation(self, parameters: Array) -> str:
         """Say what is not as it has to be, at the first place; empty where all is."""
@@ -193,8 +184,8 @@ class Held:
 
     def projected(self, parameters: Array) -> Array:
         """Parameters brought into the constraints, or ValueError where frozen ones cannot be."""
-        inside: Array = parameters.copy()
-        self.project(inside)
+        inside = self.masked(parameters)
+        self._move_inside(inside, parameters)
         if text := self.violation(inside):
             raise ValueError(f"constraints: {text}")
         return inside

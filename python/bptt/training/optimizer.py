@@ -209,7 +209,7 @@ class Optimizer:
         check_shape("gradients", vector, parameters.shape)
         self._forget(held.fixed, held.token)
         norm: float = held.update(
-            parameters, vector, lambda g: self._step(parameters, g, scale, clip_norm, clip_value, lr, own)
+            parameters, vector, lambda theta, g: self._step(theta, g, scale, clip_norm, clip_value, lr, own)
         )
         return norm
 
