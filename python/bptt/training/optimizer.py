@@ -64,6 +64,8 @@ def _decay(name: str, value: float | Mapping[str, float]) -> float | dict[str, f
     """Of all parameters, or by letters."""
     if not isinstance(value, Mapping):
         return _at_least_0(name, value)
+    if not value:
+        raise ValueError(f"{name}: expected a number, or numbers for some letters, got {value}")
     for letter in value:
         choice(f"{name}: letter", letter, _LETTERS)
     return {letter: _at_least_0(f"{name}[{letter!r}]", decay) for letter, decay in value.items()}
