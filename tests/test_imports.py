@@ -73,7 +73,8 @@ rnn.loss_and_gradients(numpy.zeros((4, 2)), [0, 1, 0, -1])
 def test_each_command_of_the_command_line_starts_without_pytorch_and_the_reference() -> None:
     modules = imported("import bptt.app.options")
     assert "bptt.app.commands.train" in modules
-    assert modules.isdisjoint({"bptt.reference", "bptt.networks.gradcheck", "onnx", "torch", "matplotlib", "pandas"})
+    others = {"bptt.reference", "bptt.networks.gradcheck", "onnx", "sklearn", "torch", "matplotlib", "pandas"}
+    assert modules.isdisjoint(others)
 
 
 def test_tasks_need_nothing_but_numpy() -> None:
@@ -86,7 +87,7 @@ def test_tasks_need_nothing_but_numpy() -> None:
     assert {name.partition(".")[0] for name in modules} - {"bptt"} <= sys.stdlib_module_names | {"numpy"}
 
 
-@pytest.mark.parametrize(("name", "package"), [("torch", "PyTorch"), ("onnx", "ONNX")])
+@pytest.mark.parametrize(("name", "package"), [("torch", "PyTorch"), ("onnx", "ONNX"), ("sklearn", "scikit-learn")])
 def test_an_optional_part_without_its_package_is_one_clear_line(name: str, package: str) -> None:
     done = run_python(f"import sys\nsys.modules[{name!r}] = None\nimport bptt\nimport bptt.{name}")
     expected = f'ImportError: bptt.{name}: expected {package} to be installed: pip install "bptt[{name}]"'
