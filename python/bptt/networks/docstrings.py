@@ -42,6 +42,8 @@ _PARAGRAPHS = {
     "parameters, metadata, forms": """
         parameters : ndarray
             All of them in one flat vector, in this order.
+        constraints : Constraints
+            What they are held to, by default nothing: see `bptt.constraints`.
         metadata : dict
             Yours: anything that JSON can hold; saved and loaded with the model.
 

@@ -55,6 +55,7 @@ def _network(model: model_file.Model) -> ElmanRNN | JordanRNN:
         raise ValueError(f"bad configuration: expected the network {expected}, got {reprlib.repr(model.kind)}")
     kind = _KINDS[model.kind]
     configuration = model.configuration if model.version > 1 else {**kind.LATER_KEYS, **model.configuration}
+    constraints = configuration.pop("constraints", None)
     missing = [key for key in kind.KEYS if key not in configuration]
     unknown = sorted(key for key in configuration if key not in kind.KEYS)
     if missing or unknown:
@@ -77,6 +78,13 @@ def _network(model: model_file.Model) -> ElmanRNN | JordanRNN:
         values = np.frombuffer(tensors[name]["data"], network.dtype.newbyteorder("<"))
         view[...] = values.reshape(view.shape)
     network.metadata = model.metadata
+    if constraints is not None:
+        from bptt.constraints import plain
+
+        try:
+            network._hold(plain.read(constraints))
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"bad configuration: {error}") from None
     return network
 
 
