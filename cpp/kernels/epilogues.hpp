@@ -45,5 +45,37 @@ template <class T, int R, int P>
   }
 }
 
+// v(t) = (1 - alpha) v(t-1) + alpha a(t), from carry = v(t-1). And back: da(t) = (1 - alpha) da(t+1) + alpha f'(v(t)) dh(t).
+template <class T> [[gnu::always_inline]] inline Vector<T> leak(Vector<T> carry, Vector<T> value, Vector<T> alpha) {
+  return alpha == broadcast(T(1)) ? value : fma(alpha, value - carry, carry);
+}
+
+// A tile of R rows and P vectors through leaky units, where its sums have just been stored. One function for tiles of all sizes:
+// there are many.
+template <class T>
+#if __has_cpp_attribute(gnu::noclone)
+[[gnu::noclone]]
+#endif
+[[gnu::noinline]] void leak_tile(const Affine<T>& s, Index R, Index P, Index row, Index column, Index last) {
+  const bool back = is_derivative(s.leaky);
+  for (Index r = row; r < row + R; ++r)
+    for (Index p = 0; p < P; ++p) {
+      const Index n = p < P - 1 ? lanes<T> : last, j = column + p * lanes<T>;
+      const auto load_n = [n](const T* from) { return n == lanes<T> ? load(from) : load_first(from, n); };
+      T* const out = s.out + r * s.out_stride + j;
+      Vector<T> value[1] = {load_n(out)};
+      if (back) {
+        const Vector<T> h = load_n(s.h + r * s.h_stride + j);
+        value[0] = s.leaky == Epilogue::tanh_derivative ? through_tanh<T>(value[0], h) : through_relu<T>(value[0], h);
+      }
+      value[0] = leak<T>(load_n(s.carry + r * s.carry_stride + j), value[0], load_n(s.alpha + j));
+      if (!back) {
+        store_first(s.carry_out + r * s.carry_stride + j, value[0], n);
+        apply<T>(s.leaky, value);
+      }
+      store_first(out, value[0], n);
+    }
+}
+
 }  // namespace
 }  // namespace bptt::BPTT_ISA

@@ -100,6 +100,7 @@ template <class T, int R, int P, int C> void affine_tile(const Affine<T>& s, Ind
     for (int p = 0; p < P - 1; ++p) store(out + r * s.out_stride + p * lanes<T>, values[r * P + p]);
     store_first(out + r * s.out_stride + (P - 1) * lanes<T>, values[r * P + P - 1], last);
   }
+  if (s.alpha != nullptr) leak_tile<T>(s, R, P, row, column, last);
 }
 
 // ---- A^T B -----------------------------------------------------------------------------------------------------------------
@@ -252,6 +253,8 @@ template <class T> void affine(const Affine<T>& first) {
     if (s.start_index) s.start_index += s.start_index_step;
     for (Product<T>& product : s.product) product.a += product.a_step;
     s.h += s.h_step;
+    s.carry += s.carry_step;
+    if (s.carry_out) s.carry_out += s.carry_step;
     s.out += s.out_step;
     affine_step(s, (t % 2 != 0) != s.backwards);
   }
