@@ -36,9 +36,9 @@ def test_nan_within_a_length_propagates(options: Options, input: str, dtype: str
         assert same_bits(spoilt[name][:2], clean[name][:2]) or case.bidirectional, name
         assert same_bits(spoilt[name][:, others], clean[name][:, others]), name
     for name in spoilt:
-        if name.startswith((case.initial, "last")):
+        if name.startswith((case.of_each, "last")):
             assert same_bits(spoilt[name][others], clean[name][others]), name
-        if name.startswith("h0") and case.activation == "tanh":
+        if name.startswith("h0_each") and case.activation == "tanh":
             assert np.isnan(spoilt[name][1]).all(), name
     assert same_bits(spoilt["x"][:, others], clean["x"][:, others])
     if case.feedback is not None and case.teacher_forcing == 1.0:

@@ -27,7 +27,7 @@ class Stream(_core.Stream):
         o(t) = c + V h(t)
 
     where r(t-1) is the h(t-1) of the step before or, in a `JordanRNN`, what it fed back. (Leaky units carry v(t) beside
-    it, from which h(t) follows.) The outputs have the same bits as those of `forward`, however the steps are cut into
+    it, from which h(t) follows.) It begins with the network's own h(0), unless one is given. The outputs have the same bits as those of `forward`, however the steps are cut into
     calls. The weights are those that the network had when the stream was made, until `refresh`.
 
     A stream belongs to one thread at a time, else `RuntimeError`. Several streams go on side by side. A call of less
@@ -46,7 +46,7 @@ class Stream(_core.Stream):
     True
     """
 
-    __slots__ = ("_batch", "_initial", "_network")
+    __slots__ = ("_batch", "_begins_as_learned", "_initial", "_network")
 
     def __init__(self, network: RecurrentNetwork, initial: Any, batch: int | None) -> None:
         if batch is not None:
@@ -58,7 +58,7 @@ class Stream(_core.Stream):
             raise ValueError("bidirectional: expected False for a stream, as the reverse direction begins at the end")
         if initial is None:
             rows = batch or 1
-            self._initial: list[Array] = states.zeros(rows, options.dtype)
+            self._initial: list[Array] = network._first_state(rows)
         else:
             arrays, single = states.read_alone(initial, options.dtype)
             rows = len(arrays[0])
@@ -73,6 +73,7 @@ class Stream(_core.Stream):
         super().__init__(network=network._core, parameters=network._flat, rows=rows, has_batch_axis=batch is not None)
         self._network = network
         self._batch = batch
+        self._begins_as_learned = initial is None and options.learn_h0
         self._write_state(self._initial)
 
     @property
@@ -216,7 +217,7 @@ class Stream(_core.Stream):
                     raise ValueError(f"x: expected a finite state, got NaN or infinity after step {step}")
                 change = max(_change(a, b) for a, b in zip(now, before, strict=True))
                 if change <= tolerance:
-                    self._initial = now
+                    self._initial, self._begins_as_learned = now, False
                     return step
                 before = now
             raise ValueError(
@@ -241,8 +242,10 @@ class Stream(_core.Stream):
         return y_hat[0] if self.batch is None else y_hat
 
     def refresh(self) -> None:
-        """Read the network's parameters again. The state stays."""
+        """Read the network's parameters again. The state stays; `reset` goes back to an h(0) that is learned, as it is now."""
         self._refresh(self.network._flat)
+        if self._begins_as_learned:
+            self._initial = self.network._first_state(self.batch or 1)
 
     def __repr__(self) -> str:
         batch = "" if self.batch is None else f", batch={self.batch}"
