@@ -52,9 +52,7 @@ def preactivations(p: Problem) -> Iterator[Array]:
             below = np.concatenate(above, axis=1)
 
 
-def recurrence(
-    layer: Any, x: Array, flags: Array, initial: Array, first: Array, alpha: Array
-) -> tuple[Array, Array]:
+def recurrence(layer: Any, x: Array, flags: Array, initial: Array, first: Array, alpha: Array) -> tuple[Array, Array]:
     a = layer.b + x @ layer.U.T
     states = []
     v, h = initial, np.maximum(initial, 0.0) if (alpha != 1.0).any() else initial

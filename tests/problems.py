@@ -125,9 +125,7 @@ def letters(of: Any) -> dict[str, Array]:
                     number = f"{'_' if letter in learned else ''}{k + 1}" if several else ""
                     named[f"{letter}{number}{ending}"] = getattr(direction, letter)
         return named | {letter: getattr(of, letter) for letter in "Vc"}
-    return {
-        letter: getattr(of.layers[0] if letter in learned else of, letter) for letter in [*"UWb", *learned, *"Vc"]
-    }
+    return {letter: getattr(of.layers[0] if letter in learned else of, letter) for letter in [*"UWb", *learned, *"Vc"]}
 
 
 def is_learned(of: Any, name: str) -> bool:

@@ -171,7 +171,8 @@ def test_states_have_an_entry_a_layer_and_a_pair_for_two_directions(options: Opt
         rnn = p.network(dtype)
         run, (_, gradients) = rnn.forward(**p.inputs(form)), rnn.loss_and_gradients(**p.arguments(form))  # type: ignore[arg-type]
         both = p.case.bidirectional
-        for state in (run.h_last, gradients.h_last, gradients.h0):
+        last, of_each = p.case.last, p.case.of_each
+        for state in (getattr(run, last), getattr(gradients, last), getattr(gradients, of_each)):
             if p.case.simple:
                 assert state.shape == (*rows, 5)
                 continue

@@ -199,9 +199,7 @@ class Header:
         return c.filled_in(text, {**words, **sizes, **c.constants(self.real), "PREFIX": self.prefix})
 
     def _letter(self, letter: str, layer: int) -> str:
-        if len(self.n_hidden) == 1:
-            return letter
-        return f"{letter}{'_' if letter in STATES else ''}{layer + 1}"
+        return f"{letter}{'_' if letter in STATES else ''}{layer + 1}" if len(self.n_hidden) > 1 else letter
 
     def _table(self, letter: str, shape: str, values: Any) -> str:
         brackets = "".join(f"[{n}]" for n in values.shape)

@@ -122,6 +122,24 @@ class RecurrentNetwork(Letters):
     def parameters(self, value: ArrayLike) -> None:
         copy_in("parameters", self._flat, value)
 
+    @property
+    def h0(self) -> Array:
+        """With ``learn_h0=True``: h(0), ``[n_hidden]``, of one layer in one direction; else see `layers`."""
+        return self._only_layer("h0").h0
+
+    @h0.setter
+    def h0(self, value: ArrayLike) -> None:
+        copy_in("h0", self.h0, value)
+
+    @property
+    def v0(self) -> Array:
+        """Of leaky units with ``learn_h0=True``: v(0), as `h0`."""
+        return self._only_layer("v0").v0
+
+    @v0.setter
+    def v0(self, value: ArrayLike) -> None:
+        copy_in("v0", self.v0, value)
+
     # ---- Arguments ----
 
     def _sequences(self, x: Any, lengths: Any) -> Sequences:

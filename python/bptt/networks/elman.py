@@ -16,7 +16,6 @@ from bptt.networks.docstrings import shared_paragraphs
 from bptt.networks.drawing import Start, beam_width, drawing, one_hot
 from bptt.networks.leak import told_leak
 from bptt.networks.options import Options
-from bptt.networks.parameters import copy_in
 from bptt.networks.results import ElmanGradients, ElmanRun
 from bptt.networks.stream import Stream
 from bptt.networks.trainable import TrainableNetwork
@@ -44,9 +43,6 @@ class ElmanRNN(TrainableNetwork):
         h(t)     = tanh(v(t)), or relu           (in place of 10.9)
 
     Their state is v: ``v0``, ``v_last`` stand in place of ``h0``, ``h_last`` everywhere, and h(0) = f(v(0)).
-
-    A sequence begins with h(0) = 0 (of leaky units v(0) = 0), with what is given as h0 or v0, or, with `learn_h0`, with
-    a parameter of the network.
 
     Parameters
     ----------
@@ -173,24 +169,6 @@ class ElmanRNN(TrainableNetwork):
     def learn_h0(self) -> bool:
         """Whether the state before the first step is a parameter: `h0`, of leaky units `v0`."""
         return self._options.learn_h0
-
-    @property
-    def h0(self) -> Array:
-        """With ``learn_h0=True``: h(0), ``[n_hidden]``, of one layer in one direction; else see `layers`."""
-        return self._only_layer("h0").h0
-
-    @h0.setter
-    def h0(self, value: ArrayLike) -> None:
-        copy_in("h0", self.h0, value)
-
-    @property
-    def v0(self) -> Array:
-        """Of leaky units with ``learn_h0=True``: v(0), ``[n_hidden]``, as `h0`."""
-        return self._only_layer("v0").v0
-
-    @v0.setter
-    def v0(self, value: ArrayLike) -> None:
-        copy_in("v0", self.v0, value)
 
     def _state(self, h0: Any, v0: Any) -> Any:
         """What a user gives as the state before the first step, under the name that it has here."""

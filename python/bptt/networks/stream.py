@@ -27,7 +27,7 @@ class Stream(_core.Stream):
         o(t) = c + V h(t)
 
     where r(t-1) is the h(t-1) of the step before or, in a `JordanRNN`, what it fed back. (Leaky units carry v(t) beside
-    it, from which h(t) follows.) It begins with the network's own h(0), unless one is given. The outputs have the same bits as those of `forward`, however the steps are cut into
+    it, from which h(t) follows.) The outputs have the same bits as those of `forward`, however the steps are cut into
     calls. The weights are those that the network had when the stream was made, until `refresh`.
 
     A stream belongs to one thread at a time, else `RuntimeError`. Several streams go on side by side. A call of less
@@ -242,7 +242,7 @@ class Stream(_core.Stream):
         return y_hat[0] if self.batch is None else y_hat
 
     def refresh(self) -> None:
-        """Read the network's parameters again. The state stays; `reset` goes back to an h(0) that is learned, as it is now."""
+        """Read the network's parameters again. The state stays. `reset` goes back to h(0) as learned by now."""
         self._refresh(self.network._flat)
         if self._begins_as_learned:
             self._initial = self.network._first_state(self.batch or 1)

@@ -13,7 +13,7 @@ class Layer:
     """A layer: ``U [n, n_below]``, ``W [n, n]``, ``b [n]``, and those of its second direction if it has one.
 
     ``n_below`` is how many numbers h(t) of the layer below has, n_in for the lowest layer. In figure 10.4 ``W`` is
-    ``[n_hidden, n_out]``. ``h0 [n]`` is h(0), of leaky units v(0), where it is learned: what every sequence begins with.
+    ``[n_hidden, n_out]``. ``h0 [n]`` is h(0), of leaky units v(0), where it is learned: every sequence begins with it.
     """
 
     U: Matrix

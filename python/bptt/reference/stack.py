@@ -74,7 +74,7 @@ class Run:
 class Gradients(Stack):
     """dL/dU ... dL/dc where the parameters are, ``h0`` in the form of h0, ``x [tau, n_in]`` (None for tokens).
 
-    Where h(0) is learned, ``layers[k].h0`` is the parameter's, and ``h0`` still that of the state before the first step.
+    Where h(0) is learned, ``layers[k].h0`` is the parameter's, and ``h0`` that of the state before the first step.
 
     Of leaky units ``h0`` is None, and ``v0`` stands in its place.
     """
@@ -230,8 +230,9 @@ def forward(
     x
         Real vectors ``[tau, n_in]``, or tokens ``[tau]`` in ``[0, n_in)``.
     h0
-        h(0), by default 0, or ``h0`` of the layers: ``[n_hidden]`` for one layer in one direction; otherwise a list with one entry a layer,
-        which is ``[n]``, or with two directions a pair (forward, reverse) of them. The reverse one enters at t = tau.
+        h(0), by default 0, or ``h0`` of the layers: ``[n_hidden]`` for one layer in one direction; otherwise a list
+        with one entry a layer, which is ``[n]``, or with two directions a pair (forward, reverse) of them. The reverse
+        one enters at t = tau.
     input, output, readout
         What x(t) is, the output unit, and whether every step has an output or only the last. The last step of the
         second direction is that of t = 1.
@@ -296,9 +297,7 @@ def loss(
 # --- Back-propagation through time, from the top layer to the lowest
 
 
-def first_gradient(
-    layer: Layer, first: Vector, da: Vector, activation: Activation, alpha: Vector | None
-) -> Vector:
+def first_gradient(layer: Layer, first: Vector, da: Vector, activation: Activation, alpha: Vector | None) -> Vector:
     """dL/dh(0), of leaky units dL/dv(0), by a step that begins with the h(0) ``first``, which is learned."""
     dh = matvec(transpose(layer.W), da)  # 10.21 at t = 0
     if alpha is None:

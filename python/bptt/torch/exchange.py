@@ -130,7 +130,9 @@ def to_torch(rnn: ElmanRNN) -> tuple[nn.RNN, nn.Linear]:
     if rnn.leak != 1.0:
         raise ValueError(f"rnn: expected units without a leak, as those of nn.RNN are, got leak={shown(rnn.leak)}")
     if rnn.learn_h0:
-        raise ValueError("rnn: expected learn_h0=False, as h(0) is no weight of an nn.RNN but an argument of its calls, got True")
+        raise ValueError(
+            "rnn: expected learn_h0=False, as h(0) is no weight of an nn.RNN but an argument of its calls, got True"
+        )
     if rnn.n_in == 0:
         raise ValueError("rnn: expected at least one input, as nn.RNN has, got 0")
     dtype = next(theirs for theirs, name in _DTYPES.items() if name == rnn.dtype.name)
