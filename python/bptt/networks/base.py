@@ -20,7 +20,7 @@ from bptt.networks.beams import NOT_FINITE, Beams, Step, search
 from bptt.networks.drawing import Drawing, Start, one_hot
 from bptt.networks.leak import told_leak
 from bptt.networks.options import Options
-from bptt.networks.parameters import Layout, Letters, copy_in
+from bptt.networks.parameters import STATES, Layout, Letters, copy_in
 from bptt.networks.results import Parts, WayBack
 from bptt.networks.sequences import Sequences, sequences
 from bptt.networks.states import States
@@ -116,7 +116,10 @@ class RecurrentNetwork(Letters):
 
     @property
     def parameters(self) -> Array:
-        """All parameters in one writable vector: U, W, b of each layer, then V, c; each in C order, without gaps."""
+        """All parameters in one writable vector: U, W, b (and h0, or v0, if it is learned) of each layer, then V, c.
+
+        Each is in C order, without gaps.
+        """
         return self._flat
 
     @parameters.setter
@@ -149,6 +152,24 @@ class RecurrentNetwork(Letters):
         from bptt.constraints.held import Held
 
         self._constraints = Held(constraints, self) if constraints else None
+
+    @property
+    def h0(self) -> Array:
+        """With ``learn_h0=True``: h(0), ``[n_hidden]``, of one layer in one direction; else see `layers`."""
+        return self._only_layer("h0").h0
+
+    @h0.setter
+    def h0(self, value: ArrayLike) -> None:
+        copy_in("h0", self.h0, value)
+
+    @property
+    def v0(self) -> Array:
+        """Of leaky units with ``learn_h0=True``: v(0), as `h0`."""
+        return self._only_layer("v0").v0
+
+    @v0.setter
+    def v0(self, value: ArrayLike) -> None:
+        copy_in("v0", self.v0, value)
 
     # ---- Arguments ----
 
@@ -198,6 +219,13 @@ class RecurrentNetwork(Letters):
     def _forced(self, teacher_forcing: float, seed: int | np.random.Generator | None) -> Forced:
         """Check what a user of teacher forcing gives."""
         raise NotImplementedError
+
+    def _first_state(self, batch: int) -> list[Array]:
+        """What so many sequences begin with where no state is given, as the core has it: 0, or what is learned."""
+        learned = [array for entry, array in self._entries() if entry.letter in STATES]
+        if not learned:
+            return self._states.zeros(batch, self._dtype)
+        return [np.tile(array, (batch, 1)) for array in learned]
 
     # ---- Calls of the core ----
 
@@ -425,6 +453,7 @@ class RecurrentNetwork(Letters):
             "activation": o.activation,
             "bidirectional": o.bidirectional,
             "leak": told_leak(o.leak),
+            "learn_h0": o.learn_h0,
             "dtype": o.dtype.name,
         }
         return {key: told[key] for key in self.KEYS}
