@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -79,6 +80,7 @@ def reference_parameters(rnn: Any, case: Case) -> reference.Stack:
             of.W.astype(np.float64).tolist(),
             of.b.astype(np.float64).tolist(),
             reverse,
+            getattr(of, case.initial).astype(np.float64).tolist() if case.learn_h0 else None,
         )
 
     of_layers = [rnn] if case.simple else rnn.layers
@@ -99,13 +101,16 @@ def numbers(p: Problem, i: int) -> tuple[Any, ...]:
 
 def named(case: Case, shapes: dict[str, tuple[int, ...]], loss: float, gradients: Any, run: Any) -> dict[str, Any]:
     """What the reference gives back, under our names."""
-    parameters = {name: np.array(values).reshape(shapes[name]) for name, values in letters(gradients).items()}
+    values_of = letters(gradients)
+    if case.leak != 1.0:  # the reference has one name for both
+        values_of = {re.sub("^h0", "v0", name): values for name, values in values_of.items()}
+    parameters = {name: np.array(values).reshape(shapes[name]) for name, values in values_of.items()}
     assert list(parameters) == list(shapes)
     results = {
         "loss alone": loss,
         "loss": loss,
         **parameters,
-        **states(case, case.initial, getattr(gradients, case.initial)),
+        **states(case, case.of_each, getattr(gradients, case.initial)),
         "x": None if gradients.x is None else np.array(gradients.x).reshape(len(run.h), case.n_in),
         "h": np.array(run.h),
         "o": np.array(run.o),

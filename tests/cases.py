@@ -80,6 +80,9 @@ LAYERS: list[Options] = [
     {"leak": "mixed"},
     {"leak": 0.25, "upper": (9, 5), "activation": "relu"},
     {"leak": "mixed", "upper": (6,), "bidirectional": True, "readout": "last"},
+    {"learn_h0": True},
+    {"learn_h0": True, "leak": "mixed", "upper": (6,)},
+    {"learn_h0": True, "upper": (9, 5), "bidirectional": True, "activation": "relu"},
 ]
 NETWORKS: list[Options] = [*ELMAN, *JORDAN, *LAYERS]
 # Those that have an output at every step

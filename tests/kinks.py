@@ -41,24 +41,26 @@ def preactivations(p: Problem) -> Iterator[Array]:
             directions = [layer] if p.case.simple else [layer, *([layer.reverse] if p.case.bidirectional else [])]
             above = []
             for d, one in enumerate(directions):
-                h0 = np.zeros(len(one.b)) if initial is None else initial[k * len(directions) + d]
+                first = getattr(one, p.case.initial) if p.case.learn_h0 else np.zeros(len(one.b))
+                h0 = first if initial is None else initial[k * len(directions) + d]
                 # What step t - 1 of the reverse direction sees is what stands before it in reversed order.
                 here = flags if d == 0 else np.concatenate([[False], flags[:0:-1]])
                 alpha = np.array(p.case.leaks if leaks is None else leaks[k])
-                a, h = recurrence(one, below if d == 0 else below[::-1], here, h0, alpha)
+                a, h = recurrence(one, below if d == 0 else below[::-1], here, h0, first, alpha)
                 yield a
                 above.append(h if d == 0 else h[::-1])
             below = np.concatenate(above, axis=1)
 
 
-def recurrence(layer: Any, x: Array, flags: Array, initial: Array, alpha: Array) -> tuple[Array, Array]:
+def recurrence(layer: Any, x: Array, flags: Array, initial: Array, first: Array, alpha: Array) -> tuple[Array, Array]:
     a = layer.b + x @ layer.U.T
     states = []
     v, h = initial, np.maximum(initial, 0.0) if (alpha != 1.0).any() else initial
     for t, flag in enumerate(flags):
-        if not flag:
-            a[t] += layer.W @ h
-        v = a[t] = (0.0 if flag else (1.0 - alpha) * v) + alpha * a[t]
+        if flag:
+            v, h = first, np.maximum(first, 0.0) if (alpha != 1.0).any() else first
+        a[t] += layer.W @ h
+        v = a[t] = (1.0 - alpha) * v + alpha * a[t]
         h = np.maximum(v, 0.0)
         states.append(h)
     return a, np.array(states)

@@ -41,6 +41,7 @@ class Case:
     activation: Activation = "tanh"
     bidirectional: bool = False
     leak: float | Literal["mixed"] = 1.0  # of all units; mixed: of each unit, some of which have none
+    learn_h0: bool = False  # h(0), or v(0), is a parameter
 
     @property
     def leaks(self) -> Any:
@@ -70,6 +71,11 @@ class Case:
         """What its results call what one more step would see."""
         return f"{self.initial[0]}_last"
 
+    @property
+    def of_each(self) -> str:
+        """What gradients call that of the state before the first step, of every sequence."""
+        return self.initial if self.feedback else f"{self.initial}_each"
+
     def network(self, dtype: str, **more: Any) -> Any:
         """The network, its parameters 0 if `more` does not say otherwise."""
         options: dict[str, Any] = {name: getattr(self, name) for name in ("input", "output", "activation")}
@@ -77,9 +83,10 @@ class Case:
         n_in, n_hidden, n_out = self.n_in, self.n_hidden, self.n_out
         if self.feedback is None:
             both = self.bidirectional
-            options["leak"] = self.leaks
+            options |= {"leak": self.leaks, "learn_h0": self.learn_h0}
             return ElmanRNN(n_in, n_hidden, n_out, readout=self.readout, bidirectional=both, **options)
         assert self.leak == 1.0
+        assert not self.learn_h0
         assert isinstance(n_hidden, int)
         return JordanRNN(n_in, n_hidden, n_out, feedback=self.feedback, **options)
 
@@ -101,21 +108,30 @@ class Case:
             "" if self.activation == "tanh" else f"-{self.activation}",
             "-both" if self.bidirectional else "",
             f"-leak{self.leak}" if self.leak != 1.0 else "",
+            "-learned" if self.learn_h0 else "",
         ]
         return f"{self.input}-{self.output}-{kind}-{sizes}-{time}{''.join(marks)}"
 
 
 def letters(of: Any) -> dict[str, Array]:
     """The parameters of a network, or its gradients, in their flat order, under the names that files give them."""
+    learned = [name for name in ("h0", "v0") if is_learned(of, name)]
     if isinstance(getattr(of, "layers", None), Sequence) and (len(of.layers) > 1 or of.layers[0].reverse is not None):
         several = len(of.layers) > 1
         named = {}
         for k, layer in enumerate(of.layers):
             for direction, ending in ((layer, ""), (layer.reverse, "_reverse")):
-                for letter in "UWb" if direction is not None else "":
-                    named[f"{letter}{k + 1 if several else ''}{ending}"] = getattr(direction, letter)
+                for letter in [*"UWb", *learned] if direction is not None else []:
+                    number = f"{'_' if letter in learned else ''}{k + 1}" if several else ""
+                    named[f"{letter}{number}{ending}"] = getattr(direction, letter)
         return named | {letter: getattr(of, letter) for letter in "Vc"}
-    return {letter: getattr(of, letter) for letter in LETTERS}
+    return {letter: getattr(of.layers[0] if letter in learned else of, letter) for letter in [*"UWb", *learned, *"Vc"]}
+
+
+def is_learned(of: Any, name: str) -> bool:
+    """Whether a network, or its gradients, have h0 (or v0) among the parameters."""
+    layers = getattr(of, "layers", None)
+    return isinstance(layers, Sequence) and getattr(layers[0], name, None) is not None
 
 
 def state_names(case: Case, name: str) -> list[str]:
@@ -265,6 +281,8 @@ def random_problem(case: Case, seed: list[int]) -> Problem:
             values *= 0.999
         elif name[:2] in ("U2", "U3"):
             values *= drive
+        elif name[:2] in ("h0", "v0"):
+            values[...] = random.uniform(-0.9, 0.9, values.shape)
         elif name[0] in "bc":
             values[...] = (drive if name[0] == "b" else 1.0) * random.uniform(-0.5, 0.5, values.shape)
     token = case.input == "token"

@@ -42,6 +42,7 @@ def kind_of(rnn: Any) -> Case:
         feedback=getattr(rnn, "feedback", None),
         bidirectional=getattr(rnn, "bidirectional", False),
         leak="mixed" if getattr(rnn, "leak", 1.0) != 1.0 else 1.0,
+        learn_h0=getattr(rnn, "learn_h0", False),
     )
 
 
@@ -57,7 +58,7 @@ def everything(rnn: Any, arguments: dict[str, Any]) -> dict[str, Any]:
         "loss alone": rnn.loss(**arguments),
         "loss": loss,
         **letters(gradients),
-        **named_state(case, case.initial, getattr(gradients, case.initial)),
+        **named_state(case, case.of_each, getattr(gradients, case.of_each)),
         "x": gradients.x,
         "h": run.h,
         "o": run.o,
@@ -79,7 +80,7 @@ def named_state(case: Case, name: str, state: Any) -> dict[str, Any]:
 
 def is_state(name: str) -> bool:
     """Whether a result has a row a sequence, whatever the readout."""
-    return name.split("[")[0] in ("h0", "v0", "r0", "last", "last of the gradients")
+    return name.split("[")[0] in ("h0_each", "v0_each", "r0", "last", "last of the gradients")
 
 
 def is_gradient(name: str) -> bool:

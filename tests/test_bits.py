@@ -38,6 +38,7 @@ OF_THREADS: list[Options] = [
     {"upper": (90,), "activation": "relu"},
     {"bidirectional": True},
     {"upper": (70,), "leak": "mixed"},
+    {"upper": (70,), "learn_h0": True},
     {"upper": (70, 50), "bidirectional": True, "readout": "last"},
 ]
 

@@ -43,6 +43,11 @@ NETWORKS: dict[str, Callable[[], ElmanRNN | JordanRNN]] = {
     "leaky relu of tokens, double": lambda: ElmanRNN(
         6, 10, 4, input="token", activation="relu", leak=0.15, dtype="float64", seed=1
     ),
+    "learned h0": lambda: ElmanRNN(3, 7, 2, learn_h0=True, seed=1),
+    "learned v0, two layers, double": lambda: ElmanRNN(3, (7, 5), 2, leak=0.02, learn_h0=True, dtype="float64", seed=1),
+    "learned h0, three layers of relu": lambda: ElmanRNN(
+        6, (7, 8, 5), 4, input="token", activation="relu", learn_h0=True, seed=1
+    ),
     "y_hat of tokens fed back": lambda: JordanRNN(9, 12, 9, input="token", seed=1),
     "o fed back, no input": lambda: JordanRNN(0, 8, 3, output="linear", feedback="o", seed=1),
     "sigmoid fed back, double": lambda: JordanRNN(3, 10, 5, output="sigmoid", dtype="float64", seed=1),
@@ -58,6 +63,8 @@ def network(name: str) -> Any:
     for letter, values in rnn.by_name().items():
         if letter[0] in "bc":
             values[...] = random.normal(0, 0.3, values.shape)
+        if letter[:2] in ("h0", "v0"):
+            values[...] = random.uniform(-2, 2, values.shape)
         if letter[0] == "W":
             values *= 0.9
     return rnn

@@ -15,9 +15,9 @@ import pytest
 from bptt import Adam, ElmanRNN, JordanRNN
 from cases import LAYERS, OUTPUTS, Options, cycled, each, make
 from core import DTYPES, ISAS
-from laws import least_memory
-from problems import joined_state, letters, problem
-from results import assert_near, everything, same_bits, tolerances
+from laws import learned_state, least_memory, names_of_learned
+from problems import joined_state, letters, problem, state_names
+from results import assert_near, differing, everything, same_bits, tolerances
 
 rnn_of: Any = ElmanRNN  # its arguments are checked when it is called
 
@@ -171,7 +171,8 @@ def test_states_have_an_entry_a_layer_and_a_pair_for_two_directions(options: Opt
         rnn = p.network(dtype)
         run, (_, gradients) = rnn.forward(**p.inputs(form)), rnn.loss_and_gradients(**p.arguments(form))  # type: ignore[arg-type]
         both = p.case.bidirectional
-        for state in (run.h_last, gradients.h_last, gradients.h0):
+        last, of_each = p.case.last, p.case.of_each
+        for state in (getattr(run, last), getattr(gradients, last), getattr(gradients, of_each)):
             if p.case.simple:
                 assert state.shape == (*rows, 5)
                 continue
@@ -217,13 +218,17 @@ def test_states_that_are_none(options: Any, state: Callable[[], Any]) -> None:
 
 
 @each(LAYERS)
-def test_no_initial_state_is_0(options: Options) -> None:
+def test_no_initial_state_is_0_or_what_is_learned(options: Options) -> None:
     p = problem(make(3, 5, 2, (4, 2), **options))
     rnn, arguments = p.network("float32"), p.arguments()
     assert p.initial is not None
-    zeros = [np.zeros_like(state) for state in p.initial]
-    given = everything(rnn, arguments | {p.case.initial: joined_state(p.case, zeros)})
-    assert same_bits(everything(rnn, arguments | {p.case.initial: None}), given)
+    names = state_names(p.case, p.case.initial)
+    first = [np.zeros_like(state) + learned_state(p, name) for name, state in zip(names, p.initial, strict=True)]
+    given = everything(rnn, arguments | {p.case.initial: joined_state(p.case, first)})
+    learned = names_of_learned(rnn)
+    assert bool(learned) == p.case.learn_h0
+    assert differing(everything(rnn, arguments | {p.case.initial: None}), given) == learned
+    assert not any(given[name].any() for name in learned)
 
 
 def test_the_top_layer_is_h() -> None:
@@ -253,8 +258,8 @@ def test_identities_on_top_of_relu_are_the_lowest_layer(lengths: tuple[int, ...]
         assert same_bits(found[name], expected[name]), name
     assert same_bits(found["h of layer 0"], expected["h"])
     tolerance = tolerances(dtype).gradients  # windows of several layers may end elsewhere
-    for name in ("U", "W", "b", "V", "c", "h0", "x"):
-        same = {"h0": "h0[0]"}.get(name, f"{name}1" if name in "UWb" else name)
+    for name in ("U", "W", "b", "V", "c", "h0_each", "x"):
+        same = {"h0_each": "h0_each[0]"}.get(name, f"{name}1" if name in "UWb" else name)
         assert_near(found[same], expected[name], tolerance, name)
 
 

@@ -35,6 +35,7 @@ KINDS: list[Options] = [
     {"n_hidden": (33, 17, 64), "activation": "relu"},
     {"leak": 0.3},
     {"n_hidden": (9, 5), "leak": [0.2, [1.0, 0.5, 0.05, 0.7, 0.9]], "activation": "relu"},
+    {"learn_h0": True},
     {"feedback": "y_hat"},
     {"feedback": "o", "activation": "relu"},
 ]

@@ -102,7 +102,7 @@ template <class T> class Bidirectional {
           total = backward_with_outputs(chain, own, d_h, sums);
         else
           backward(chain, d, d_h, sums);
-        chain.stage->give_initial_gradients(results.r0);
+        chain.stage->give_initial_gradients(results.r0, sums);
       }
       d_h = std::move(d_below);
       layer(l).clear();

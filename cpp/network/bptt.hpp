@@ -14,8 +14,8 @@ template <class T> struct Batch {
   std::vector<Index> lengths;      // of each sequence, at least 1
   Rows<const T> x;                 // real input
   IndexRows tokens;                // token input, each in [0, n_in)
-  std::vector<Rows<const T>> r0;   // r(0) of each chain (of leaky units v(0)), one row a sequence; none: 0
-  Rows<const std::uint8_t> reset;  // not 0: a new sequence begins, and this step sees 0 in place of r(t-1)
+  std::vector<Rows<const T>> r0;   // r(0) of each chain (of leaky units v(0)), one row a sequence; none: as learned, or 0
+  Rows<const std::uint8_t> reset;  // not 0: a new sequence begins, and this step sees what is learned, or 0, in place of r(t-1)
   IndexRows targets;               // softmax, each in [0, n_out), or -1: none at this step
   Rows<const T> y;                 // sigmoid, linear
   Rows<const T> weight;            // of each step's loss

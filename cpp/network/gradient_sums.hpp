@@ -24,7 +24,8 @@ template <class T> struct ChainTerms {
   const ResetFlags* reset = nullptr;  // of hidden recurrence
 };
 
-/// dU, dW, db of every chain, dV and dc. Every window is collected once, in any order; then the sums are closed.
+/// dU, dW, db of every chain, dV and dc; and dL/dh(0), where it is learned. Every window is collected once, in any order; then the
+/// sums are closed.
 template <class T> class GradientSums {
  public:
   /// `flat` is overwritten. With `recurrent_classes`, dW of a feedback of classes has a sum over classes.
@@ -50,6 +51,8 @@ template <class T> class GradientSums {
                          TokenGradient<T>(ctx.k, recurrent_classes ? d.W : no_W, ctx.timeline.largest, true),
                          {},
                          {},
+                         {},
+                         network.learn_h0 ? zeros<double>(d.U.rows) : Array<double>(),
                          {}});
     }
   }
@@ -76,6 +79,18 @@ template <class T> class GradientSums {
     flush(nullptr);
   }
 
+  /// Where h(0) is learned: the sum of da(t) over the rows of a chain in which a new sequence begins.
+  const double* da_of_resets(Index chain) const { return chains_[std::size_t(chain)].da_of_resets.data(); }
+
+  /// Where h(0) is learned, after a chain's last window: h(0), and the gradient of the parameter.
+  void collect_first(Index chain, const T* h0, const double* gradient) {
+    const auto& d = d_.chain[std::size_t(chain)];
+    for (Index j = 0; j < d.U.rows; ++j) d.h0[j] = T(gradient[j]);
+    Array<T>& kept = chains_[std::size_t(chain)].h0;
+    kept = Array<T>(d.U.rows);
+    std::copy_n(h0, d.U.rows, kept.data());
+  }
+
   /// After the last window.
   void close() {
     assert(!closed_);
@@ -88,6 +103,9 @@ template <class T> class GradientSums {
       sums.dU.write_back();
       sums.dU_of_tokens.write_back();
       sums.dW_of_classes.write_back();
+      const Matrix<T> dW = d_.chain[c].W;
+      for (Index i = 0; sums.h0.data() != nullptr && i < dW.rows; ++i)  // where a sequence begins anew, r(t-1) is h(0)
+        for (Index j = 0; sums.da_of_resets[i] != 0 && j < dW.cols; ++j) dW(i, j) += T(sums.da_of_resets[i] * double(sums.h0[j]));
     }
     closed_ = true;
   }
@@ -102,6 +120,8 @@ template <class T> class GradientSums {
     WeightGradient<T> dW, dU;
     TokenGradient<T> dU_of_tokens, dW_of_classes;
     Blocks<T> h, da, x;  // copies: see `copy_long_rows`
+    Array<double> da_of_resets;
+    Array<T> h0;
   };
   // sums += the rows of m, added up. In double precision, as these are long sums of few numbers.
   struct RowSum {
@@ -188,6 +208,8 @@ template <class T> class GradientSums {
       for (Index i = 0; t.reset->any_at(w, step) && i < w.rows; ++i) {
         if (!t.reset->at(w.begin + step, i)) continue;
         const Index r = step * w.rows + i;
+        if (const Array<double>& sum = sums_of(t).da_of_resets; sum.data() != nullptr)
+          for (Index j = 0; j < t.da.cols; ++j) sum[j] += double(t.da(r, j));
         std::fill_n(t.da.row(r), t.da.cols, T(0));
         if (copies_) sums_of(t).da.copy(ctx_.k, Matrix<const T>(t.da).middle_rows(r, 1), r);
       }

@@ -44,7 +44,17 @@ template <class T> class RecurrentLayer {
         step_(ctx.k, ctx.network, layer, p.W, ctx.call.threads()) {
     if (reset.given()) masked_ = Array<T>(ctx.timeline.batch * n);
     if (reset.given() && step_.leaky()) masked_v_ = Array<T>(ctx.timeline.batch * n);
+    if (p.h0 == nullptr) return;
+    first_ = Array<T>(n);
+    std::copy_n(p.h0, n, first_.data());
+    if (!step_.leaky()) return;
+    first_h_ = Array<T>(n);
+    values_of(ctx.network, ctx.k, Matrix<const T>(first_.data(), 1, n), first_h_.matrix(1, n));
   }
+
+  /// What every sequence begins with where it is learned: h(0), or v(0) of leaky units; and h(0). Else null.
+  const T* first() const { return first_.data(); }
+  const T* first_h() const { return step_.leaky() ? first_h_.data() : first_.data(); }
 
   // ---- The equations of a step ----
 
@@ -72,13 +82,28 @@ template <class T> class RecurrentLayer {
     const Matrix<const T> da = da_next_.matrix(ctx_->timeline.batch, n);
     ctx_->multiply(ctx_->zero.data(), da, W_packed_, dr0);
     if (!step_.leaky()) return;
-    const bool is_tanh = ctx_->network.activation == Activation::tanh;
     for (Index j = 0; j < n; ++j) {
       const T alpha = step_.alpha[j], of_da = T((1 - double(alpha)) / double(alpha));
       for (Index i = 0; i < dr0.rows; ++i) {
-        const T h = h0(i, j), derivative = is_tanh ? 1 - h * h : T(h > 0);
+        const T derivative = derivative_at(h0(i, j));
         dr0(i, j) = alpha == 1 ? derivative * dr0(i, j) : derivative * dr0(i, j) + of_da * da(i, j);
       }
+    }
+  }
+
+  /// Adds to dL/dh(0), or dL/dv(0), what sequences that begin in the middle of a stream send to it; `da` is the sum of theirs. The
+  /// same equations, in double precision.
+  void add_first_gradient(const double* da, double* sums) const {
+    const Array<double> dh = zeros<double>(n);
+    for (Index i = 0; i < n; ++i)
+      for (Index j = 0; j < n; ++j) dh[j] += double(W_(i, j)) * da[i];
+    for (Index j = 0; j < n; ++j) {
+      if (!step_.leaky()) {
+        sums[j] += dh[j];
+        continue;
+      }
+      const double alpha = double(step_.alpha[j]), h = double(first_h_[j]);
+      sums[j] += derivative_at(h) * dh[j] + (1 - alpha) / alpha * da[j];
     }
   }
 
@@ -130,7 +155,7 @@ template <class T> class RecurrentLayer {
       const Matrix<const T> h_before = t == 0 ? before.middle_rows(slice.row_from, rows) : h.middle_rows(first - w.rows, rows);
       Sum<T> a(ctx_->k);
       hoisted ? void(a.from(h_t, w.rows * n)) : input.sum(w, first, rows, a);
-      step(a, masked(w, t, slice, h_before, masked_), carry(w, t, slice, v), h_t, steps);
+      step(a, masked(w, t, slice, h_before, masked_, first_h()), carry(w, t, slice, v), h_t, steps);
       if (t + 1 < last_step) slice.barrier();
     }
   }
@@ -271,18 +296,24 @@ template <class T> class RecurrentLayer {
     const Matrix<T> last = v.last.middle_rows(slice.row_from, rows);
     const bool keeps = v.all.rows > 0;
     Carry<T> carry = Carry<T>::in_place(keeps ? v.all.middle_rows(first, rows) : last);
-    carry.before = masked(w, t, slice, keeps && t > 0 ? v.all.middle_rows(first - w.rows, rows) : last, masked_v_);
+    carry.before = masked(w, t, slice, keeps && t > 0 ? v.all.middle_rows(first - w.rows, rows) : last, masked_v_, first_.data());
     carry.step = keeps ? w.rows * n : 0;
     return carry;
   }
 
-  // The slice's rows of h(t-1), v(t-1) or da(t): as they are, or a copy with zeros where new sequences begin at step t.
-  Matrix<const T> masked(const Window& w, Index t, const ThreadSlice& slice, Matrix<const T> rows, const Array<T>& copies) const {
+  // f'(v) by h = f(v).
+  template <class Real> Real derivative_at(Real h) const {
+    return ctx_->network.activation == Activation::tanh ? 1 - h * h : Real(h > 0);
+  }
+
+  // The slice's rows of h(t-1), v(t-1) or da(t): as they are, or a copy in which those of new sequences are `first`, or 0.
+  Matrix<const T> masked(const Window& w, Index t, const ThreadSlice& slice, Matrix<const T> rows, const Array<T>& copies,
+                         const T* first = nullptr) const {
     if (!reset_->any_at(w, t)) return rows;
     const Matrix<T> copy(copies.data() + slice.row_from * n, rows.rows, n);
     if (slice.is_first()) {
       std::copy_n(rows.data, rows.rows * n, copy.data);
-      reset_->mask(w, t, slice.row_from, copy);
+      reset_->mask(w, t, slice.row_from, copy, first);
     }
     slice.barrier();
     return copy;
@@ -293,7 +324,7 @@ template <class T> class RecurrentLayer {
   const ResetFlags* reset_;
   RecurrentStep<T> step_;
   Packed<T> W_packed_;
-  Array<T> masked_, masked_v_, da_next_;
+  Array<T> masked_, masked_v_, da_next_, first_, first_h_;
 };
 
 }  // namespace bptt

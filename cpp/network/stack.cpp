@@ -169,8 +169,8 @@ template <class T> class Stack {
       if (d_h.given() && !every_step) add_last(w, dh_last, da);
       stage_.backward(w, above, da, before, h, every_step ? d_o : Matrix<T>(), sums);
     });
+    stage_.give_initial_gradients(results.r0, sums);
     sums.close();
-    stage_.give_initial_gradients(results.r0);
     return std::accumulate(losses.begin(), losses.end(), 0.0);
   }
 

@@ -15,6 +15,7 @@ template <class T> class Stage {
         std::vector<LayerInput<T>> inputs)
       : ctx_(ctx),
         reset_(sort(batch.reset, ctx.timeline), ctx.timeline.lengths, ctx.timeline.tau, reverse),
+        begins_as_learned_(batch.r0.empty() && ctx.network.learn_h0),
         first_chain_(layer * ctx.network.directions() + (reverse ? 1 : 0)) {
     layers_.reserve(inputs.size());
     for (LayerInput<T>& input : inputs) {
@@ -28,11 +29,14 @@ template <class T> class Stage {
     if (ctx.network.leaky()) v_ = LayerRows<T>(widths_, sequences);
     for (std::size_t l = 0; l < layers_.size(); ++l) {
       const Matrix<T> h0 = h0_.rows(l, 0, sequences), state = ctx.network.leaky() ? carried(l) : h0;
-      if (batch.r0.empty())
+      const T* const first = layers_[l].first();
+      if (begins_as_learned_)
+        for (Index i = 0; i < sequences; ++i) std::copy_n(first, state.cols, state.row(i));
+      else if (batch.r0.empty())
         std::fill_n(state.data, sequences * state.cols, T(0));
       else
         gather(sort(batch.r0[std::size_t(first_chain_) + l], ctx.timeline), single_step(sequences), 0, sequences, state);
-      reset_.mask(ctx.timeline.windows[0], 0, 0, state);
+      reset_.mask(ctx.timeline.windows[0], 0, 0, state, first);
       if (ctx.network.leaky()) values_of(ctx.network, ctx.k, Matrix<const T>(state), h0);
     }
   }
@@ -165,12 +169,19 @@ template <class T> class Stage {
     sums.collect(w, terms_, d_o, h.back());
   }
 
-  /// dL/dh(0), or dL/dv(0), of each layer, after the first window.
-  void give_initial_gradients(const std::vector<Rows<T>>& to) const {
+  /// dL/dh(0), or dL/dv(0), of each layer, after the first window: of each sequence and, where it is learned, of the parameter.
+  void give_initial_gradients(const std::vector<Rows<T>>& to, GradientSums<T>& sums) const {
     for (std::size_t l = 0; l < layers_.size(); ++l) {
       const Array<T> dh0(ctx_.timeline.batch * layers_[l].n);
       layers_[l].initial_gradient(h0_.rows(l, 0, ctx_.timeline.batch), dh0.matrix(ctx_.timeline.batch, layers_[l].n));
-      give(dh0.matrix(ctx_.timeline.batch, layers_[l].n), to[std::size_t(first_chain_) + l]);
+      const Matrix<const T> each = dh0.matrix(ctx_.timeline.batch, layers_[l].n);
+      give(each, to[std::size_t(first_chain_) + l]);
+      if (!ctx_.network.learn_h0) continue;
+      const Array<double> sum = zeros<double>(layers_[l].n);
+      for (Index i = 0; begins_as_learned_ && i < each.rows; ++i)
+        for (Index j = 0; j < each.cols; ++j) sum[j] += double(each(i, j));
+      if (reset_.given()) layers_[l].add_first_gradient(sums.da_of_resets(first_chain_ + Index(l)), sum.data());
+      sums.collect_first(first_chain_ + Index(l), layers_[l].first_h(), sum.data());
     }
   }
 
@@ -212,6 +223,7 @@ template <class T> class Stage {
 
   const Context<T>& ctx_;
   const ResetFlags reset_;
+  const bool begins_as_learned_;  // what the first steps see is the parameter
   const Index first_chain_;
   std::vector<RecurrentLayer<T>> layers_;
   Widths widths_;

@@ -119,7 +119,7 @@ template <class Enum> Enum named(const std::string& name, std::initializer_list<
 
 Network network_of(Index n_in, const std::vector<Index>& n_hidden, Index n_out, const std::string& input, const std::string& output,
                    const std::string& readout, const std::string& recurrence, const std::string& activation, bool bidirectional,
-                   const std::vector<std::vector<double>>& leak) {
+                   const std::vector<std::vector<double>>& leak, bool learn_h0) {
   Network network;
   network.n_in = n_in;
   network.n_hidden = n_hidden;
@@ -131,11 +131,14 @@ Network network_of(Index n_in, const std::vector<Index>& n_hidden, Index n_out, 
   network.activation = named<Activation>(activation, {"tanh", "relu"});
   network.bidirectional = bidirectional;
   network.leak = leak;
+  network.learn_h0 = learn_h0;
   if (n_hidden.empty()) throw py::value_error("n_hidden: expected at least one layer");
   if (network.recurrence != Recurrence::h && network.chains() != 1)
     throw py::value_error("n_hidden: expected one layer in one direction where the recurrence runs from the output");
   if (network.leaky() && network.recurrence != Recurrence::h)
     throw py::value_error("leak: expected none where the recurrence runs from the output");
+  if (learn_h0 && network.recurrence != Recurrence::h)
+    throw py::value_error("learn_h0: expected false where the recurrence runs from the output");
   bool fits = leak.empty() || leak.size() == n_hidden.size();
   for (std::size_t l = 0; fits && l < leak.size(); ++l) fits = leak[l].size() == 1 || Index(leak[l].size()) == n_hidden[l];
   if (!fits) throw py::value_error("leak: expected a number, or one for each unit, of each layer");
@@ -146,10 +149,9 @@ Network network_of(Index n_in, const std::vector<Index>& n_hidden, Index n_out, 
 py::list py_layout(const Network& network) {
   py::list places;
   for (const ParameterPlace& place : layout(network)) {
-    const bool is_vector = place.letter == 'b' || place.letter == 'c';
     py::tuple shape = py::make_tuple(place.rows, place.columns);
-    if (is_vector) shape = py::make_tuple(place.rows);
-    places.append(py::make_tuple(place.name, std::string(1, place.letter), place.layer, place.reverse, shape));
+    if (place.is_vector) shape = py::make_tuple(place.rows);
+    places.append(py::make_tuple(place.name, place.letter, place.layer, place.reverse, shape));
   }
   return places;
 }
@@ -398,7 +400,8 @@ PYBIND11_MODULE(core, m, py::mod_gil_not_used()) {
   m.attr("__version__") = BPTT_VERSION;
   py::class_<Network>(m, "Network")
       .def(py::init(&network_of), by_name, arg("n_in"), arg("n_hidden"), arg("n_out"), arg("input"), arg("output"), arg("readout"),
-           arg("recurrence"), arg("activation"), arg("bidirectional"), arg("leak") = std::vector<std::vector<double>>())
+           arg("recurrence"), arg("activation"), arg("bidirectional"), arg("leak") = std::vector<std::vector<double>>(),
+           arg("learn_h0") = false)
       .def_property_readonly("size", [](const Network& network) { return size(network); })
       .def_property_readonly("layout", &py_layout);
   add_calls(m);

@@ -7,8 +7,8 @@
 
 namespace bptt {
 
-/// The steps at which a new sequence begins in the middle of a stream: they see 0 in place of the state before, and no gradient
-/// crosses. Rows are in the order of work.
+/// The steps at which a new sequence begins in the middle of a stream: they see 0, or the state that a network begins with, in
+/// place of the state before, and no gradient crosses. Rows are in the order of work.
 class ResetFlags {
  public:
   ResetFlags() = default;
@@ -30,11 +30,12 @@ class ResetFlags {
     return false;
   }
 
-  /// Of rows [from, from + rows.rows) of step t of the window, those in which a new sequence begins become 0.
-  template <class T> void mask(const Window& w, Index t, Index from, Matrix<T> rows) const {
+  /// Of rows [from, from + rows.rows) of step t of the window, those in which a new sequence begins become `first`, or 0.
+  template <class T> void mask(const Window& w, Index t, Index from, Matrix<T> rows, const T* first = nullptr) const {
     if (!any_at(w, t)) return;
     for (Index i = 0; i < rows.rows; ++i)
-      if (at(w.begin + t, from + i)) std::fill_n(rows.row(i), rows.cols, T(0));
+      if (at(w.begin + t, from + i))
+        first == nullptr ? std::fill_n(rows.row(i), rows.cols, T(0)) : std::copy_n(first, rows.cols, rows.row(i));
   }
 
  private:

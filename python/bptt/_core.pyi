@@ -22,6 +22,7 @@ class Network:
         activation: str,
         bidirectional: bool,
         leak: Sequence[Sequence[float]] = ...,
+        learn_h0: bool = ...,
     ) -> None: ...
     @property
     def size(self) -> int: ...

@@ -34,7 +34,8 @@ struct Case {
   bool bidirectional;
   double forcing;
   std::vector<Index> lengths;
-  bool leaky = false;  // alpha of every third unit is 1
+  bool leaky = false;    // alpha of every third unit is 1
+  bool learned = false;  // every sequence begins with a parameter, and none is given an r(0)
 };
 
 // A case's numbers, and the calls of the core on them.
@@ -50,6 +51,7 @@ class Problem {
     network.recurrence = c.recurrence;
     network.activation = c.activation;
     network.bidirectional = c.bidirectional;
+    network.learn_h0 = c.learned;
     for (std::size_t l = 0; c.leaky && l < c.n_hidden.size(); ++l) {
       network.leak.emplace_back(std::size_t(c.n_hidden[l]), 1.0);
       for (std::size_t j = 0; j < network.leak[l].size(); ++j)
@@ -82,7 +84,7 @@ class Problem {
       batch_.y = rows<const double>(y_, network.n_out, every_step);
     batch_.weight = rows<const double>(weight_, 1, every_step);
     batch_.reset = rows<const std::uint8_t>(reset_, 1, true);
-    for (Index chain = 0; chain < network.chains(); ++chain)
+    for (Index chain = 0; !c.learned && chain < network.chains(); ++chain)
       batch_.r0.push_back(rows<const double>(r0_[std::size_t(chain)], network.n_recurrent(chain / network.directions()), false));
   }
 
@@ -156,8 +158,12 @@ class Problem {
     bptt::forward<double>(network, parameters.data(), batch, {}, results);
 
     Stream<double> stream(network, parameters.data(), count_);
-    for (Index l = 0; l < network.layers(); ++l)
+    const Parameters<const double> p(network, parameters.data());
+    for (Index l = 0; l < network.layers(); ++l) {
       std::copy(r0_[std::size_t(l)].begin(), r0_[std::size_t(l)].end(), stream.state(l).data);
+      for (Index i = 0; network.learn_h0 && i < count_; ++i)
+        std::copy_n(p.chain[std::size_t(l)].h0, network.n(l), stream.state(l).row(i));
+    }
     stream.take_state();
     for (Index t = 0, some; t < steps; t += some) {
       some = std::min(steps - t, 1 + t % stream.most_steps());
@@ -183,7 +189,8 @@ class Problem {
     }
     if (network.input == Input::real) results.x = rows<double>(dx, network.n_in, true);
     const double loss = loss_and_gradients<double>(network, parameters.data(), batch_, forcing_, results, memory_limit);
-    for (const auto& part : dr0) all.insert(all.end(), part.begin(), part.end());
+    for (const auto& part : dr0)
+      if (!network.learn_h0) all.insert(all.end(), part.begin(), part.end());
     if (network.input == Input::real) all.insert(all.end(), dx.begin(), dx.end());
     return loss;
   }
@@ -193,7 +200,8 @@ class Problem {
     std::vector<double*> all;
     for (double& p : parameters) all.push_back(&p);
     for (auto& part : r0_)
-      for (double& r : part) all.push_back(&r);
+      for (double& r : part)
+        if (!network.learn_h0) all.push_back(&r);
     if (network.input == Input::real)
       for (double& x : x_) all.push_back(&x);
     return all;
@@ -347,6 +355,9 @@ int main() {
                          {"leaky, columns shared", {170}, token, softmax, all, h, tanh, false, 0, {40, 30}, true},
                          {"leaky layers side by side", {40, 33, 36}, real, sigmoid, all, h, relu, false, 0, {450}, true},
                          {"leaky, two directions, last", {6, 9}, real, softmax, last, h, tanh, true, 0, ragged, true},
+                         {"learned h0", {7}, real, softmax, all, h, tanh, false, 0, windows, false, true},
+                         {"learned v0, layers side by side", {40, 33}, token, softmax, all, h, relu, false, 0, {450}, true, true},
+                         {"learned h0, two directions, last", {6, 9}, real, linear, last, h, tanh, true, 0, ragged, false, true},
                          {"output recurrence, forced", {7}, real, softmax, all, y_hat, tanh, false, 1, ragged},
                          {"output recurrence, free", {7}, token, softmax, all, y_hat, tanh, false, 0, many},
                          {"output recurrence, sampled", {7}, real, sigmoid, all, o, relu, false, 0.5, windows}}) {

@@ -44,6 +44,7 @@ def case(draw: Any, *, causal: bool = False) -> Case:
         options["bidirectional"] = draw(st.integers(0, 2)) == 0
     if not jordan:
         options["leak"] = draw(st.sampled_from([1.0, 1.0, 0.25, "mixed"]))
+        options["learn_h0"] = not causal and draw(st.integers(0, 3)) == 0
     return Case(
         n_in,
         tuple(draw(st.lists(sizes, min_size=2, max_size=3))) if several else draw(sizes),
@@ -64,7 +65,8 @@ def stack_of(case: Case, rnn: Any) -> reference.Stack:
 
     def layer(one: Any, reverse: reference.Layer | None) -> reference.Layer:
         U, W, b = (np.asarray(part, np.float64).tolist() for part in (one.U, one.W, one.b))
-        return reference.Layer(U, W, b, reverse)
+        h0 = np.asarray(getattr(one, case.initial), np.float64).tolist() if case.learn_h0 else None
+        return reference.Layer(U, W, b, reverse, h0)
 
     both = case.bidirectional
     of_layers = [layer(one, layer(one.reverse, None) if both else None) for one in layers]

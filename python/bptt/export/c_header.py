@@ -16,6 +16,7 @@ from bptt.export.c_names import checked_prefix, checked_vocabulary
 from bptt.export.c_numbers import DOUBLE, FLOAT, Real, columns_of, padded, padded_vector, wrapped
 from bptt.export.c_units import Units
 from bptt.networks.base import RecurrentNetwork
+from bptt.networks.parameters import STATES
 
 _LANES = (1, 4, 8, 16)
 
@@ -136,6 +137,7 @@ class Header:
         self.feedback: str | None = rnn.configuration().get("feedback")
         self.n_hidden = [len(layer.b) for layer in rnn.layers]
         self.leaky = bool(rnn._options.leak)
+        self.learned = rnn._options.learn_h0
         for name, view in rnn.by_name().items():
             if not np.isfinite(view).all():
                 raise ValueError(f"rnn: expected finite parameters, got NaN or infinity in {name}")
@@ -152,7 +154,7 @@ class Header:
         tables = sum(
             width * (n_below + n_r + 1) for width, n_below, n_r in zip(widths, below, r, strict=True)
         ) + width_out * (self.n_hidden[-1] + 1)
-        tables += sum(widths) if self.leaky else 0
+        tables += sum(widths) * (self.leaky + self.learned)
         read = [0 if rnn.input == "token" else rnn.n_in, *self.n_hidden[:-1]]
         products = sum(n * (n_below + n_r) for n, n_below, n_r in zip(self.n_hidden, read, r, strict=True))
         state = rnn.n_out if self.feedback else sum(widths) * (2 if self.leaky else 1)
@@ -197,7 +199,7 @@ class Header:
         return c.filled_in(text, {**words, **sizes, **c.constants(self.real), "PREFIX": self.prefix})
 
     def _letter(self, letter: str, layer: int) -> str:
-        return f"{letter}{layer + 1}" if len(self.n_hidden) > 1 else letter
+        return f"{letter}{'_' if letter in STATES else ''}{layer + 1}" if len(self.n_hidden) > 1 else letter
 
     def _table(self, letter: str, shape: str, values: Any) -> str:
         brackets = "".join(f"[{n}]" for n in values.shape)
@@ -218,6 +220,10 @@ class Header:
             if self.leaky:
                 alpha = np.broadcast_to(np.asarray(self.rnn._options.leak[k], self.rnn.dtype), len(layer.b))
                 parts.append(self._table(self._letter("alpha", k), f"[{len(alpha)}]", padded_vector(alpha, lanes)))
+            if self.learned:
+                letter = "v0" if self.leaky else "h0"
+                first = getattr(layer, letter)
+                parts.append(self._table(self._letter(letter, k), f"[{len(first)}]", padded_vector(first, lanes)))
         V, bias = self.rnn.V, self.rnn.c
         parts.append(self._table("V", f"[{V.shape[0]}, {V.shape[1]}]", columns_of(V, lanes)))
         parts.append(self._table("c", f"[{len(bias)}]", padded_vector(bias, lanes)))
@@ -269,21 +275,31 @@ class Header:
                 f"  {real} {h}[{width}];{f' /* {n}, then zeros */' if n < width else ''}\n" for h, width, n in sizes
             )
             zero = [f"  for (j = 0; j < {width}; ++j) state->{h}[j] = ZERO;\n" for h, width, _ in sizes]
+        before, what_first = "zeros", "zeros"
+        if self.learned:
+            letter = "v" if self.leaky else "h"
+            before, what_first = f"{letter}0", f"the {letter}0 that was learned"
+            zero = [
+                f"  for (j = 0; j < {padded(n, self.lanes)}; ++j) "
+                f"state->{self._letter(letter, k)}[j] = PREFIX_{self._letter(f'{letter}0', k)}[j];\n"
+                for k, n in enumerate(self.n_hidden)
+            ] + (["  PREFIX_begin(state);\n"] if self.leaky else [])
         what = "what is fed back" if self.feedback else "h(t)"
-        begin = "To begin with another one than zeros, set it after PREFIX_init."
+        begin = f"To begin with another one than {before}, set it after PREFIX_init."
         if self.leaky:
             what = "v(t), and h(t) beside it"
-            begin = "To begin with another v than zeros, set it after\n   PREFIX_init and call PREFIX_begin."
+            begin = f"To begin with another v than {before}, set it after\n   PREFIX_init and call PREFIX_begin."
         see = "" if self.feedback is None else (c.SEE_CLASS if rnn.output == "softmax" else c.SEE_TARGET) + "\n"
         return self._filled(
             f"/* ---- The network ---- */\n\n"
             f"/* The state: {what}. {begin} */\n"
             f"typedef struct {{\n{state}}} PREFIX_state;\n\n"
-            "/* The state before the first step: zeros. */\n"
+            + (self._begin() if self.learned else "")
+            + f"/* The state before the first step: {what_first}. */\n"
             "static inline void PREFIX_init(PREFIX_state *state)\n{\n  int j;\n"
             + "".join(zero)
             + "}\n\n"
-            + self._begin()
+            + ("" if self.learned else self._begin())
             + "PREFIX_INLINE void PREFIX_compute(PREFIX_state *state, INPUT, REAL *o)\n{\n"
             f"{self._step()}}}\n\n{_CHOICE}\n{self._run()}\n{see}".replace("INPUT", self._input).replace(
                 "GIVEN", "token" if rnn.input == "token" else "x"

@@ -61,6 +61,10 @@ class ElmanRNN(TrainableNetwork):
         alpha of the units, in (0, 1]: the time from one step to the next over the unit's time constant. One number for
         all units, or ``[n_hidden]``; of several layers also a list with one of these a layer. Both directions of a
         layer have the same. It is not trained. 1 is the network without a leak, to the bit.
+    learn_h0 : bool
+        Whether h(0) of each layer and direction (v(0) of leaky units) is a parameter, one vector for all sequences. It
+        is 0 before training. Every sequence begins with it, those that `reset` begins too, unless a call gives h0 (v0):
+        then these begin with what is given.
     {dtype, seed}
     init : {"orthogonal", "uniform", "identity"}
         Of the weights. ``"orthogonal"``: W is a random orthogonal matrix, U and V are uniform within
@@ -77,6 +81,9 @@ class ElmanRNN(TrainableNetwork):
         For every network, from the bottom to the top: ``layers[k].U``, ``W``, ``b``, where U is ``[n_l, n_in]`` for the
         lowest layer, else ``[n_l, n_(l-1)]``, or ``[n_l, 2 n_(l-1)]`` with two directions; ``layers[k].reverse.U`` and
         so on are those of the second direction.
+    h0, v0 : ndarray
+        With `learn_h0`, ``[n_hidden]``: h(0), or v(0) of leaky units, as U, W and b are; ``layers[k].h0`` for every
+        network.
     V, c : ndarray
         ``[n_out, n_hidden]`` of the top layer (``[n_out, 2 n_hidden]`` with two directions), ``[n_out]``.
     {parameters, metadata, forms}
@@ -95,8 +102,13 @@ class ElmanRNN(TrainableNetwork):
     """
 
     KIND: ClassVar[str] = "elman"
-    LATER_KEYS: ClassVar[dict[str, Any]] = {"activation": "tanh", "bidirectional": False, "leak": 1.0}
-    LEFT_OUT: ClassVar[dict[str, Any]] = {"leak": 1.0}
+    LATER_KEYS: ClassVar[dict[str, Any]] = {
+        "activation": "tanh",
+        "bidirectional": False,
+        "leak": 1.0,
+        "learn_h0": False,
+    }
+    LEFT_OUT: ClassVar[dict[str, Any]] = {"leak": 1.0, "learn_h0": False}
     KEYS: ClassVar[tuple[str, ...]] = ("n_in", "n_hidden", "n_out", "input", "output", "readout", *LATER_KEYS, "dtype")
     _INITIAL: ClassVar[str] = "h0"
     _INITS: ClassVar[tuple[str, ...]] = ("orthogonal", "uniform", "identity")
@@ -113,6 +125,7 @@ class ElmanRNN(TrainableNetwork):
         activation: Literal["tanh", "relu"] = "tanh",
         bidirectional: bool = False,
         leak: float | Sequence[Any] | Array = 1.0,
+        learn_h0: bool = False,
         dtype: DTypeLike = "float32",
         seed: int | np.random.Generator | None = None,
         init: Literal["orthogonal", "uniform", "identity"] | None = "orthogonal",
@@ -127,6 +140,7 @@ class ElmanRNN(TrainableNetwork):
             "activation": activation,
             "bidirectional": bidirectional,
             "leak": leak,
+            "learn_h0": learn_h0,
             "dtype": dtype,
         }
         super().__init__(configuration, seed, init)
@@ -150,6 +164,11 @@ class ElmanRNN(TrainableNetwork):
     def leak(self) -> Any:
         """alpha of the units: one number where all have the same, else in the form of the argument, of lists."""
         return told_leak(self._options.leak)
+
+    @property
+    def learn_h0(self) -> bool:
+        """Whether the state before the first step is a parameter: `h0`, of leaky units `v0`."""
+        return self._options.learn_h0
 
     def _state(self, h0: Any, v0: Any) -> Any:
         """What a user gives as the state before the first step, under the name that it has here."""
@@ -180,15 +199,15 @@ class ElmanRNN(TrainableNetwork):
         ----------
         {x}
         h0 : array_like, or list, optional
-            h(0), ``[batch, n_hidden]`` (``[n_hidden]`` for a single sequence); 0 by default. Of several layers a list
-            with an entry a layer, of two directions a list of pairs (forward, reverse). The reverse direction begins
-            with its own at the end of each sequence.
+            h(0), ``[batch, n_hidden]`` (``[n_hidden]`` for a single sequence); by default 0, or the parameter with
+            `learn_h0`. Of several layers a list with an entry a layer, of two directions a list of pairs (forward,
+            reverse). The reverse direction begins with its own at the end of each sequence.
         v0 : array_like, or list, optional
             Of leaky units, in place of h0 and in its form: v(0).
         {lengths}
         {reset}
-            Such a step sees 0 in place of h(t-1) (and v(t-1)), be it h(0), and no gradient goes from it to what is
-            before. Nor does the reverse direction carry a state across this boundary.
+            Such a step sees 0, or the parameter with `learn_h0`, in place of h(t-1) (and v(t-1)), be it h(0), and no
+            gradient goes from it to what is before. Nor does the reverse direction carry a state across this boundary.
         all_layers : bool
             Whether to give back the states of all layers, and not those of the top layer alone.
         v : bool
@@ -268,7 +287,8 @@ class ElmanRNN(TrainableNetwork):
         gradients : ElmanGradients
             With ``U``, ``W``, ``b`` (or ``layers``), ``V``, ``c``, ``h0`` and, if asked for, ``x``; ``flat`` is laid
             out like `parameters`. Its ``h_last`` is the h0 of a next window. Of leaky units ``v0`` and ``v_last`` stand
-            in place of ``h0`` and ``h_last``.
+            in place of ``h0`` and ``h_last``. With `learn_h0`, ``h0`` is the gradient of the parameter, and ``h0_each``
+            that of each sequence's own.
         """
         loss, parts = self._loss_and_gradients(x, y, self._state(h0, v0), lengths, weight, reset, wrt_x, memory_limit)
         return loss, ElmanGradients(*parts)
@@ -280,7 +300,8 @@ class ElmanRNN(TrainableNetwork):
         Parameters
         ----------
         h0 : array_like, or list, optional
-            h(0), ``[n_hidden]`` or ``[batch, n_hidden]``, of several layers a list of them; 0 by default.
+            h(0), ``[n_hidden]`` or ``[batch, n_hidden]``, of several layers a list of them; by default 0, or the
+            parameter with `learn_h0`.
         {batch of a stream}
         v0 : array_like, or list, optional
             Of leaky units, in place of h0 and in its form: v(0).
@@ -363,8 +384,8 @@ class ElmanRNN(TrainableNetwork):
             What the network reads first, in the form of x: a single sequence, a batch of them, or a list of sequences
             of any lengths. Without one, the first output is drawn from o = c + V h(0).
         h0 : array_like, or list, optional
-            The state before the prompt, ``[n_hidden]`` or ``[batch, n_hidden]``, of several layers a list of them; 0 by
-            default.
+            The state before the prompt, ``[n_hidden]`` or ``[batch, n_hidden]``, of several layers a list of them; by
+            default 0, or the parameter with `learn_h0`.
         v0 : array_like, or list, optional
             Of leaky units, in place of h0 and in its form.
         {temperature, top_k, top_p, greedy, seed}
@@ -440,7 +461,7 @@ class ElmanRNN(TrainableNetwork):
         """Where `generate` begins: behind the prompt."""
         if prompt is None:
             if state is None:
-                state = self._states.nested([np.zeros(n) for n in self._options.n_hidden])
+                return Start(self._first_state(1), single=True)
             return Start(*self._states.read_alone(state, self.dtype))
         is_list = isinstance(prompt, list | tuple)
         if not is_list and np.size(prompt) == 0:

@@ -8,7 +8,7 @@ import numpy as np
 
 from bptt._arrays import Array
 from bptt.networks.options import Options
-from bptt.networks.parameters import Layout, Letters
+from bptt.networks.parameters import STATES, Layout, Letters
 
 
 def orthogonal(rows: int, columns: int, random: np.random.Generator) -> Array:
@@ -19,10 +19,12 @@ def orthogonal(rows: int, columns: int, random: np.random.Generator) -> Array:
 
 
 def draw(parameters: Letters, layout: Layout, options: Options, init: str, random: np.random.Generator) -> None:
-    """Fill the parameters of a network, which are 0, as its docstring says."""
+    """Fill the parameters of a network, which are 0, as its docstring says. States that are learned stay 0."""
     if init == "uniform":
         views = parameters.by_name()
         for entry in layout.entries:
+            if entry.letter in STATES:
+                continue
             units = entry.shape[0] if entry.layer >= 0 else views["V"].shape[1]
             views[entry.name][...] = _uniform(entry.shape, units, random)
         return

@@ -25,6 +25,7 @@ class Options:
         "dtype",
         "input",
         "leak",
+        "learn_h0",
         "n_hidden",
         "n_in",
         "n_out",
@@ -47,6 +48,7 @@ class Options:
         bidirectional: bool,
         dtype: DTypeLike,
         leak: Any = 1.0,
+        learn_h0: bool = False,
     ) -> None:
         self.input = choice("input", input, ("real", "token"))
         self.output = choice("output", output, ("softmax", "sigmoid", "linear"))
@@ -59,6 +61,7 @@ class Options:
         self.n_out = size("n_out", n_out, 1)
         self.dtype = np.dtype(choice("dtype", _dtype_name(dtype), ("float32", "float64")))
         self.leak = read_leak(leak, self.n_hidden, self.dtype)
+        self.learn_h0 = truth("learn_h0", learn_h0)
 
     @property
     def directions(self) -> int:
@@ -78,6 +81,7 @@ class Options:
             activation=self.activation,
             bidirectional=self.bidirectional,
             leak=self.leak,
+            learn_h0=self.learn_h0,
         )
 
 

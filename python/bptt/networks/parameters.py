@@ -20,6 +20,9 @@ class Entry(NamedTuple):
     shape: tuple[int, ...]
 
 
+STATES = ("h0", "v0")  # the letters of a state that is learned
+
+
 class Layout:
     """The parameters of a network in the order of its flat vector, each in C order, without gaps."""
 
@@ -27,6 +30,7 @@ class Layout:
         self.entries = [Entry(*entry) for entry in entries]
         self.shapes = {entry.name: entry.shape for entry in self.entries}
         self.size = sum(map(math.prod, self.shapes.values()))
+        self.learns_h0 = any(entry.letter in STATES for entry in self.entries)
 
     def views(self, flat: Array) -> list[Array]:
         """A view of the vector for each entry."""
@@ -85,6 +89,31 @@ class Layer:
     def b(self, value: ArrayLike) -> None:
         copy_in("b", self.b, value)
 
+    @property
+    def h0(self) -> Array:
+        """With ``learn_h0=True``: h(0), ``[n_l]``, a writable view. Assigning copies in."""
+        return self._learned("h0", "v0", "leaky units, whose state is v")
+
+    @h0.setter
+    def h0(self, value: ArrayLike) -> None:
+        copy_in("h0", self.h0, value)
+
+    @property
+    def v0(self) -> Array:
+        """Of leaky units with ``learn_h0=True``: v(0), ``[n_l]``, a writable view. Assigning copies in."""
+        return self._learned("v0", "h0", "units without a leak, whose state is h")
+
+    @v0.setter
+    def v0(self, value: ArrayLike) -> None:
+        copy_in("v0", self.v0, value)
+
+    def _learned(self, letter: str, other: str, units: str) -> Array:
+        if letter in self._views:
+            return self._views[letter]
+        if other in self._views:
+            raise AttributeError(f"{letter}: expected {other}, as the network has {units}")
+        raise AttributeError(f"{letter}: expected a network with learn_h0=True, of which it is a parameter")
+
     def __repr__(self) -> str:
         shapes = ", ".join(f"{letter} {list(view.shape)}" for letter, view in self._views.items())
         return f"Layer({shapes}{'' if self.reverse is None else ', reverse'})"
@@ -118,6 +147,10 @@ class Letters:
             made = _Views(dict(zip(self._layout.shapes, views, strict=True)), tuple(layers))
             self._made = made  # in one step: another thread may be reading
         return made
+
+    def _entries(self) -> list[tuple[Entry, Array]]:
+        """All views, each with what the layout says of it."""
+        return list(zip(self._layout.entries, self._views().by_name.values(), strict=True))
 
     def by_name(self) -> dict[str, Array]:
         """Return all views under their names in files, in the flat order."""

@@ -51,7 +51,8 @@ class Gradients(Letters):
         return type(self), (self._flat, self._layout, self.x, self._initial, self._last, self._name)
 
     def __repr__(self) -> str:
-        names = ", ".join((*self._layout.shapes, self._name, *(() if self.x is None else ("x",))))
+        initial = f"{self._name}_each" if self._layout.learns_h0 else self._name
+        names = ", ".join((*self._layout.shapes, initial, *(() if self.x is None else ("x",))))
         return f"Gradients({names}: norm {np.linalg.norm(self._flat):.6g})"
 
 
@@ -70,8 +71,21 @@ class ElmanGradients(Gradients):
 
     @property
     def h0(self) -> Any:
-        """dL/dh(0), ``[batch, n_hidden]`` (``[n_hidden]`` for a single sequence), or a list: in the form of h0."""
+        """dL/dh(0), ``[batch, n_hidden]`` (``[n_hidden]`` for a single sequence), or a list: in the form of h0.
+
+        With ``learn_h0=True`` it is the gradient of the parameter, ``[n_hidden]``, a sum over the sequences that begin
+        with it; of several layers or directions see ``layers[k].h0``. Those that were given an h0 have no part in it.
+        """
         _only_with("h", self._name, "h0")
+        return self._only_layer("h0").h0 if self._layout.learns_h0 else self._initial
+
+    @property
+    def h0_each(self) -> Any:
+        """dL/dh(0) of each sequence, in the form of h0, whether it was given, learned or 0.
+
+        It is 0 for a sequence that `reset` begins anew at its first step, as nothing sees what was before.
+        """
+        _only_with("h", self._name, "h0_each")
         return self._initial
 
     @property
@@ -82,8 +96,14 @@ class ElmanGradients(Gradients):
 
     @property
     def v0(self) -> Any:
-        """Of leaky units: dL/dv(0), in the form of v0."""
+        """Of leaky units: dL/dv(0), in the form of v0; with ``learn_h0=True`` of the parameter, as `h0`."""
         _only_with("v", self._name, "v0")
+        return self._only_layer("v0").v0 if self._layout.learns_h0 else self._initial
+
+    @property
+    def v0_each(self) -> Any:
+        """Of leaky units: dL/dv(0) of each sequence, as `h0_each`."""
+        _only_with("v", self._name, "v0_each")
         return self._initial
 
     @property

@@ -46,7 +46,7 @@ class Stream(_core.Stream):
     True
     """
 
-    __slots__ = ("_batch", "_initial", "_network")
+    __slots__ = ("_batch", "_begins_as_learned", "_initial", "_network")
 
     def __init__(self, network: RecurrentNetwork, initial: Any, batch: int | None) -> None:
         if batch is not None:
@@ -58,7 +58,7 @@ class Stream(_core.Stream):
             raise ValueError("bidirectional: expected False for a stream, as the reverse direction begins at the end")
         if initial is None:
             rows = batch or 1
-            self._initial: list[Array] = states.zeros(rows, options.dtype)
+            self._initial: list[Array] = network._first_state(rows)
         else:
             arrays, single = states.read_alone(initial, options.dtype)
             rows = len(arrays[0])
@@ -73,6 +73,7 @@ class Stream(_core.Stream):
         super().__init__(network=network._core, parameters=network._flat, rows=rows, has_batch_axis=batch is not None)
         self._network = network
         self._batch = batch
+        self._begins_as_learned = initial is None and options.learn_h0
         self._write_state(self._initial)
 
     @property
@@ -216,7 +217,7 @@ class Stream(_core.Stream):
                     raise ValueError(f"x: expected a finite state, got NaN or infinity after step {step}")
                 change = max(_change(a, b) for a, b in zip(now, before, strict=True))
                 if change <= tolerance:
-                    self._initial = now
+                    self._initial, self._begins_as_learned = now, False
                     return step
                 before = now
             raise ValueError(
@@ -241,8 +242,10 @@ class Stream(_core.Stream):
         return y_hat[0] if self.batch is None else y_hat
 
     def refresh(self) -> None:
-        """Read the network's parameters again. The state stays."""
+        """Read the network's parameters again. The state stays. `reset` goes back to h(0) as learned by now."""
         self._refresh(self.network._flat)
+        if self._begins_as_learned:
+            self._initial = self.network._first_state(self.batch or 1)
 
     def __repr__(self) -> str:
         batch = "" if self.batch is None else f", batch={self.batch}"

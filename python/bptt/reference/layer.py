@@ -82,7 +82,7 @@ def layer_forward(
     """h(0) ... h(tau)."""
     h = [h0]
     for below_t, reset_t in zip(below, reset, strict=True):
-        h.append(step(layer, below_t, masked(h[-1], reset_t), input, activation))  # 10.8-10.9
+        h.append(step(layer, below_t, masked(h[-1], reset_t, layer.h0), input, activation))  # 10.8-10.9
     return h
 
 

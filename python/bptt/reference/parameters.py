@@ -13,13 +13,14 @@ class Layer:
     """A layer: ``U [n, n_below]``, ``W [n, n]``, ``b [n]``, and those of its second direction if it has one.
 
     ``n_below`` is how many numbers h(t) of the layer below has, n_in for the lowest layer. In figure 10.4 ``W`` is
-    ``[n_hidden, n_out]``.
+    ``[n_hidden, n_out]``. ``h0 [n]`` is h(0), of leaky units v(0), where it is learned: every sequence begins with it.
     """
 
     U: Matrix
     W: Matrix
     b: Vector
     reverse: Layer | None = None
+    h0: Vector | None = None
 
 
 @dataclass
@@ -62,11 +63,13 @@ class Parameters(Stack):
 
 def sum_of_layers(layers: Sequence[Layer]) -> Layer:
     reverses = [layer.reverse for layer in layers if layer.reverse is not None]
+    learned = [layer.h0 for layer in layers if layer.h0 is not None]
     return Layer(
         U=matrix_sum(*(layer.U for layer in layers)),
         W=matrix_sum(*(layer.W for layer in layers)),
         b=vector_sum(*(layer.b for layer in layers)),
         reverse=sum_of_layers(reverses) if reverses else None,
+        h0=vector_sum(*learned) if learned else None,
     )
 
 

@@ -17,6 +17,8 @@ from typing import Any, Literal
 
 from .batches import for_each, number_of_sequences
 from .layer import (
+    ACTIVATION,
+    ACTIVATION_GRADIENT,
     Activation,
     Input,
     below_gradients,
@@ -40,7 +42,7 @@ from .readout import (
     step_weights,
     total_loss,
 )
-from .vectors import Vector, masked, vector_sum, zeros
+from .vectors import Vector, masked, matvec, transpose, vector_sum, zeros
 
 Readout = Literal["all", "last"]
 State = Any
@@ -71,6 +73,8 @@ class Run:
 @dataclass
 class Gradients(Stack):
     """dL/dU ... dL/dc where the parameters are, ``h0`` in the form of h0, ``x [tau, n_in]`` (None for tokens).
+
+    Where h(0) is learned, ``layers[k].h0`` is the parameter's, and ``h0`` that of the state before the first step.
 
     Of leaky units ``h0`` is None, and ``v0`` stands in its place.
     """
@@ -133,9 +137,9 @@ def by_direction(layer: Layer, dh: list[Vector], tau: int) -> list[list[Vector]]
 
 
 def state_list(layers: list[Layer], state: State | None) -> list[list[Vector]]:
-    """One list a layer with one vector a direction."""
+    """One list a layer with one vector a direction: as given, else as learned, else 0."""
     if state is None:
-        return [[zeros(len(letters.b)) for letters in directions(layer)] for layer in layers]
+        return [[letters.h0 or zeros(len(letters.b)) for letters in directions(layer)] for layer in layers]
     if layers[0].reverse is not None:
         return [list(pair) for pair in state]
     return [[state]] if len(layers) == 1 else [[vector] for vector in state]
@@ -226,8 +230,9 @@ def forward(
     x
         Real vectors ``[tau, n_in]``, or tokens ``[tau]`` in ``[0, n_in)``.
     h0
-        h(0), 0 by default: ``[n_hidden]`` for one layer in one direction; otherwise a list with one entry a layer,
-        which is ``[n]``, or with two directions a pair (forward, reverse) of them. The reverse one enters at t = tau.
+        h(0), by default 0, or ``h0`` of the layers: ``[n_hidden]`` for one layer in one direction; otherwise a list
+        with one entry a layer, which is ``[n]``, or with two directions a pair (forward, reverse) of them. The reverse
+        one enters at t = tau.
     input, output, readout
         What x(t) is, the output unit, and whether every step has an output or only the last. The last step of the
         second direction is that of t = 1.
@@ -238,8 +243,8 @@ def forward(
     v0
         Of leaky units, in place of h0 and in its form: v(0).
     reset
-        True where a new sequence starts, ``[tau]``: such a step sees 0 in place of h(t-1) (and v(t-1)), and the second
-        direction's step t-1 sees 0 in place of its state of t. Nowhere by default.
+        True where a new sequence starts, ``[tau]``: such a step sees 0, or ``h0`` of the layers, in place of h(t-1)
+        (and v(t-1)), and so does the second direction's step t-1 in place of its state of t. Nowhere by default.
     """
     alpha, initial = alphas(parameters.layers, leak, h0, v0)
     v, h = unfold(parameters.layers, x, initial, reset_flags(reset, len(x)), input, activation, alpha)
@@ -292,6 +297,15 @@ def loss(
 # --- Back-propagation through time, from the top layer to the lowest
 
 
+def first_gradient(layer: Layer, first: Vector, da: Vector, activation: Activation, alpha: Vector | None) -> Vector:
+    """dL/dh(0), of leaky units dL/dv(0), by a step that begins with the h(0) ``first``, which is learned."""
+    dh = matvec(transpose(layer.W), da)  # 10.21 at t = 0
+    if alpha is None:
+        return dh
+    leaked = [(1.0 - alpha_i) * (da_i / alpha_i) for alpha_i, da_i in zip(alpha, da, strict=True)]
+    return vector_sum(ACTIVATION_GRADIENT[activation](first, dh), leaked)  # N.3, N.4
+
+
 def through_layer(
     layer: Layer,
     below: Sequence[Any],
@@ -301,10 +315,11 @@ def through_layer(
     input: Input,
     activation: Activation,
     alpha: Vector | None,
+    given: bool,
 ) -> tuple[Layer, list[Vector], list[Vector]]:
     """The gradients of a layer, of h(0) of its directions, and the part of dL/dh^(l-1)(t) that comes through it.
 
-    Of leaky units, of v(0).
+    Of leaky units, of v(0). ``given`` tells that the sequence begins with a state of its own, and not with a parameter.
     """
     gradients, dh0, dbelow = [], [], []
     for d, letters in enumerate(directions(layer)):
@@ -313,8 +328,14 @@ def through_layer(
             da, dh0_d = layer_backward(letters, h[d], from_above[d], reset_d, activation)  # 10.19-10.21
         else:
             da, dh0_d = leaky_backward(letters, h[d], from_above[d], reset_d, activation, alpha)
-        r = [masked(h_t, reset_t) for h_t, reset_t in zip(h[d][:-1], reset_d, strict=True)]
-        gradients.append(parameter_gradients(letters, in_order(below, d), r, da, input))  # 10.23, 10.26, 10.28
+        first = letters.h0 if letters.h0 is None or alpha is None else ACTIVATION[activation](letters.h0)
+        r = [masked(h_t, reset_t, first) for h_t, reset_t in zip(h[d][:-1], reset_d, strict=True)]
+        gradient_d = parameter_gradients(letters, in_order(below, d), r, da, input)  # 10.23, 10.26, 10.28
+        if first is not None:
+            begun = [da_t for da_t, reset_t in zip(da, reset_d, strict=True) if reset_t]
+            terms = [first_gradient(letters, first, da_t, activation, alpha) for da_t in begun]
+            gradient_d.h0 = vector_sum(zeros(len(first)), *terms, *([] if given else [dh0_d]))
+        gradients.append(gradient_d)
         dh0.append(dh0_d)
         dbelow.append(in_order(below_gradients(letters, da), d))
     gradient = gradients[0] if layer.reverse is None else replace(gradients[0], reverse=gradients[1])
@@ -353,7 +374,7 @@ def loss_and_gradients(
         below, input_k = (x, input) if k == 0 else (side_by_side(h[k - 1]), "real")
         from_above = by_direction(layers[k], dh, len(x))
         gradient, d_initial_k, dh = through_layer(
-            layers[k], below, h[k], from_above, reset, input_k, activation, alpha[k]
+            layers[k], below, h[k], from_above, reset, input_k, activation, alpha[k], initial is not None
         )
         gradients.insert(0, gradient)
         d_initial.insert(0, d_initial_k)

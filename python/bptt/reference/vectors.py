@@ -25,9 +25,11 @@ def zeros(n: int) -> Vector:
     return [0.0] * n
 
 
-def masked(v: Vector, mask: bool) -> Vector:
-    """0 in place of ``v`` where the mask is True: no number passes, NaN included."""
-    return zeros(len(v)) if mask else v
+def masked(v: Vector, mask: bool, other: Vector | None = None) -> Vector:
+    """Another vector, by default 0, in place of ``v`` where the mask is True: no number passes, NaN included."""
+    if not mask:
+        return v
+    return zeros(len(v)) if other is None else other
 
 
 def transpose(A: Sequence[Vector]) -> Matrix:

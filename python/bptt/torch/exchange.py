@@ -119,7 +119,8 @@ def to_torch(rnn: ElmanRNN) -> tuple[nn.RNN, nn.Linear]:
     TypeError
         If `rnn` is no `ElmanRNN`: a `JordanRNN` has no equal there.
     ValueError
-        If its layers have different sizes, if it has no inputs, or if its units are leaky: an `nn.RNN` has no leak.
+        If its layers have different sizes, if it has no inputs, if its units are leaky, as an `nn.RNN` has no leak, or
+        if it has ``learn_h0=True``: h(0) is no weight of an `nn.RNN`, but an argument of its calls.
     """
     if not isinstance(rnn, ElmanRNN):
         raise TypeError(f"rnn: expected an ElmanRNN, got {type(rnn).__name__}")
@@ -128,6 +129,10 @@ def to_torch(rnn: ElmanRNN) -> tuple[nn.RNN, nn.Linear]:
         raise ValueError(f"rnn: expected layers of one size, as nn.RNN has, got {tuple(sizes)}")
     if rnn.leak != 1.0:
         raise ValueError(f"rnn: expected units without a leak, as those of nn.RNN are, got leak={shown(rnn.leak)}")
+    if rnn.learn_h0:
+        raise ValueError(
+            "rnn: expected learn_h0=False, as h(0) is no weight of an nn.RNN but an argument of its calls, got True"
+        )
     if rnn.n_in == 0:
         raise ValueError("rnn: expected at least one input, as nn.RNN has, got 0")
     dtype = next(theirs for theirs, name in _DTYPES.items() if name == rnn.dtype.name)
