@@ -45,6 +45,8 @@ class TrainableNetwork(RecurrentNetwork):
         reset: Any = None,
         teacher_forcing: float | Callable[[int], float] | None = None,
         metrics: Mapping[str, Callable[[Any, Any], Any]] | None = None,
+        noise: float | Callable[[int], float] | None = None,
+        dropout: float | Callable[[int], float] | None = None,
     ) -> History:
         """Train the parameters: an update follows the gradient of the mean loss per target of a batch or window.
 
@@ -104,6 +106,9 @@ class TrainableNetwork(RecurrentNetwork):
             no class of -1; the sequences one after the other, ``[n]`` classes or ``[n, n_out]`` numbers. `y_hat`,
             ``[n, n_out]``, is what `forward` predicts there (a `JordanRNN` runs free). They are those of the validation
             data or, without these, of the training data; that takes a forward pass over the data in any case.
+        noise, dropout : float or callable, optional
+            Of an `ElmanRNN`: as for its `loss`, or a function of the update (from 0) that tells it. Each update has
+            draws of its own. Validation and metrics are without both.
 
         Returns
         -------
@@ -153,6 +158,8 @@ class TrainableNetwork(RecurrentNetwork):
                 callbacks=callbacks,
                 teacher_forcing=teacher_forcing,
                 metrics=metrics,
+                noise=noise,
+                dropout=dropout,
             ),
             seed=seed,
             checkpoint=checkpoint,

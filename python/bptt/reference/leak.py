@@ -44,11 +44,12 @@ def leaky_forward(
     input: Input,
     activation: Activation,
     alpha: Vector,
+    noise: Sequence[Vector | None],
 ) -> tuple[list[Vector], list[Vector]]:
     """v(0) ... v(tau), and h(0) ... h(tau)."""
     v, h = [v0], [ACTIVATION[activation](v0)]
-    for below_t, reset_t in zip(below, reset, strict=True):
-        a_t = preactivation(layer, below_t, masked(h[-1], reset_t), input)  # 10.8
+    for below_t, reset_t, noise_t in zip(below, reset, noise, strict=True):
+        a_t = preactivation(layer, below_t, masked(h[-1], reset_t), input, noise_t)  # 10.8
         v.append(mix(alpha, masked(v[-1], reset_t), a_t))  # N.1
         h.append(ACTIVATION[activation](v[-1]))  # N.2
     return v, h
