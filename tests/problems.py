@@ -41,6 +41,8 @@ class Case:
     activation: Activation = "tanh"
     bidirectional: bool = False
     leak: float | Literal["mixed"] = 1.0  # of all units; mixed: of each unit, some of which have none
+    noise: float = 0.0
+    dropout: float = 0.0
 
     @property
     def leaks(self) -> Any:
@@ -49,6 +51,13 @@ class Case:
             return self.leak
         each = [[MIXED[(j + layer) % len(MIXED)] for j in range(n)] for layer, n in enumerate(self.sizes)]
         return each if len(each) > 1 else each[0]
+
+    @property
+    def disturbance(self) -> dict[str, Any]:
+        """The arguments of noise and dropout."""
+        if not (self.noise or self.dropout):
+            return {}
+        return {"noise": self.noise, "dropout": self.dropout, "seed": self.seed}
 
     @property
     def sizes(self) -> tuple[int, ...]:
@@ -101,6 +110,8 @@ class Case:
             "" if self.activation == "tanh" else f"-{self.activation}",
             "-both" if self.bidirectional else "",
             f"-leak{self.leak}" if self.leak != 1.0 else "",
+            f"-noise{self.noise}" if self.noise else "",
+            f"-dropout{self.dropout}" if self.dropout else "",
         ]
         return f"{self.input}-{self.output}-{kind}-{sizes}-{time}{''.join(marks)}"
 
@@ -175,6 +186,7 @@ class Problem:
             "x": in_form(form, self.x, beyond),
             self.case.initial: initial,
             "lengths": self.case.lengths if form == "padded" else None,
+            **self.case.disturbance,
         }
         return given if self.reset is None else given | {"reset": in_form(form, self.reset, beyond)}
 

@@ -36,7 +36,8 @@ inline void draw_bits(std::uint64_t seed, const Places& places, std::uint32_t (*
     }
     std::uint32_t key[2] = {std::uint32_t(seed), std::uint32_t(seed >> 32)};
     for (int round = 0; round < 10; ++round) {
-      const Lanes64 a = multiply_lower_halves(Lanes64{} + 0xD2511F53, c[0]), b = multiply_lower_halves(Lanes64{} + 0xCD9E8D57, c[2]);
+      const Lanes64 a = multiply_lower_halves(Lanes64{} + 0xD2511F53, c[0]),
+                    b = multiply_lower_halves(Lanes64{} + 0xCD9E8D57, c[2]);
       c[0] = (b >> 32) ^ c[1] ^ key[0];
       c[1] = b;
       c[2] = (a >> 32) ^ c[3] ^ key[1];

@@ -10,8 +10,17 @@
 
 namespace bptt {
 
+/// work(i) for i in [0, count), of which there are most often so many that the compiler knows.
+template <class Work> inline void for_each_of_run(Index count, const Work& work) {
+  if (count == Places::count)
+    for (Index i = 0; i < Places::count; ++i) work(i);
+  else
+    for (Index i = 0; i < count; ++i) work(i);
+}
+
 /// The numbers of one chain: of each row of a window a number for each of its n units. In a reversed window, the step s is the time
-/// length - 1 - s. Chains, units, sequences and times are below 2^31.
+/// length - 1 - s. Chains, units, sequences and times are below 2^31. A place has numbers for the units q, q + m, q + 2 m, q + 3 m,
+/// where m = n / 4, rounded up: so those of consecutive places are for consecutive units.
 template <class T> class Draws {
  public:
   enum Kind { noise, dropout };
@@ -21,14 +30,15 @@ template <class T> class Draws {
 
   Index n() const { return n_; }
 
-  /// visit(f, j, z) for rows [from, to) of a window: unit j of row f gets the normal number z.
+  /// visit(f, j, z, count) for rows [from, to) of a window: units [j, j + count) of row f get these normal numbers.
   template <class Visit> void normals(const Window& w, bool reverse, Index from, Index to, const Visit& visit) const {
-    draw<T>(ctx_->k.normals, to - from, placed(w, reverse, from), [&](Index row, Index j, T z) { visit(from + row, j, z); });
+    draw<T>(ctx_->k.normals, to - from, placed(w, reverse, from),
+            [&](Index row, Index j, const T* z, Index count) { visit(from + row, j, z, count); });
   }
   /// The same with 32 random bits.
   template <class Visit> void bits(const Window& w, bool reverse, Index from, Index to, const Visit& visit) const {
     draw<std::uint32_t>(ctx_->k.draw_bits, to - from, placed(w, reverse, from),
-                        [&](Index row, Index j, std::uint32_t b) { visit(from + row, j, b); });
+                        [&](Index row, Index j, const std::uint32_t* b, Index count) { visit(from + row, j, b, count); });
   }
   /// The same for the last step of each sequence: row i is that of sequence i.
   template <class Visit> void bits_of_last(bool reverse, const Visit& visit) const {
@@ -50,27 +60,36 @@ template <class T> class Draws {
 
   template <class Number, class Kernel, class PlaceOf, class Visit>
   void draw(Kernel kernel, Index rows, const PlaceOf& place_of, const Visit& visit) const {
+    const Index apart = (n_ + 3) / 4;
     Places places;
     Number numbers[4][Places::count];
-    Index row_of[Places::count], unit_of[Places::count];
-    int filled = 0;
+    struct Run {
+      Index row, unit;
+      int first;  // among the places
+    };
+    Run runs[Places::count + 1];
+    int filled = 0, run_count = 0;
     const auto flush = [&] {
       kernel(seed_, places, numbers);
-      for (int i = 0; i < filled; ++i)
-        for (Index k = 0, j = unit_of[i]; k < std::min<Index>(4, n_ - unit_of[i]); ++k, ++j) visit(row_of[i], j, numbers[k][i]);
-      filled = 0;
+      runs[run_count].first = filled;
+      for (int r = 0; r < run_count; ++r)
+        for (Index k = 0, j = runs[r].unit; k < 4 && j < n_; ++k, j += apart)
+          visit(runs[r].row, j, numbers[k] + runs[r].first, std::min<Index>(runs[r + 1].first - runs[r].first, n_ - j));
+      filled = run_count = 0;
     };
     for (Index row = 0; row < rows; ++row) {
       const Place at = place_of(row);
       const auto sequence = std::uint32_t(ctx_->timeline.order[std::size_t(at.sequence)]);
-      for (Index j = 0; j < n_; j += 4) {
-        places.word[0][filled] = std::uint32_t(at.time);
-        places.word[1][filled] = sequence;
-        places.word[2][filled] = std::uint32_t(j / 4);
-        places.word[3][filled] = what_;
-        row_of[filled] = row;
-        unit_of[filled] = j;
-        if (++filled == Places::count) flush();
+      for (Index unit = 0; unit < apart;) {
+        runs[run_count++] = {row, unit, filled};
+        const int end = int(std::min<Index>(Places::count, filled + apart - unit));
+        for (; filled < end; ++filled, ++unit) {
+          places.word[0][filled] = std::uint32_t(at.time);
+          places.word[1][filled] = sequence;
+          places.word[2][filled] = std::uint32_t(unit);
+          places.word[3][filled] = what_;
+        }
+        if (filled == Places::count) flush();
       }
     }
     if (filled > 0) flush();
@@ -96,7 +115,11 @@ template <class T> class Noise {
 
   /// To rows [from, to) of the window.
   void add(const Window& w, Index from, Index to, Matrix<T> a) const {
-    draws_.normals(w, reverse_, from, to, [&](Index f, Index j, T z) { a(f, j) += scale_[j] * z; });
+    draws_.normals(w, reverse_, from, to, [&](Index f, Index j, const T* z, Index count) {
+      T* const row = a.row(f) + j;
+      const T* const scale = scale_.data() + j;
+      for_each_of_run(count, [&](Index i) { row[i] += scale[i] * z[i]; });
+    });
   }
 
  private:
@@ -144,8 +167,12 @@ template <class T> class Dropout {
     return rows;
   }
   auto keep(Matrix<const T> rows, Matrix<T> to_rows) const {
-    return [this, rows, to_rows](Index f, Index j, std::uint32_t bits) {
-      to_rows(f, j) = bits >= least_kept_ ? rows(f, j) * scale_ : T(0);
+    return [this, rows, to_rows](Index f, Index j, const std::uint32_t* bits, Index count) {
+      const T* const row = rows.row(f) + j;
+      T* const to_row = to_rows.row(f) + j;
+      T factor[Places::count];
+      for_each_of_run(count, [&](Index i) { factor[i] = bits[i] >= least_kept_ ? scale_ : T(0); });
+      for_each_of_run(count, [&](Index i) { to_row[i] = row[i] * factor[i]; });
     };
   }
 

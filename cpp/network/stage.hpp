@@ -124,8 +124,8 @@ template <class T> class Stage {
   }
 
   /// da(t) of the window, layer by layer from the top; what enters the layers below; and the window's part of the gradients.
-  /// `above` and `da` are the top layer's. d_o is what the readout adds to the gradients, and h_read what it has read; no rows where
-  /// it adds nothing.
+  /// `above` and `da` are the top layer's. d_o is what the readout adds to the gradients, and h_read what it has read; no rows
+  /// where it adds nothing.
   void backward(const Window& w, const Above<T>& above, Matrix<T> da, const PerLayer<const T>& before, const PerLayer<const T>& h,
                 Matrix<const T> d_o, Matrix<const T> h_read, GradientSums<T>& sums) {
     ctx_.check_interruption(w);

@@ -166,16 +166,16 @@ template <std::size_t n> struct Signature {
 Signature<15> forward_signature{"forward",
                                 {"network", "parameters", "lengths", "x", "y", "r0", "reset", "teacher_forcing", "noise", "dropout",
                                  "seed", "h", "v", "o", "r_last"}};
-Signature<13> loss_signature{"loss",
-                             {"network", "parameters", "lengths", "x", "y", "r0", "weight", "reset", "teacher_forcing", "noise",
-                              "dropout", "seed", "each"}};
+Signature<13> loss_signature{
+    "loss",
+    {"network", "parameters", "lengths", "x", "y", "r0", "weight", "reset", "teacher_forcing", "noise", "dropout", "seed", "each"}};
 Signature<17> gradients_signature{"loss_and_gradients",
-                                  {"network", "parameters", "lengths", "x", "y", "r0", "weight", "reset", "teacher_forcing", "noise",
-                                   "dropout", "seed", "flat", "dr0", "dx", "r_last", "memory_limit"}};
+                                  {"network", "parameters", "lengths", "x", "y", "r0", "weight", "reset", "teacher_forcing",
+                                   "noise", "dropout", "seed", "flat", "dr0", "dx", "r_last", "memory_limit"}};
 
 Signature<17> backward_signature{"backward",
-                                 {"network", "parameters", "lengths", "x", "y", "r0", "reset", "teacher_forcing", "noise", "dropout",
-                                  "seed", "h", "d_o", "d_h", "flat", "dr0", "dx"}};
+                                 {"network", "parameters", "lengths", "x", "y", "r0", "reset", "teacher_forcing", "noise",
+                                  "dropout", "seed", "h", "d_o", "d_h", "flat", "dr0", "dx"}};
 
 Disturbance disturbance_of(const Network& network, const py::object& noise, const py::object& dropout, const py::object& seed) {
   const Disturbance d{noise.cast<double>(), dropout.cast<double>(), seed.cast<std::uint64_t>()};

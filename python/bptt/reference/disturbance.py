@@ -1,4 +1,4 @@
-"""Noise, which is added to a(t), and dropout of what goes up from a layer: what given numbers do, and how they are drawn.
+"""Noise, added to a(t), and dropout of what goes up from a layer: what given numbers do, and how they are drawn.
 
 ``noise`` and ``dropout`` are lists ``[layer][direction][t][unit]``, in the order of time in both directions: of normal
 numbers z, and of factors, 0 or 1 / (1 - p).
@@ -45,13 +45,19 @@ def dropped_last(dropout: Numbers | None, layer: int, last: Vector) -> Vector:
     return times([k for d, of_direction in enumerate(dropout[layer]) for k in of_direction[-1 if d == 0 else 0]], last)
 
 
-# --- The draws: four words for a place, which is (t, sequence, four units, kind and chain), t from 0
+# --- The draws: four words for a place, which is (t, sequence, its number of the step, kind and chain), t from 0. A step
+# has m places for n units, m = n / 4 rounded up; place q has the words of the units q, q + m, q + 2 m, q + 3 m.
 
 
 def words(seed: int, sequence: int, t: int, n: int, what: int) -> list[Words]:
-    """The words of all n units of a step, four by four."""
+    """The four words of all places of a step."""
     key = low_and_high("seed", seed)
-    return [philox4x32((t & MASK, sequence & MASK, four, what), key) for four in range((n + 3) // 4)]
+    return [philox4x32((t & MASK, sequence & MASK, q, what), key) for q in range((n + 3) // 4)]
+
+
+def by_unit(places: Sequence[Sequence[float]], n: int) -> Vector:
+    """The numbers of all units, of those of all places."""
+    return [place[k] for k in range(4) for place in places][:n]
 
 
 def normal_pair(word_0: int, word_1: int) -> list[float]:
@@ -66,18 +72,12 @@ def noise_draws(seed: int, sequence: int, tau: int, n: int, chain: int = 0) -> l
 
     Chains count layer by layer, the forward direction first.
     """
-    return [
-        [z for w in words(seed, sequence, t, n, 2 * chain) for z in normal_pair(w[0], w[1]) + normal_pair(w[2], w[3])][
-            :n
-        ]
-        for t in range(tau)
-    ]
+    steps = [words(seed, sequence, t, n, 2 * chain) for t in range(tau)]
+    return [by_unit([normal_pair(*w[:2]) + normal_pair(*w[2:]) for w in places], n) for places in steps]
 
 
 def dropout_draws(seed: int, sequence: int, tau: int, n: int, p: float, chain: int = 0) -> list[Vector]:
     """The factors of dropout ``[tau, n]`` of a sequence, in the same way."""
     least, kept = int(p * 2**32), 1.0 / (1.0 - p)
-    return [
-        [kept if word >= least else 0.0 for four in words(seed, sequence, t, n, 2 * chain + 1) for word in four][:n]
-        for t in range(tau)
-    ]
+    steps = [words(seed, sequence, t, n, 2 * chain + 1) for t in range(tau)]
+    return [by_unit([[kept if word >= least else 0.0 for word in w] for w in places], n) for places in steps]
