@@ -16,7 +16,6 @@ from bptt import Adam, ElmanRNN, JordanRNN, reference
 from core import DTYPES, ISAS, instruction_set
 from laws import check_central_differences, check_forms, check_memory_limit, check_threads, least_memory
 from problems import Case, Form, letters, problem, smooth_problem
-from refusals import refuses
 from results import Tolerances, assert_close, by_sequence, everything, same_bits, tolerances
 
 KINDS: list[dict[str, Any]] = [
@@ -202,7 +201,7 @@ def test_dropout_leaves_the_expected_share_and_the_mean() -> None:
 
 
 def test_the_noise_of_leaky_units_has_the_variance_of_the_equation() -> None:
-    """Of v(t) = (1 - alpha) v(t-1) + sqrt(2 alpha) sigma z: 2 alpha sigma^2 / (1 - (1 - alpha)^2) = sigma^2 / (1 - alpha/2)."""
+    """2 alpha sigma^2 / (1 - (1 - alpha)^2), which is sigma^2 / (1 - alpha / 2)."""
     alpha, sigma = np.array([0.05, 0.2, 0.5, 1.0]), 0.3
     rnn = ElmanRNN(0, 4, 1, leak=alpha, dtype="float64", init=None)
     v = rnn.forward(np.zeros((400, 2000, 0)), noise=sigma, seed=0, v=True).v[200:]
@@ -340,7 +339,7 @@ def test_fit_refuses_by_name() -> None:
     rnn, before = ElmanRNN(3, 6, 4, seed=0), ElmanRNN(3, 6, 4, seed=0).parameters
     with pytest.raises(ValueError, match=r"^dropout: expected a number in \[0, 1\), got 1"):
         trained(rnn, dropout=1)
-    with pytest.raises(TypeError, match="^noise: expected a number, got str"):
+    with pytest.raises(TypeError, match=r"^noise: expected a number, got str"):
         trained(rnn, noise="a")
     with pytest.raises(ValueError, match=r"^dropout: expected a number in \[0, 1\), got 2"):
         trained(rnn, dropout=lambda update: 2)
