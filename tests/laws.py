@@ -27,7 +27,7 @@ from results import (
 
 
 def draws(case: Case) -> bool:
-    """Whether there are draws, which depend on a sequence's place in the batch: of noise, of dropout, of forced steps."""
+    """Whether noise, dropout or forced steps are drawn, which depends on a sequence's place in the batch."""
     return bool(case.disturbance) or (case.feedback is not None and 0 < case.teacher_forcing < 1)
 
 

@@ -45,8 +45,8 @@ def dropped_last(dropout: Numbers | None, layer: int, last: Vector) -> Vector:
     return times([k for d, of_direction in enumerate(dropout[layer]) for k in of_direction[-1 if d == 0 else 0]], last)
 
 
-# --- The draws: four words for a place, which is (t, sequence, its number of the step, kind and chain), t from 0. A step
-# has m places for n units, m = n / 4 rounded up; place q has the words of the units q, q + m, q + 2 m, q + 3 m.
+# --- The draws: four words for a place (t, sequence, q, kind and chain), t from 0. A step has m places for n units,
+# m = n / 4 rounded up; place q has the words of the units q, q + m, q + 2 m, q + 3 m.
 
 
 def words(seed: int, sequence: int, t: int, n: int, what: int) -> list[Words]:
