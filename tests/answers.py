@@ -64,7 +64,10 @@ def read_out(case: Case, results: dict[str, Any]) -> Array:
     if case.readout == "all":
         return np.asarray(results["h"])
     directions = 2 if case.bidirectional else 1
-    return np.concatenate([results[name] for name in state_names(case, "last")[-directions:]])
+    last: Array = np.concatenate([results[name] for name in state_names(case, "last")[-directions:]])
+    if case.leak == 1.0:
+        return last
+    return np.asarray(np.tanh(last) if case.activation == "tanh" else np.maximum(last, 0.0))
 
 
 def reference_parameters(rnn: Any, case: Case) -> reference.Stack:
@@ -112,6 +115,9 @@ def named(case: Case, shapes: dict[str, tuple[int, ...]], loss: float, gradients
     }
     if not case.simple:
         results |= {f"h of layer {k}": np.array(h) for k, h in enumerate(run.layers)}
+    if case.leak != 1.0:
+        results["v"] = np.array(run.v)
+        results |= {} if case.simple else {f"v of layer {k}": np.array(v) for k, v in enumerate(run.v_layers)}
     return results
 
 
@@ -121,10 +127,11 @@ def states(case: Case, name: str, state: Any) -> dict[str, Any]:
 
 def solve_elman(p: Problem, i: int, parameters: reference.Stack, shapes: dict[str, tuple[int, ...]]) -> dict[str, Any]:
     case = p.case
-    x, y, h0, weight, reset = numbers(p, i)
+    x, y, initial, weight, reset = numbers(p, i)
     options: dict[str, Any] = {name: getattr(case, name) for name in ("input", "output", "readout", "activation")}
-    run = reference.forward(parameters, x, h0, **options, reset=reset)
-    loss, gradients = reference.loss_and_gradients(parameters, x, y, h0, weight, **options, reset=reset)
+    options |= {"leak": case.leaks, case.initial: initial, "reset": reset}
+    run = reference.forward(parameters, x, **options)
+    loss, gradients = reference.loss_and_gradients(parameters, x, y, weight=weight, **options)
     return named(case, shapes, loss, gradients, run)
 
 

@@ -77,6 +77,9 @@ LAYERS: list[Options] = [
     {"upper": (6,), "bidirectional": True},
     {"upper": (9, 5), "bidirectional": True, "readout": "last"},
     {"feedback": "y_hat", "teacher_forcing": 0.4, "activation": "relu"},
+    {"leak": "mixed"},
+    {"leak": 0.25, "upper": (9, 5), "activation": "relu"},
+    {"leak": "mixed", "upper": (6,), "bidirectional": True, "readout": "last"},
 ]
 NETWORKS: list[Options] = [*ELMAN, *JORDAN, *LAYERS]
 # Those that have an output at every step

@@ -26,7 +26,7 @@ def clear_of_kinks(p: Problem) -> bool:
 
 
 def preactivations(p: Problem) -> Iterator[Array]:
-    """a(t) of every layer, direction, step and sequence."""
+    """a(t) of every layer, direction, step and sequence; v(t) of leaky units."""
     rnn = p.network("float64")
     for i, x in enumerate(p.x):
         below = np.eye(p.case.n_in)[x] if p.case.input == "token" else x
@@ -36,6 +36,7 @@ def preactivations(p: Problem) -> Iterator[Array]:
             continue
         initial = None if p.initial is None else [state[i] for state in p.initial]
         layers = [rnn] if p.case.simple else rnn.layers
+        leaks = p.case.leaks if p.case.leak == "mixed" and not isinstance(p.case.n_hidden, int) else None
         for k, layer in enumerate(layers):
             directions = [layer] if p.case.simple else [layer, *([layer.reverse] if p.case.bidirectional else [])]
             above = []
@@ -43,19 +44,22 @@ def preactivations(p: Problem) -> Iterator[Array]:
                 h0 = np.zeros(len(one.b)) if initial is None else initial[k * len(directions) + d]
                 # What step t - 1 of the reverse direction sees is what stands before it in reversed order.
                 here = flags if d == 0 else np.concatenate([[False], flags[:0:-1]])
-                a, h = recurrence(one, below if d == 0 else below[::-1], here, h0)
+                alpha = np.array(p.case.leaks if leaks is None else leaks[k])
+                a, h = recurrence(one, below if d == 0 else below[::-1], here, h0, alpha)
                 yield a
                 above.append(h if d == 0 else h[::-1])
             below = np.concatenate(above, axis=1)
 
 
-def recurrence(layer: Any, x: Array, flags: Array, h: Array) -> tuple[Array, Array]:
+def recurrence(layer: Any, x: Array, flags: Array, initial: Array, alpha: Array) -> tuple[Array, Array]:
     a = layer.b + x @ layer.U.T
     states = []
+    v, h = initial, np.maximum(initial, 0.0) if (alpha != 1.0).any() else initial
     for t, flag in enumerate(flags):
         if not flag:
             a[t] += layer.W @ h
-        h = np.maximum(a[t], 0.0)
+        v = a[t] = (0.0 if flag else (1.0 - alpha) * v) + alpha * a[t]
+        h = np.maximum(v, 0.0)
         states.append(h)
     return a, np.array(states)
 

@@ -245,6 +245,8 @@ def check_central_differences(p: Problem, names: Sequence[str]) -> None:
                 differences[place] = (above - loss(moved)) / 2e-5
                 values[place] = middle
             assert exact[k].any() or case.activation == "relu", name  # whose units may all be off
-            # Off by step^2 of the third derivative and by eps |L| / step, near 1e-10, however small the gradient.
-            allowed = 1e-8 * max(0.1, float(np.abs(differences).max()))
+            # Off by step^2 of the third derivative and by eps |L| / step, near 1e-10 unless the loss is large, however
+            # small the gradient.
+            rounding = float(np.finfo(np.float64).eps) * loss(moved) / 1e-5
+            allowed = max(1e-8 * max(0.1, float(np.abs(differences).max())), rounding)
             assert np.abs(exact[k] - differences).max() <= allowed, name

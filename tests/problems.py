@@ -19,6 +19,7 @@ Form = Literal["single", "batch", "padded", "list"]
 Activation = Literal["tanh", "relu"]
 
 LETTERS = ("U", "W", "b", "V", "c")
+MIXED = (0.25, 1.0, 0.0625, 0.71875)  # alpha of units: exact in float32
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,15 @@ class Case:
     seed: int = 2**63 + 5  # of its draws
     activation: Activation = "tanh"
     bidirectional: bool = False
+    leak: float | Literal["mixed"] = 1.0  # of all units; mixed: of each unit, some of which have none
+
+    @property
+    def leaks(self) -> Any:
+        """The network's argument `leak`."""
+        if self.leak != "mixed":
+            return self.leak
+        each = [[MIXED[(j + layer) % len(MIXED)] for j in range(n)] for layer, n in enumerate(self.sizes)]
+        return each if len(each) > 1 else each[0]
 
     @property
     def sizes(self) -> tuple[int, ...]:
@@ -53,12 +63,12 @@ class Case:
     @property
     def initial(self) -> str:
         """What the network's arguments call what its first step sees."""
-        return "h0" if self.feedback is None else "r0"
+        return "v0" if self.leak != 1.0 else "h0" if self.feedback is None else "r0"
 
     @property
     def last(self) -> str:
         """What its results call what one more step would see."""
-        return "h_last" if self.feedback is None else "r_last"
+        return f"{self.initial[0]}_last"
 
     def network(self, dtype: str, **more: Any) -> Any:
         """The network, its parameters 0 if `more` does not say otherwise."""
@@ -67,7 +77,9 @@ class Case:
         n_in, n_hidden, n_out = self.n_in, self.n_hidden, self.n_out
         if self.feedback is None:
             both = self.bidirectional
+            options["leak"] = self.leaks
             return ElmanRNN(n_in, n_hidden, n_out, readout=self.readout, bidirectional=both, **options)
+        assert self.leak == 1.0
         assert isinstance(n_hidden, int)
         return JordanRNN(n_in, n_hidden, n_out, feedback=self.feedback, **options)
 
@@ -88,6 +100,7 @@ class Case:
             "-reset" if self.reset else "",
             "" if self.activation == "tanh" else f"-{self.activation}",
             "-both" if self.bidirectional else "",
+            f"-leak{self.leak}" if self.leak != 1.0 else "",
         ]
         return f"{self.input}-{self.output}-{kind}-{sizes}-{time}{''.join(marks)}"
 

@@ -41,6 +41,7 @@ def kind_of(rnn: Any) -> Case:
         (1,),
         feedback=getattr(rnn, "feedback", None),
         bidirectional=getattr(rnn, "bidirectional", False),
+        leak="mixed" if getattr(rnn, "leak", 1.0) != 1.0 else 1.0,
     )
 
 
@@ -49,7 +50,8 @@ def everything(rnn: Any, arguments: dict[str, Any]) -> dict[str, Any]:
     case = kind_of(rnn)
     of_forward = {name: value for name, value in arguments.items() if name in ("x", case.initial, "lengths", "reset")}
     more = {} if case.simple else {"all_layers": True}
-    run = rnn.forward(**of_forward, **more)
+    leaky = case.leak != 1.0
+    run = rnn.forward(**of_forward, **more, **({"v": True} if leaky else {}))
     loss, gradients = rnn.loss_and_gradients(**arguments, wrt_x=rnn.input == "real")
     results = {
         "loss alone": rnn.loss(**arguments),
@@ -65,6 +67,9 @@ def everything(rnn: Any, arguments: dict[str, Any]) -> dict[str, Any]:
     }
     if not case.simple:
         results |= {f"h of layer {k}": h for k, h in enumerate(run.layers)}
+    if leaky:
+        results["v"] = run.v
+        results |= {} if case.simple else {f"v of layer {k}": v for k, v in enumerate(run.v_layers)}
     return results
 
 
@@ -74,17 +79,19 @@ def named_state(case: Case, name: str, state: Any) -> dict[str, Any]:
 
 def is_state(name: str) -> bool:
     """Whether a result has a row a sequence, whatever the readout."""
-    return name.split("[")[0] in ("h0", "r0", "last", "last of the gradients")
+    return name.split("[")[0] in ("h0", "v0", "r0", "last", "last of the gradients")
 
 
 def is_gradient(name: str) -> bool:
     """Whether a result comes from the way back."""
-    return not name.startswith(("loss", "h of", "last")) and name not in ("h", "o", "y_hat")
+    return not name.startswith(("loss", "h of", "v of", "last")) and name not in ("h", "v", "o", "y_hat")
 
 
 def is_of_steps(name: str, case: Case) -> bool:
     """Whether a result has a row for every step."""
-    return name in ("x", "h") or name.startswith("h of") or (name in ("o", "y_hat") and case.readout == "all")
+    if name in ("o", "y_hat"):
+        return case.readout == "all"
+    return name in ("x", "h", "v") or name.startswith(("h of", "v of"))
 
 
 def by_sequence(results: dict[str, Any], form: Form, case: Case) -> dict[str, Any]:

@@ -37,6 +37,7 @@ OF_THREADS: list[Options] = [
     {"feedback": "y_hat", "teacher_forcing": 0.4},
     {"upper": (90,), "activation": "relu"},
     {"bidirectional": True},
+    {"upper": (70,), "leak": "mixed"},
     {"upper": (70, 50), "bidirectional": True, "readout": "last"},
 ]
 

@@ -289,6 +289,34 @@ def test_layers(tmp_path: Path, activation: str) -> None:
     assert bptt.app.options.main(("sample", str(out), "--length", "30")) == 0
 
 
+def test_leaky_layers(tmp_path: Path) -> None:
+    out = tmp_path / "model"
+    (tmp_path / "text").write_text("abcdefghij" * 300)
+    training = ("train", str(tmp_path / "text"), "--updates", "300", "--out", str(out), "--leak", "0.5,0.8")
+    assert bptt.app.options.main((*training, "--hidden", "16,12")) == 0
+    rnn = bptt.load(out)
+    assert rnn.leak == [0.5, 0.8]
+    vocabulary = bptt.app.text_model.vocabulary_of(rnn)
+    assert vocabulary is not None
+    assert bptt.app.text_model.nats_per_character(rnn, vocabulary.encode("abcdefghij" * 20)) < 0.7
+    assert bptt.app.options.main(("sample", str(out), "--length", "30")) == 0
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (["--leak", "0.5,0.5"], "--leak: expected one number, or one for each layer of --hidden, 1, got 2"),
+        (
+            ["--leak", "0.5", "--network", "jordan"],
+            "--leak: expected 1 with --network jordan, whose hidden units carry nothing on",
+        ),
+    ],
+)
+def test_no_leak(given: list[str], message: str, tmp_path: Path) -> None:
+    (tmp_path / "text").write_text("abcdefghij" * 300)
+    assert error_line("train", "text", *given, cwd=tmp_path).endswith(message)
+
+
 def test_layers_in_words() -> None:
     units = bptt.app.commands.train._units
     assert units(8) == "8 hidden units"

@@ -123,6 +123,12 @@ def test_info_of_other_models(tmp_path: Path) -> None:
         f"spectral radius of {name}" for name in ("W1", "W1_reverse", "W2", "W2_reverse")
     ]
     assert lines[-1] == f"spectral radius of W2_reverse: {radius:.4f}"
+    leaky = bptt.ElmanRNN(2, (3, 4), 2, leak=[0.25, [0.5, 1, 1, 1]], seed=0)
+    leaky.save(tmp_path / "leaky")
+    radius = np.abs(np.linalg.eigvals(0.75 * np.eye(3) + 0.25 * leaky.layers[0].W)).max()
+    lines = run("info", "leaky", cwd=tmp_path).stdout.splitlines()
+    assert lines[2] == f"spectral radius of 1 - leak + leak W1: {radius:.4f}"
+    assert len(lines) == 4
     text = bptt.app.text_model.new_model(bptt.app.text_data.Vocabulary("abé"), Architecture("elman", (4,)))
     text.save(tmp_path / "text")
     assert "a model of text: 3 characters, 'ab\\xe9'" in run("info", "text", cwd=tmp_path).stdout

@@ -39,6 +39,10 @@ NETWORKS: dict[str, Callable[[], ElmanRNN | JordanRNN]] = {
     "no input": lambda: ElmanRNN(0, 6, 5, seed=1),
     "wide": lambda: ElmanRNN(64, 64, 64, output="linear", seed=1),
     "sigmoid, double": lambda: ElmanRNN(4, 17, 3, output="sigmoid", dtype="float64", seed=1),
+    "leaky, two layers": lambda: ElmanRNN(3, (7, 5), 2, leak=[0.3, [0.1, 1.0, 0.5, 0.02, 0.9]], seed=1),
+    "leaky relu of tokens, double": lambda: ElmanRNN(
+        6, 10, 4, input="token", activation="relu", leak=0.15, dtype="float64", seed=1
+    ),
     "y_hat of tokens fed back": lambda: JordanRNN(9, 12, 9, input="token", seed=1),
     "o fed back, no input": lambda: JordanRNN(0, 8, 3, output="linear", feedback="o", seed=1),
     "sigmoid fed back, double": lambda: JordanRNN(3, 10, 5, output="sigmoid", dtype="float64", seed=1),
@@ -285,6 +289,38 @@ def test_a_target_is_seen_by_the_next_step(output_unit: Any, target: str, r: lis
     program = compiled(tmp_path, SEEN, LANGUAGES[0], {"N_OUT": "3", "TARGET": target})
     found = np.frombuffer(output([program]), np.float32)
     assert off_by(found, rnn.forward(np.zeros((1, 0)), r0=r).o[0]) <= TOLERANCE
+
+
+# ---- Leaky units ----
+
+BEGUN = """
+#include "model.h"
+#include <stdio.h>
+int main(void)
+{
+  static rnn_state state;
+  static float o[N_OUT];
+  rnn_init(&state);
+  state.v1[1] = 0.5f;
+  state.v2[0] = -2.0f;
+  rnn_begin(&state);
+  rnn_step(&state, NULL, o);
+  fwrite(o, sizeof(float), N_OUT, stdout);
+  fwrite(state.v2, sizeof(float), 3, stdout);
+  return 0;
+}
+"""
+
+
+@pytest.mark.parametrize("activation", ["tanh", "relu"])
+def test_a_leaky_network_begins_with_the_v_that_is_set(activation: Any, tmp_path: Path) -> None:
+    rnn = ElmanRNN(0, (4, 3), 2, activation=activation, leak=0.25, seed=0)
+    export_c(rnn, tmp_path / "model.h")
+    program = compiled(tmp_path, BEGUN, LANGUAGES[0], {"N_OUT": "2"})
+    found = np.frombuffer(output([program]), np.float32)
+    run = rnn.forward(np.zeros((1, 0)), v0=[[0, 0.5, 0, 0], [-2, 0, 0]])
+    assert off_by(found[:2], run.o[0]) <= TOLERANCE
+    assert off_by(found[2:], run.v_last[1]) <= TOLERANCE
 
 
 # ---- Texts ----

@@ -24,6 +24,9 @@ KINDS: list[Options] = [
     {"bidirectional": True},
     {"bidirectional": True, "readout": "last"},
     {"n_hidden": (6, 4), "bidirectional": True},
+    {"leak": 0.3},
+    {"n_hidden": (6, 4), "bidirectional": True, "leak": [0.3, 0.6]},
+    {"n_hidden": (6, 4), "readout": "last", "leak": 0.6},
     {"feedback": "y_hat"},
     {"feedback": "o"},
     {"feedback": "y_hat", "teacher_forcing": 1.0},
@@ -56,7 +59,7 @@ class Problem:
         self.more = {"reset": self.cut(random.random((tau, batch)) < 0.1)}
         if form == "lengths":
             self.more["lengths"] = self.lengths
-        self.initial = "h0" if kind is ElmanRNN else "r0"
+        self.initial = "r0" if kind is JordanRNN else "h0" if rnn.leak == 1.0 else "v0"
         if kind is JordanRNN:
             self.of_loss = {"teacher_forcing": forcing or 0.0, "seed": 5}
             self.of_forward = {} if forcing is None else {"y": self.y, "teacher_forcing": forcing, "seed": 5}

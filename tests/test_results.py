@@ -47,12 +47,18 @@ FACTORS: dict[str, list[Any]] = {
     "extras": [True, False],
     "reset": [False, True],
     "activation": ["tanh", "relu"],
+    "leak": [1.0, 0.25, "mixed"],
 }
 
 
 def allowed(row: Row) -> bool:
-    """Teacher forcing is of the output-recurrent networks, `of_layers` of those with layers, and tokens are some."""
+    """Teacher forcing is of the output-recurrent networks, `of_layers` of those with layers, and tokens are some.
+
+    Leaky units are of the others.
+    """
     network = row.get("network")
+    if row.get("leak", 1.0) != 1.0 and (row.get("p") is not None or "feedback" in (network or {})):
+        return False
     if network is not None:
         if "p" in row and (row["p"] is not None) != ("feedback" in network):
             return False
@@ -68,7 +74,7 @@ ROWS = pairwise(FACTORS, allowed)
 
 
 def case_of(row: Row) -> Case:
-    options = {name: row[name] for name in ("output", "extras", "reset", "activation")}
+    options = {name: row[name] for name in ("output", "extras", "reset", "activation", "leak")}
     if row["p"] is not None:
         options["teacher_forcing"] = row["p"]
     n_in, n_hidden, n_out, lengths = row["shape"]
@@ -90,6 +96,8 @@ LARGE = [
     # Layers side by side, where there are fewer rows than threads and many steps
     Case(5, (40, 50), 3, (45,), reset=True),
     Case(5, (40, 35, 50), 4, (70,), "token", "linear", "last", activation="relu"),
+    Case(3, (170, 60), 5, (20,), reset=True, leak="mixed"),
+    Case(5, (40, 50), 3, (45,), reset=True, leak="mixed"),
     # Matrices that do not fit L2, whose products are cut into blocks of rows and columns
     Case(400, 370, 400, (1, 2)),
     Case(7, (150, 200), 5, (1, 2), "real", "sigmoid", "last", bidirectional=True),

@@ -33,6 +33,8 @@ KINDS: list[Options] = [
     {"readout": "last"},
     {"n_hidden": (9, 5)},
     {"n_hidden": (33, 17, 64), "activation": "relu"},
+    {"leak": 0.3},
+    {"n_hidden": (9, 5), "leak": [0.2, [1.0, 0.5, 0.05, 0.7, 0.9]], "activation": "relu"},
     {"feedback": "y_hat"},
     {"feedback": "o", "activation": "relu"},
 ]
@@ -54,7 +56,9 @@ def inputs(rnn: Any, steps: int, batch: int | None, seed: int = 0) -> Any:
 
 
 def last_state(run: Any) -> Any:
-    return run.r_last if isinstance(run, bptt.JordanRun) else run.h_last
+    if isinstance(run, bptt.JordanRun):
+        return run.r_last
+    return run.v_last if hasattr(run, "v_last") else run.h_last
 
 
 # ---- The same bits ----
@@ -104,17 +108,25 @@ def test_steps_are_those_of_the_reference(options: Options) -> None:
     else:
         state = [random.random(n) for n in widths]
         state = state if len(widths) > 1 else state[0]
-        stream, run = rnn.stream(state), rnn.forward(x, h0=state)
+        given = {"h0" if rnn.leak == 1.0 else "v0": state}
+        stream, run = rnn.stream(**given), rnn.forward(x, **given)
     o = np.array([stream.step(x_t) for x_t in x])
     assert same_bits(o, run.o)
     # The equations themselves, in float64: sums of at most 40 terms, some units in the last place each
     h = [np.asarray(s) for s in (state if isinstance(state, list) else [state])]
     f: Callable[[Any], Any] = np.tanh if rnn.activation == "tanh" else lambda a: np.maximum(a, 0)
+    leak = rnn.leak if isinstance(rnn, ElmanRNN) else 1.0
+    alphas = [np.asarray(alpha) for alpha in (leak if isinstance(leak, list) else [leak] * len(h))]
+    v = h
+    if leak != 1.0:
+        h = [f(v_k) for v_k in v]
     for t, x_t in enumerate(x):
         below = x_t
         for k, layer in enumerate(rnn.layers):
             seen = h[k]
-            value = f(layer.b + layer.W @ seen + layer.U @ below)
+            a = layer.b + layer.W @ seen + layer.U @ below
+            v[k] = (1 - alphas[k]) * v[k] + alphas[k] * a if leak != 1.0 else a
+            value = f(v[k])
             if isinstance(rnn, ElmanRNN):
                 h[k] = value
             below = value

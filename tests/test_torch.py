@@ -1,4 +1,7 @@
-"""Networks drawn at random against PyTorch's nn.RNN and nn.Linear, in float64 through the public calls."""
+"""Networks drawn at random against PyTorch's nn.RNN and nn.Linear, in float64 through the public calls.
+
+Leaky units, which it does not have, against a loop whose gradients are those of its autograd.
+"""
 
 from __future__ import annotations
 
@@ -42,7 +45,40 @@ def drawn_case(seed: int) -> Case:
         extras=one_of(True, True, False),
         activation=one_of("tanh", "relu"),
         bidirectional=one_of(False, True),
+        leak=one_of(1.0, 1.0, 0.25, "mixed"),
     )
+
+
+def leaky(case: Case, places: dict[str, Any], xs: list[Any], initial: Any) -> tuple[list[Any], list[Any], list[Any]]:
+    """v(t) and h(t) of the top layer of each sequence, and the last v of each layer and direction."""
+    several, directions = len(case.sizes) > 1, 2 if case.bidirectional else 1
+    alphas = case.leaks if case.leak == "mixed" and several else [case.leaks] * len(case.sizes)
+    f = torch.tanh if case.activation == "tanh" else torch.relu
+    below, v_top = xs, []
+    last: list[Any] = []
+    for k in range(len(case.sizes)):
+        alpha = torch.tensor(alphas[k], dtype=torch.float64)
+        both_v: list[list[Any]] = [[] for _ in xs]
+        both_h: list[list[Any]] = [[] for _ in xs]
+        for d in range(directions):
+            name = f"{k + 1 if several else ''}{'_reverse' if d else ''}"
+            U, W, b = (places[letter + name] for letter in "UWb")
+            ends = []
+            for i, x in enumerate(below):
+                v = initial[k * directions + d, i]
+                v_of_steps = []
+                for x_t in x.flip(0) if d else x:
+                    v = (1 - alpha) * v + alpha * (b + W @ f(v) + U @ x_t)
+                    v_of_steps.append(v)
+                ends.append(v)
+                in_time = torch.stack(v_of_steps)
+                in_time = in_time.flip(0) if d else in_time
+                both_v[i].append(in_time)
+                both_h[i].append(f(in_time))
+            last.append(torch.stack(ends))
+        v_top = [torch.cat(parts, 1) for parts in both_v]
+        below = [torch.cat(parts, 1) for parts in both_h]
+    return v_top, below, last
 
 
 def solve(p: Problem) -> dict[str, Any]:
@@ -74,14 +110,20 @@ def solve(p: Problem) -> dict[str, Any]:
     directions = 2 if case.bidirectional else 1
     initial = p.initial or [np.zeros((len(xs), n)) for n in case.sizes for _ in range(directions)]
     h0 = torch.stack([tensor(state) for state in initial]).requires_grad_()
-    packed = torch.nn.utils.rnn.pack_sequence(xs, enforce_sorted=False)
-    packed_h, h_last = theirs(packed, h0)
-    h, _ = torch.nn.utils.rnn.pad_packed_sequence(packed_h)
-    states = [h[:n, i] for i, n in enumerate(case.lengths)]
+    v: list[Any] = []
+    if case.leak == 1.0:
+        packed = torch.nn.utils.rnn.pack_sequence(xs, enforce_sorted=False)
+        packed_h, last_states = theirs(packed, h0)
+        h, _ = torch.nn.utils.rnn.pad_packed_sequence(packed_h)
+        states = [h[:n, i] for i, n in enumerate(case.lengths)]
+        h_last = [*last_states]
+    else:
+        v, states, last_states = leaky(case, places, xs, h0)
+        h_last = [torch.tanh(one) if case.activation == "tanh" else torch.relu(one) for one in last_states]
     if case.readout == "all":
         o = [readout(state) for state in states]
     else:
-        of_top = torch.cat([*h_last[-directions:]], dim=1)
+        of_top = torch.cat(h_last[-directions:], dim=1)
         o = [readout(of_top[i : i + 1]) for i in range(len(xs))]
     unit = {"softmax": lambda a: torch.softmax(a, 1), "sigmoid": torch.sigmoid, "linear": lambda a: a}[case.output]
 
@@ -97,16 +139,18 @@ def solve(p: Problem) -> dict[str, Any]:
         arrays = [value.detach().numpy() for value in values]
         return arrays if case.readout == "all" else np.concatenate(arrays)
 
-    last = named_state_of(case, "last", [*h_last.detach().numpy()])
+    last = named_state_of(case, "last", [one.detach().numpy() for one in last_states])
+    of_leaky = {} if case.leak == 1.0 else {"v": [one.detach().numpy() for one in v]}
     return {
         "loss alone": total.item(),
         "loss": total.item(),
         **{name: place.grad.numpy() for name, place in places.items()},
-        **named_state_of(case, "h0", [*h0.grad.numpy()]),
+        **named_state_of(case, case.initial, [*h0.grad.numpy()]),
         "x": None if case.input == "token" else [x.grad.numpy() for x in xs],
         "h": [state.detach().numpy() for state in states],
         "o": outputs(o),
         "y_hat": outputs([unit(o_i) for o_i in o]),
+        **of_leaky,
         **last,
         **{name.replace("last", "last of the gradients", 1): state for name, state in last.items()},
     }
@@ -136,12 +180,12 @@ def test_results_are_those_of_pytorch(seed: int) -> None:
             assert found[name] is None, name
         else:
             assert deviation(found[name], value) <= 1e-12, (name, p.case)
-    assert set(found) - set(expected) <= {f"h of layer {k}" for k in range(3)}
+    assert set(found) - set(expected) <= {f"{letter} of layer {k}" for letter in "hv" for k in range(3)}
 
 
 def test_the_networks_drawn_are_of_every_kind() -> None:
     cases = [drawn_case(seed) for seed in range(NETWORKS)]
-    for name in ("input", "output", "readout", "extras", "activation", "bidirectional"):
+    for name in ("input", "output", "readout", "extras", "activation", "bidirectional", "leak"):
         assert len({getattr(case, name) for case in cases}) > 1, name
     assert {len(case.sizes) for case in cases} == {1, 2, 3}
     assert any(len(set(case.lengths)) > 1 for case in cases)

@@ -417,6 +417,11 @@ def test_refusals_of_an_exchange() -> None:
             "rnn: expected layers of one size, as nn.RNN has, got (4, 5)",
         ),
         (
+            lambda: to_torch(bptt.ElmanRNN(3, 4, 2, leak=0.5)),
+            ValueError,
+            "rnn: expected units without a leak, as those of nn.RNN are, got leak=0.5",
+        ),
+        (
             lambda: to_torch(bptt.ElmanRNN(0, 4, 2)),
             ValueError,
             "rnn: expected at least one input, as nn.RNN has, got 0",

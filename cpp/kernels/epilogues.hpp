@@ -45,5 +45,32 @@ template <class T, int R, int P>
   }
 }
 
+// v(t) = (1 - alpha) v(t-1) + alpha a(t), from carry = v(t-1). And back: da(t) = (1 - alpha) da(t+1) + alpha f'(v(t)) dh(t).
+template <class T> [[gnu::always_inline]] inline Vector<T> leak(Vector<T> carry, Vector<T> value, Vector<T> alpha) {
+  return alpha == broadcast(T(1)) ? value : fma(alpha, value - carry, carry);
+}
+
+// A tile of R rows and P vectors of sums through leaky units, and stored. One function for tiles of all sizes: there are many.
+template <class T> [[gnu::noinline]] void store_leaky(const Affine<T>& s, const Vector<T>* sums, int R, int P, Index row,
+                                                      Index column, Index last) {
+  const bool back = is_derivative(s.epilogue);
+  for (int r = 0; r < R; ++r)
+    for (int p = 0; p < P; ++p, ++sums) {
+      const Index n = p < P - 1 ? lanes<T> : last, j = column + p * lanes<T>, carry = (row + r) * s.carry_stride + j;
+      const auto load_n = [n](const T* from) { return n == lanes<T> ? load(from) : load_first(from, n); };
+      Vector<T> value[1] = {*sums};
+      if (back) {
+        const Vector<T> h = load_n(s.h + (row + r) * s.h_stride + j);
+        value[0] = s.epilogue == Epilogue::tanh_derivative ? through_tanh<T>(value[0], h) : through_relu<T>(value[0], h);
+      }
+      value[0] = leak<T>(load_n(s.carry + carry), value[0], load_n(s.alpha + j));
+      if (!back) {
+        store_first(s.carry_out + carry, value[0], n);
+        apply<T>(s.epilogue, value);
+      }
+      store_first(s.out + (row + r) * s.out_stride + j, value[0], n);
+    }
+}
+
 }  // namespace
 }  // namespace bptt::BPTT_ISA

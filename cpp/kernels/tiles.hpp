@@ -88,6 +88,14 @@ template <class T, int R, int P, int C> void affine_tile(const Affine<T>& s, Ind
   if (s.product[0].depth > 0) accumulate<T, R, P, C>(sums, s.product[0], row, column);
   if (s.product[1].depth > 0) accumulate<T, R, P, C>(sums, s.product[1], row, column);
 
+  if (s.alpha != nullptr) {
+    Vector<T> values[R * P];
+#pragma GCC unroll 8
+    for (int r = 0; r < R; ++r)
+#pragma GCC unroll 8
+      for (int p = 0; p < P; ++p) values[r * P + p] = sums[r][p];
+    return store_leaky<T>(s, values, R, P, row, column, last);
+  }
   Vector<T> values[R * P];  // a copy that may live in memory, so that the sums need not
 #pragma GCC unroll 8
   for (int r = 0; r < R; ++r)
@@ -252,6 +260,8 @@ template <class T> void affine(const Affine<T>& first) {
     if (s.start_index) s.start_index += s.start_index_step;
     for (Product<T>& product : s.product) product.a += product.a_step;
     s.h += s.h_step;
+    s.carry += s.carry_step;
+    if (s.carry_out) s.carry_out += s.carry_step;
     s.out += s.out_step;
     affine_step(s, (t % 2 != 0) != s.backwards);
   }

@@ -26,7 +26,7 @@ template <class T> class Bidirectional {
     const Timeline& timeline = ctx_.timeline;
     const Index top = ctx_.network.layers() - 1;
     for (Index l = 0; l <= top; ++l) {
-      compute(l);
+      compute(l, {}, results.v.empty() ? Rows<T>() : results.v[std::size_t(l)]);
       for (const Chain& chain : layer(l)) chain.stage->give_last(results.r_last);
       if (l > 0) layer(l - 1).clear();  // nobody reads it any more
       if (l == top || !results.h[std::size_t(l)].given()) continue;
@@ -161,14 +161,17 @@ template <class T> class Bidirectional {
   }
 
   // One direction's half of rows that have both side by side.
-  Rows<const T> columns_of(Rows<const T> both, Index n, bool reverse) const {
+  template <class V> Rows<V> columns_of(Rows<V> both, Index n, bool reverse) const {
     for (std::size_t i = 0; reverse && i < both.base.size(); ++i) both.base[i] += n;
     return in_direction(both, reverse);
   }
 
   // ---- Left to right, and right to left ----
 
-  void compute(Index l, const OwnLoss<T>& own = {}) {
+  // The states of a layer. Of leaky units v(t) goes to `v`, if that is given.
+  void compute(Index l, const OwnLoss<T>& own = {}, const Rows<T>& v = {}) {
+    const Index n = ctx_.network.n(l);
+    const Array<T> v_store(v.given() ? ctx_.timeline.largest * n : 0);
     for (const bool reverse : {false, true}) {
       std::vector<LayerInput<T>> inputs;
       inputs.push_back(input(l, reverse));
@@ -176,8 +179,14 @@ template <class T> class Bidirectional {
       chain.stage = std::make_unique<Stage<T>>(ctx_, p_, batch_, l, reverse, std::move(inputs));
       chain.tape = std::make_unique<Tape<T>>(ctx_.timeline, chain.stage->widths(), Index(-1));
       Rows<const T> kept;  // by the caller
-      if (own.given()) kept = columns_of(own.h[std::size_t(l)], ctx_.network.n(l), reverse);
+      if (own.given()) kept = columns_of(own.h[std::size_t(l)], n, reverse);
+      const Rows<T> v_kept = v.given() ? columns_of(v, n, reverse) : Rows<T>();
       chain.tape->record(chain.stage->initial(), [&](const Window& w, const PerLayer<const T>& before, const PerLayer<T>& h) {
+        if (v.given()) {
+          const Matrix<T> v_window = v_store.matrix(w.size(), n);
+          chain.stage->forward(w, before, h, {v_window});
+          return ctx_.for_each_row_block(w, [&](Index from, Index to) { scatter(v_window, w, from, to, v_kept); });
+        }
         if (!own.given()) return chain.stage->forward(w, before, h);
         ctx_.check_interruption(w);
         ctx_.for_each_row_block(w, [&](Index from, Index to) { gather(kept, w, from, to, h[0]); });

@@ -14,7 +14,7 @@ template <class T> struct Batch {
   std::vector<Index> lengths;      // of each sequence, at least 1
   Rows<const T> x;                 // real input
   IndexRows tokens;                // token input, each in [0, n_in)
-  std::vector<Rows<const T>> r0;   // r(0) of each chain, one row a sequence; none: 0
+  std::vector<Rows<const T>> r0;   // r(0) of each chain (of leaky units v(0)), one row a sequence; none: 0
   Rows<const std::uint8_t> reset;  // not 0: a new sequence begins, and this step sees 0 in place of r(t-1)
   IndexRows targets;               // softmax, each in [0, n_out), or -1: none at this step
   Rows<const T> y;                 // sigmoid, linear
@@ -29,16 +29,16 @@ struct TeacherForcing {
   std::uint64_t seed = 0;
 };
 
-/// h(t) of each layer (where given; two directions side by side), o(t), and the r(t) of each chain that a next step would see. For
-/// ReadoutFrom::last, o has one row a sequence.
+/// h(t) of each layer (where given; two directions side by side), and v(t) of leaky ones; o(t), and the r(t) of each chain (of
+/// leaky units v(t)) that a next step would see. For ReadoutFrom::last, o has one row a sequence.
 template <class T> struct ForwardResults {
-  std::vector<Rows<T>> h;
+  std::vector<Rows<T>> h, v;  // v: an entry for each layer, or none
   Rows<T> o;
   std::vector<Rows<T>> r_last;
 };
 
 /// dL/d(parameters), overwritten; dL/dr(0) of each chain; dL/dx(t), if given. And the r(t) of each chain that a next step would
-/// see.
+/// see. The state of leaky units is v in place of r.
 template <class T> struct GradientResults {
   T* flat = nullptr;
   std::vector<Rows<T>> r0;
@@ -95,9 +95,9 @@ template <class T> struct Drawn {
 };
 
 /// Draws outputs y(t), each of which is what the next step sees: of a network with hidden recurrence as its input, of an
-/// output-recurrent one as r(t). `r` is the state before of each layer, [batch, n] or [batch, n_out]. Of the former, `o`
-/// [batch, n_out] are the outputs to begin with; the latter reads the inputs of `batch`. Both are overwritten. False if an output
-/// is not finite.
+/// output-recurrent one as r(t). `r` is the state before of each layer (of leaky units v), [batch, n] or [batch, n_out]. Of the
+/// former, `o` [batch, n_out] are the outputs to begin with; the latter reads the inputs of `batch`. Both are overwritten. False if
+/// an output is not finite.
 template <class T>
 bool generate(const Network&, const T* parameters, const Batch<T>&, const std::vector<T*>& r, T* o, const Drawing&,
               const Drawn<T>&);

@@ -26,7 +26,7 @@ template <class T> class Feedback {
   Feedback(const Network& network, const T* parameters, const Batch<T>& batch, const TeacherForcing& forcing)
       : ctx_(network, batch.lengths),
         p_(network, parameters),
-        layer_(ctx_, p_.chain[0], input_of(ctx_, p_, batch), no_reset_),
+        layer_(ctx_, 0, p_.chain[0], input_of(ctx_, p_, batch), no_reset_),
         readout_(ctx_, p_, batch),
         reset_(sort(batch.reset, ctx_.timeline), ctx_.timeline.lengths, ctx_.timeline.tau, false),
         forcing_(forcing),
@@ -368,7 +368,7 @@ template <class T> class Feedback {
       const bool copied = t > first && !slice.is_first();
       Sum<T> a(ctx_.k);
       hoisted ? void(a.from(h_t)) : start(w, row, rows, a);
-      layer_.step(a, Matrix<const T>(copied ? copy : r_window_.data() + row * m_, rows, m_), h_t, h_columns);  // 10.8, 10.9
+      layer_.step(a, Matrix<const T>(copied ? copy : r_window_.data() + row * m_, rows, m_), {}, h_t, h_columns);  // 10.8, 10.9
       slice.barrier();
       readout_.outputs(h_t, o_t, o_columns);  // 10.10
       slice.barrier();
@@ -396,7 +396,7 @@ template <class T> class Feedback {
       } else {
         start(w, begin, end - begin, a);
       }
-      layer_.step(a, r, h_rows);
+      layer_.step(a, r, {}, h_rows);
     };
     some(from, dense_to, true);
     some(dense_to, to, false);

@@ -108,14 +108,16 @@ template <class T> struct Room {
     for (Index l = 0; l < network.layers(); ++l) {
       h.emplace_back(rows * network.n(l));
       a.emplace_back(rows * network.n(l));
+      if (network.leaky()) h_before.emplace_back(rows * network.n(l));
     }
     r.resize(std::size_t(network.layers()));
+    v.resize(std::size_t(network.layers()));
     y = Array<T>(rows * network.n_out);
     x = Array<T>(rows * network.n_in);
     drawn.resize(std::size_t(rows));
   }
-  PerLayer<T> r;
-  std::vector<Array<T>> h, a;
+  PerLayer<T> r, v;  // v: of leaky units
+  std::vector<Array<T>> h, a, h_before;
   Array<T> y, x;
   std::vector<Index> drawn;
   ClassRoom classes;
@@ -130,7 +132,8 @@ template <class T> class Generator {
         readout_(ctx_, p_, no_targets_),
         batch_(batch),
         drawing_(drawing) {
-    for (const auto& layer : p_.chain) layers_.emplace_back(ctx_, layer, LayerInput<T>(ctx_, layer.U, layer.b), no_reset_);
+    for (const auto& layer : p_.chain)
+      layers_.emplace_back(ctx_, Index(layers_.size()), layer, LayerInput<T>(ctx_, layer.U, layer.b), no_reset_);
     const auto& bottom = p_.chain[0];
     const Matrix<const T>& fed = hidden_recurrence() ? bottom.U : bottom.W;
     if (!classes()) return;
@@ -146,7 +149,12 @@ template <class T> class Generator {
     PerLayer<T>& r = room.r;
     for (Index l = 0; l < net_.layers(); ++l) {
       const Index width = net_.n_recurrent(l);
-      r[std::size_t(l)] = {r_all[std::size_t(l)] + from * width, rows, width};
+      const Matrix<T> state(r_all[std::size_t(l)] + from * width, rows, width);
+      r[std::size_t(l)] = state;
+      if (!net_.leaky()) continue;
+      room.v[std::size_t(l)] = state;
+      r[std::size_t(l)] = room.h_before[std::size_t(l)].matrix(rows, width);
+      values_of(net_, ctx_.k, Matrix<const T>(state), r[std::size_t(l)]);
     }
     const Matrix<T> o(o_all + from * m, rows, m), y = room.y.matrix(rows, m);
     if (hidden_recurrence() && drawing_.from_state && first == 0) readout_.outputs(r.back(), o);
@@ -155,7 +163,7 @@ template <class T> class Generator {
         const Matrix<T> a = room.a[0].matrix(rows, net_.n(0)), h = room.h[0].matrix(rows, net_.n(0));
         inputs(t, from, a, room.x);
         if (t > 0 && classes()) add_columns(room.drawn, a);
-        step(0, a, t > 0 ? (classes() ? Matrix<T>() : y) : r[0], h);
+        step(0, a, t > 0 ? (classes() ? Matrix<T>() : y) : r[0], {}, h);
         readout_.outputs(h, o);
       }
       if (!all_finite(o.data, rows * m)) return false;
@@ -189,7 +197,7 @@ template <class T> class Generator {
         for (Index i = 0; i < a.rows; ++i) std::copy_n(p_.chain[0].b, a.cols, a.row(i));
         add_columns(room.drawn, a);
       }
-      step(l, a, r[l], h);
+      step(l, a, r[l], Carry<T>::in_place(room.v[l]), h);
       std::copy_n(h.data, h.rows * h.cols, r[l].data);
     }
     readout_.outputs(r.back(), o);
@@ -217,10 +225,10 @@ template <class T> class Generator {
   }
 
   // h(t) of a layer, of a = b + U x(t); without r, what it adds is in a.
-  void step(std::size_t l, Matrix<const T> a, Matrix<const T> r, Matrix<T> h) const {
+  void step(std::size_t l, Matrix<const T> a, Matrix<const T> r, const Carry<T>& v, Matrix<T> h) const {
     Sum<T> sum(ctx_.k);
     sum.from(a);
-    layers_[l].step(sum, r, h);
+    layers_[l].step(sum, r, v, h);
   }
 
   const Network& net_;

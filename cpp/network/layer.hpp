@@ -1,5 +1,6 @@
 // A layer in one direction: the equations of a step, left to right through a window, and right to left. Its gradients dU, dW and db
 // (10.22-10.28) are sums over all steps: gradient_sums.hpp. dL/dx(t) is in input.hpp.
+// Leaky units carry v from step to step. On the way back nothing of v is needed: f'(v(t)) follows from h(t).
 #pragma once
 
 #include "network/input.hpp"
@@ -25,44 +26,70 @@ template <class T> struct Above {
   static Above only_last(const T* last) { return {last_step, {}, nullptr, last}; }
 };
 
+/// v of a leaky layer: of the step before [batch, n], where each step's takes the place of the one before it, or is copied to at
+/// the end of a window whose v(t) are all wanted; and these [rows of the window, n], or no rows.
+template <class T> struct LayerCarry {
+  Matrix<T> last, all;
+};
+
 template <class T> class RecurrentLayer {
  public:
-  RecurrentLayer(const Context<T>& ctx, const typename Parameters<const T>::Chain& p, LayerInput<T> input_, const ResetFlags& reset)
+  RecurrentLayer(const Context<T>& ctx, Index layer, const typename Parameters<const T>::Chain& p, LayerInput<T> input_,
+                 const ResetFlags& reset)
       : input(std::move(input_)),
         n(p.U.rows),
         ctx_(&ctx),
         W_(p.W),
         reset_(&reset),
-        step_(ctx.k, p.W, ctx.network.activation, ctx.call.threads()) {
+        step_(ctx.k, ctx.network, layer, p.W, ctx.call.threads()) {
     if (reset.given()) masked_ = Array<T>(ctx.timeline.batch * n);
+    if (reset.given() && step_.leaky()) masked_v_ = Array<T>(ctx.timeline.batch * n);
   }
 
   // ---- The equations of a step ----
 
   /// Left to right: see RecurrentStep.
-  void step(Sum<T>& a, Matrix<const T> r, Matrix<T> h, const Steps& steps = {}) const { step_(a, r, h, steps); }
+  void step(Sum<T>& a, Matrix<const T> r, const Carry<T>& v, Matrix<T> h, const Steps& steps = {}) const {
+    step_(a, r, v, h, steps);
+  }
 
   /// dh(t) = what comes from above + W^T da(t+1)     (10.19-10.21)
   /// da(t) = dh(t) f'(a(t))                          (the diag(1 - h(t)^2) dh(t) of 10.23-10.28)
   /// f'(a(t)) follows from h = h(t): 1 - h(t)^2 for tanh; for relu 1 where h(t) > 0, else 0.
+  /// Leaky units: dv(t) = f'(v(t)) dh(t) + (1 - alpha) dv(t+1), da(t) = alpha dv(t); so     (N.3, N.4)
+  /// da(t) = (1 - alpha) da(t+1) + alpha f'(v(t)) dh(t)
   void step_back(Sum<T>& dh, Matrix<const T> da_after, Matrix<const T> h, Matrix<T> da, const Steps& steps = {}) const {
     if (da_after.rows > 0) dh.plus(da_after, W_packed_, steps.out);
+    if (step_.leaky()) {
+      const bool last = da_after.rows == 0;
+      dh.leak(step_.alpha.data(), last ? Matrix<const T>(ctx_->zero.data(), 1, n, 0) : da_after, nullptr, last ? 0 : steps.out);
+    }
     dh.into(da, step_.unit.derivative, h, steps);
   }
 
-  /// dL/dr(0) = W^T da(1)
-  void initial_gradient(Matrix<T> dr0) const {
-    ctx_->multiply(ctx_->zero.data(), da_next_.matrix(ctx_->timeline.batch, n), W_packed_, dr0);
+  /// dL/dr(0) = W^T da(1); of leaky units dL/dv(0) = f'(v(0)) W^T da(1) + (1 - alpha) dv(1), where f'(v(0)) follows from h0 = h(0).
+  void initial_gradient(Matrix<const T> h0, Matrix<T> dr0) const {
+    const Matrix<const T> da = da_next_.matrix(ctx_->timeline.batch, n);
+    ctx_->multiply(ctx_->zero.data(), da, W_packed_, dr0);
+    if (!step_.leaky()) return;
+    const bool is_tanh = ctx_->network.activation == Activation::tanh;
+    for (Index j = 0; j < n; ++j) {
+      const T alpha = step_.alpha[j], of_da = T((1 - double(alpha)) / double(alpha));
+      for (Index i = 0; i < dr0.rows; ++i) {
+        const T h = h0(i, j), derivative = is_tanh ? 1 - h * h : T(h > 0);
+        dr0(i, j) = alpha == 1 ? derivative * dr0(i, j) : derivative * dr0(i, j) + of_da * da(i, j);
+      }
+    }
   }
 
   // ---- Left to right ----
 
-  /// h(t) of the window, from h(t-1) of the step before it.
-  void forward(const Window& w, Matrix<const T> before, Matrix<T> h) const {
+  /// h(t) of the window, from h(t-1) of the step before it; and v(t), of leaky units.
+  void forward(const Window& w, Matrix<const T> before, Matrix<T> h, const LayerCarry<T>& v) const {
     assert(before.rows == w.rows && h.rows == w.size());
     hoist_input(w, h);
     ctx_->for_each_part(w.steps, operations(w), [&](Index first, Index last) {
-      for_each_slice(w, [&](const ThreadSlice& slice) { forward_steps(w, slice, first, last, before, h); });
+      for_each_slice(w, [&](const ThreadSlice& slice) { forward_steps(w, slice, first, last, before, h, v); });
     });
   }
 
@@ -86,7 +113,7 @@ template <class T> class RecurrentLayer {
 
   /// h(t) of a slice's rows at steps [first_step, last_step), after the steps before them.
   void forward_steps(const Window& w, const ThreadSlice& slice, Index first_step, Index last_step, Matrix<const T> before,
-                     Matrix<T> h) const {
+                     Matrix<T> h, const LayerCarry<T>& v) const {
     const bool hoisted = hoists_input(w), fetched = hoisted || shares_columns(w);
     const Index rows = slice.rows();
     Steps steps = columns_of(slice);
@@ -103,7 +130,7 @@ template <class T> class RecurrentLayer {
       const Matrix<const T> h_before = t == 0 ? before.middle_rows(slice.row_from, rows) : h.middle_rows(first - w.rows, rows);
       Sum<T> a(ctx_->k);
       hoisted ? void(a.from(h_t, w.rows * n)) : input.sum(w, first, rows, a);
-      step(a, masked(w, t, slice, h_before), h_t, steps);
+      step(a, masked(w, t, slice, h_before, masked_), carry(w, t, slice, v), h_t, steps);
       if (t + 1 < last_step) slice.barrier();
     }
   }
@@ -169,7 +196,7 @@ template <class T> class RecurrentLayer {
       if (slice.by_rows() && !reset_->any_at(w, t + 1))
         while (t - steps.count >= last_step && !reset_->any_at(w, t + 1 - steps.count)) ++steps.count;
       steps.backwards = !slice.by_rows() && (w.steps - 1 - t) % 2 != 0;
-      back(t, from, to, masked(w, t + 1, slice, da.middle_rows((t + 1) * w.rows + from, to - from)));
+      back(t, from, to, masked(w, t + 1, slice, da.middle_rows((t + 1) * w.rows + from, to - from), masked_));
       if (t > last_step) slice.barrier();
     }
   }
@@ -237,10 +264,22 @@ template <class T> class RecurrentLayer {
     return steps;
   }
 
-  // The slice's rows of h(t-1) or da(t): as they are, or a copy with zeros where new sequences begin at step t.
-  Matrix<const T> masked(const Window& w, Index t, const ThreadSlice& slice, Matrix<const T> rows) const {
+  // v(t-1) of the slice's rows, and where v(t) goes.
+  Carry<T> carry(const Window& w, Index t, const ThreadSlice& slice, const LayerCarry<T>& v) const {
+    if (!step_.leaky()) return {};
+    const Index first = t * w.rows + slice.row_from, rows = slice.rows();
+    const Matrix<T> last = v.last.middle_rows(slice.row_from, rows);
+    const bool keeps = v.all.rows > 0;
+    Carry<T> carry = Carry<T>::in_place(keeps ? v.all.middle_rows(first, rows) : last);
+    carry.before = masked(w, t, slice, keeps && t > 0 ? v.all.middle_rows(first - w.rows, rows) : last, masked_v_);
+    carry.step = keeps ? w.rows * n : 0;
+    return carry;
+  }
+
+  // The slice's rows of h(t-1), v(t-1) or da(t): as they are, or a copy with zeros where new sequences begin at step t.
+  Matrix<const T> masked(const Window& w, Index t, const ThreadSlice& slice, Matrix<const T> rows, const Array<T>& copies) const {
     if (!reset_->any_at(w, t)) return rows;
-    const Matrix<T> copy(masked_.data() + slice.row_from * n, rows.rows, n);
+    const Matrix<T> copy(copies.data() + slice.row_from * n, rows.rows, n);
     if (slice.is_first()) {
       std::copy_n(rows.data, rows.rows * n, copy.data);
       reset_->mask(w, t, slice.row_from, copy);
@@ -254,7 +293,7 @@ template <class T> class RecurrentLayer {
   const ResetFlags* reset_;
   RecurrentStep<T> step_;
   Packed<T> W_packed_;
-  Array<T> masked_, da_next_;
+  Array<T> masked_, masked_v_, da_next_;
 };
 
 }  // namespace bptt

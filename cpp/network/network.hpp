@@ -5,6 +5,7 @@
 //   x(t)           input                    [batch, n_in], or a token, an index that stands for a one-hot vector
 //   h(t)           hidden state             [batch, n]; of layer l: h^l(t), and what layer 1 sees below it is h^0(t) = x(t)
 //   a(t)           what h(t) = f(a(t)) is computed from
+//   v(t)           of leaky units, what h(t) = f(v(t)) is computed from: v(t) = (1 - alpha) v(t-1) + alpha a(t)
 //   o(t), y_hat(t) output before and after the output unit   [batch, n_out]
 //   r(t)           what the next step sees: h(t) (figure 10.3), or y_hat(t), o(t) or y(t) (figure 10.4)
 //   U, W, b        from below to hidden [n, n_below], the recurrence [n, numbers in r(t)], bias [n]
@@ -41,7 +42,9 @@ struct Network {
   Recurrence recurrence = Recurrence::h;
   Activation activation = Activation::tanh;
   bool bidirectional = false;
+  std::vector<std::vector<double>> leak;  // alpha of each unit of each layer; none: 1 for all, and the units are plain
 
+  bool leaky() const { return !leak.empty(); }
   Index layers() const { return Index(n_hidden.size()); }
   Index directions() const { return bidirectional ? 2 : 1; }
   Index chains() const { return layers() * directions(); }

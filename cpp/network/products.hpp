@@ -67,6 +67,16 @@ template <class T> class Sum {
     s_.product[products_++] = {a.data, a.stride, step, b.panels.data(), b.depth};
     return *this;
   }
+  /// Leaky units: what is carried from the step before (back: from the step after) and, forward, where this step's goes, which may
+  /// be the same place. From one step to the next both move by `step`.
+  Sum& leak(const T* alpha, Matrix<const T> carry, T* carry_out, Index step) {
+    s_.alpha = alpha;
+    s_.carry = carry.data;
+    s_.carry_stride = carry.stride;
+    s_.carry_step = step;
+    s_.carry_out = carry_out;
+    return *this;
+  }
   /// The order of the sums is the same whichever columns are computed together.
   void into(Matrix<T> out, Epilogue epilogue = Epilogue::identity, const Steps& steps = {}) {
     assert(epilogue != Epilogue::tanh_derivative && epilogue != Epilogue::relu_derivative);
@@ -95,6 +105,11 @@ template <class T> class Sum {
     s_.out = out.data + from;
     s_.start += from;
     for (Product<T>& product : s_.product) product.panels += from * product.depth;
+    if (s_.alpha != nullptr) {
+      s_.alpha += from;
+      s_.carry += from;
+      if (s_.carry_out != nullptr) s_.carry_out += from;
+    }
     s_.out_stride = out.stride;
     s_.out_step = steps.out;
     kernels_.affine(s_);

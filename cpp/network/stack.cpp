@@ -69,18 +69,26 @@ template <class T> class Stack {
       h.push_back(sort(results.h[l], timeline));
       in_place.push_back(h[l].given() && is_dense(h[l], timeline, ctx_.network.n(Index(l))));
     }
+    std::vector<Rows<T>> v;
+    for (const Rows<T>& rows : results.v) v.push_back(sort(rows, timeline));
+    const LayerRows<T> v_store(v.empty() ? Widths() : stage_.widths(), timeline.largest);
+    PerLayer<T> v_window(v.size());
     InlineVector<T*> places(h.size());
     WindowStates<T> states(timeline, stage_.widths(), stage_.initial());
     for (const Window& w : timeline.windows) {
       for (std::size_t l = 0; l < h.size(); ++l) places[l] = in_place[l] ? h[l](w.begin, 0) : nullptr;
+      for (std::size_t l = 0; l < v.size(); ++l)
+        if (v[l].given()) v_window[l] = v_store.rows(l, 0, w.size());
       states.open(w, places);
-      stage_.forward(w, states.before, states.h);
+      stage_.forward(w, states.before, states.h, v_window);
       const Matrix<const T> top = states.h.back();
       const Matrix<T> o_w = o_in_place ? Matrix<T>(o(w.begin, 0), w.size(), ctx_.network.n_out) : readout_.window(w);
       if (every_step) readout_.outputs_of_window(top, o_w);
       ctx_.for_each_row_block(w, [&](Index from, Index to) {
         for (std::size_t l = 0; l < h.size(); ++l)
           if (h[l].given() && !in_place[l]) scatter(states.h[l], w, from, to, h[l]);
+        for (std::size_t l = 0; l < v.size(); ++l)
+          if (v[l].given()) scatter(v_window[l], w, from, to, v[l]);
         if (!every_step) return;
         readout_.outputs_of_block(top, o_w, from, to);
         if (!o_in_place) scatter(o_w, w, from, to, o);
@@ -108,7 +116,7 @@ template <class T> class Stack {
 
   double loss_and_gradients(const GradientResults<T>& results, Index memory_limit, const OwnLoss<T>& own) {
     const Timeline& timeline = ctx_.timeline;
-    Tape<T> tape(timeline, stage_.widths(), memory_limit);
+    Tape<T> tape(timeline, stage_.widths(), memory_limit, stage_.carried());
     const auto forward = [&](const Window& w, const PerLayer<const T>& before, const PerLayer<T>& h) {
       stage_.forward(w, before, h);
     };

@@ -18,19 +18,22 @@ template <class T> class Stage {
         first_chain_(layer * ctx.network.directions() + (reverse ? 1 : 0)) {
     layers_.reserve(inputs.size());
     for (LayerInput<T>& input : inputs) {
-      layers_.emplace_back(ctx, p.chain[std::size_t(first_chain_) + layers_.size()], std::move(input), reset_);
+      const Index l = Index(layers_.size());
+      layers_.emplace_back(ctx, layer + l, p.chain[std::size_t(first_chain_ + l)], std::move(input), reset_);
       widths_.push_back(layers_.back().n);
     }
     const Index sequences = ctx.timeline.batch;
     h0_ = LayerRows<T>(widths_, sequences);
     h_last_ = LayerRows<T>(widths_, sequences);
+    if (ctx.network.leaky()) v_ = LayerRows<T>(widths_, sequences);
     for (std::size_t l = 0; l < layers_.size(); ++l) {
-      const Matrix<T> h0 = h0_.rows(l, 0, sequences);
+      const Matrix<T> h0 = h0_.rows(l, 0, sequences), state = ctx.network.leaky() ? carried(l) : h0;
       if (batch.r0.empty())
-        std::fill_n(h0.data, sequences * h0.cols, T(0));
+        std::fill_n(state.data, sequences * state.cols, T(0));
       else
-        gather(sort(batch.r0[std::size_t(first_chain_) + l], ctx.timeline), single_step(sequences), 0, sequences, h0);
-      reset_.mask(ctx.timeline.windows[0], 0, 0, h0);
+        gather(sort(batch.r0[std::size_t(first_chain_) + l], ctx.timeline), single_step(sequences), 0, sequences, state);
+      reset_.mask(ctx.timeline.windows[0], 0, 0, state);
+      if (ctx.network.leaky()) values_of(ctx.network, ctx.k, Matrix<const T>(state), h0);
     }
   }
   Stage(const Stage&) = delete;
@@ -46,20 +49,36 @@ template <class T> class Stage {
     return h0;
   }
 
-  /// h(t) of the window, layer by layer; and the last states of the sequences that end with it.
-  void forward(const Window& w, const PerLayer<const T>& before, const PerLayer<T>& h) {
+  /// v of each leaky layer, [batch, n]: v(0) at first, then that of the last step that was taken. None of plain ones.
+  PerLayer<T> carried() const {
+    PerLayer<T> v;
+    for (std::size_t l = 0; ctx_.network.leaky() && l < layers_.size(); ++l) v.push_back(carried(l));
+    return v;
+  }
+
+  /// h(t) of the window, layer by layer; and the last states of the sequences that end with it. Of leaky layers v(t) goes to `v`,
+  /// where that has a place for it.
+  void forward(const Window& w, const PerLayer<const T>& before, const PerLayer<T>& h, const PerLayer<T>& v = {}) {
     ctx_.check_interruption(w);
+    const auto carry = [&](std::size_t l) -> LayerCarry<T> {
+      if (!ctx_.network.leaky()) return {};
+      return {carried(l), v.empty() ? Matrix<T>() : v[l]};
+    };
     for (std::size_t l = 1; l < layers_.size(); ++l) layers_[l].input.look_at(h[l - 1]);
     if (pipelines(w)) {
       layers_[0].hoist_input(w, h[0]);
       for_each_chunk(w, [&](std::size_t l, Index first, Index last) {
         if (l > 0) layers_[l].hoist_input(w, first, last, h[l]);
-        layers_[l].forward_steps(w, ThreadSlice::all_rows(w), first, last, before[l], h[l]);
+        layers_[l].forward_steps(w, ThreadSlice::all_rows(w), first, last, before[l], h[l], carry(l));
       });
     } else {
-      for (std::size_t l = 0; l < layers_.size(); ++l) layers_[l].forward(w, before[l], h[l]);
+      for (std::size_t l = 0; l < layers_.size(); ++l) layers_[l].forward(w, before[l], h[l], carry(l));
     }
-    for (std::size_t l = 0; l < layers_.size(); ++l) keep_last(w, l, h[l]);
+    for (std::size_t l = 0; l < layers_.size(); ++l) {
+      keep_last(w, l, h[l]);
+      if (const Matrix<T> all = carry(l).all; all.rows > 0)
+        std::copy_n(all.row(w.size() - w.rows), w.rows * all.cols, carried(l).data);
+    }
   }
 
   /// Keeps the last states of the sequences that end with the window.
@@ -70,9 +89,10 @@ template <class T> class Stage {
   /// The last state of each sequence, of the top layer.
   Matrix<const T> last_of_top() const { return h_last_.rows(layers_.size() - 1, 0, ctx_.timeline.batch); }
 
+  /// The last state of each sequence: h, or v of leaky layers. After the last window.
   void give_last(const std::vector<Rows<T>>& to) const {
     for (std::size_t l = 0; l < layers_.size(); ++l)
-      give(h_last_.rows(l, 0, ctx_.timeline.batch), to[std::size_t(first_chain_) + l]);
+      give(ctx_.network.leaky() ? carried(l) : h_last_.rows(l, 0, ctx_.timeline.batch), to[std::size_t(first_chain_) + l]);
   }
 
   // ---- Right to left ----
@@ -145,16 +165,18 @@ template <class T> class Stage {
     sums.collect(w, terms_, d_o, h.back());
   }
 
-  /// dL/dh(0) of each layer, after the first window.
+  /// dL/dh(0), or dL/dv(0), of each layer, after the first window.
   void give_initial_gradients(const std::vector<Rows<T>>& to) const {
     for (std::size_t l = 0; l < layers_.size(); ++l) {
       const Array<T> dh0(ctx_.timeline.batch * layers_[l].n);
-      layers_[l].initial_gradient(dh0.matrix(ctx_.timeline.batch, layers_[l].n));
+      layers_[l].initial_gradient(h0_.rows(l, 0, ctx_.timeline.batch), dh0.matrix(ctx_.timeline.batch, layers_[l].n));
       give(dh0.matrix(ctx_.timeline.batch, layers_[l].n), to[std::size_t(first_chain_) + l]);
     }
   }
 
  private:
+  Matrix<T> carried(std::size_t l) const { return v_.rows(l, 0, ctx_.timeline.batch); }
+
   static constexpr Index steps_per_chunk = 16;
   static constexpr double least_W_for_chunks = 1e3;  // elements: a chunk of steps then takes several times what a barrier does
 
@@ -193,7 +215,7 @@ template <class T> class Stage {
   const Index first_chain_;
   std::vector<RecurrentLayer<T>> layers_;
   Widths widths_;
-  LayerRows<T> h0_, h_last_, da_;
+  LayerRows<T> h0_, h_last_, v_, da_;
   std::vector<ChainTerms<T>> terms_;
 };
 

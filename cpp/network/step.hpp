@@ -19,21 +19,48 @@ inline Unit unit_of(Activation activation) {
   return {};
 }
 
+/// Of leaky units: v(t-1), and where v(t) goes, which may be the same place. Over several steps both move by `step`.
+template <class T> struct Carry {
+  Matrix<const T> before;
+  T* after = nullptr;
+  Index step = 0;
+
+  static Carry in_place(Matrix<T> v) { return {v, v.data, 0}; }
+};
+
 template <class T> struct RecurrentStep {
-  RecurrentStep(const Kernels<T>& k, Matrix<const T> W, Activation activation, int threads = 1)
-      : unit(unit_of(activation)), W_transposed(pack_transposed<T>(k, W, threads)) {}
+  RecurrentStep(const Kernels<T>& k, const Network& network, Index layer, Matrix<const T> W, int threads = 1)
+      : unit(unit_of(network.activation)), W_transposed(pack_transposed<T>(k, W, threads)) {
+    if (!network.leaky()) return;
+    const std::vector<double>& given = network.leak[std::size_t(layer)];
+    alpha = Array<T>(Index(given.size()));
+    for (std::size_t j = 0; j < given.size(); ++j) alpha[Index(j)] = T(given[j]);
+  }
+
+  bool leaky() const { return alpha.data() != nullptr; }
 
   /// a(t) = b + W r(t-1) + U x(t)     (10.8; `a` holds b + U x(t))
   /// h(t) = f(a(t))                   (10.9)
   /// Without r, `a` holds W r(t-1) too, or there is none. Over several steps r(t-1) moves as h(t) does.
-  void operator()(Sum<T>& a, Matrix<const T> r, Matrix<T> h, const Steps& steps = {}) const {
+  /// Leaky units: v(t) = (1 - alpha) v(t-1) + alpha a(t), h(t) = f(v(t))     (N.1, N.2)
+  void operator()(Sum<T>& a, Matrix<const T> r, const Carry<T>& v, Matrix<T> h, const Steps& steps = {}) const {
     if (r.rows > 0) a.plus(r, W_transposed, steps.out);
+    if (leaky()) a.leak(alpha.data(), v.before, v.after, v.step);
     a.into(h, unit.f, steps);
   }
 
   Unit unit;
   Packed<T> W_transposed;
+  Array<T> alpha;
 };
+
+/// h = f(v), of a state that is given.
+template <class T> void values_of(const Network& network, const Kernels<T>& k, Matrix<const T> v, Matrix<T> h) {
+  assert(v.stride == v.cols && h.stride == h.cols);
+  const Index count = v.rows * v.cols;
+  if (network.activation == Activation::tanh) return k.tanh(v.data, count, h.data);
+  for (Index i = 0; i < count; ++i) h.data[i] = v.data[i] < T(0) ? T(0) : v.data[i];
+}
 
 /// r(t) of an output recurrence: y_hat(t), the output unit's value of o(t) (10.11), or o(t) itself. `rows` rows without gaps.
 template <class T> void feed_back(const Network& network, const Kernels<T>& k, const T* o, Index rows, T* r) {

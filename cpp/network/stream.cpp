@@ -19,7 +19,13 @@ template <class T> Array<T> copy(const T* from, Index size) {
 template <class T>
 Cell<T>::State::State(const Network& network, Index rows_, Index most_steps_) : rows(rows_), most_steps(most_steps_) {
   for (Index l = 0; l < network.layers(); ++l) h.push_back(zeros<T>(product(product(most_steps + 1, rows), network.n(l))));
+  for (Index l = 0; network.leaky() && l < network.layers(); ++l) v.push_back(zeros<T>(product(rows, network.n(l))));
   if (network.recurrence != Recurrence::h) r = zeros<T>(product(rows, network.n_out));
+}
+
+template <class T> void Cell<T>::take_state(State& s) const {
+  const FlushDenormals flush;
+  for (Index l = 0; network_.leaky() && l < network_.layers(); ++l) values_of(network_, k_, Matrix<const T>(state(s, l)), r(s, l));
 }
 
 template <class T>
@@ -28,7 +34,7 @@ Cell<T>::Cell(const Network& network, const T* parameters) : network_(network), 
   const Parameters<const T> p(network_, parameters);
   for (const auto& chain : p.chain) {
     const bool tokens = layers_.empty() && network_.input == Input::token;
-    Layer layer{{k_, chain.W, network_.activation}, {}, copy(chain.b, chain.U.rows), {}};
+    Layer layer{{k_, network_, Index(layers_.size()), chain.W}, {}, copy(chain.b, chain.U.rows), {}};
     if (tokens)
       layer.table = token_table<T>(chain.U, chain.b);
     else
@@ -66,7 +72,7 @@ void Cell<T>::advance_some(State& s, Index from, Index to, const T* x, const std
     const Matrix<T> h(s.h[l].data() + (s.rows + from) * network_.n(Index(l)), rows, network_.n(Index(l)));
     Sum<T> a(k_);
     start(a, l, below.data, rows, tokens + from, s.rows);
-    layers_[l].step(a, r, h, columns);  // 10.8, 10.9
+    layers_[l].step(a, r, carry(s, l, from, rows), h, columns);  // 10.8, 10.9
     if (hidden) std::copy_n(h.data, rows * h.cols, r.data);
     below = h;
   }
@@ -94,7 +100,7 @@ template <class T> void Cell<T>::advance(State& s, Index steps, const T* x, cons
       of_all.into(h);
       a.from(Matrix<const T>(first), together.out);
     }
-    layers_[l].step(a, before, first, together);
+    layers_[l].step(a, before, carry(s, l, 0, rows), first, together);
     std::copy_n(h.row(all - rows), rows * n, before.data);
     below = h;
   }

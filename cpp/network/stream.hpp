@@ -17,6 +17,7 @@ template <class T> class Cell {
 
     Index rows, most_steps;   // sequences; steps that are taken at once
     std::vector<Array<T>> h;  // of each layer: h(t-1), then h of the steps that are taken
+    std::vector<Array<T>> v;  // of each leaky layer: v(t-1)
     Array<T> r;               // of an output recurrence: r(t-1)
     bool backwards = false;   // the columns of a single step: the weights that the step before has read last are in cache
   };
@@ -31,6 +32,13 @@ template <class T> class Cell {
             network_.n_recurrent(layer)};
   }
 
+  /// The state of a layer: v(t-1) of leaky units, else r(t-1).
+  Matrix<T> state(const State& s, Index layer) const {
+    return network_.leaky() ? Matrix<T>(s.v[std::size_t(layer)].data(), s.rows, network_.n(layer)) : r(s, layer);
+  }
+  /// After it was written to.
+  void take_state(State& s) const;
+
   /// At most s.most_steps steps: o(t) [steps, rows, n_out] from x(t) [steps, rows, n_in], or from tokens [steps, rows]. Without
   /// gaps.
   void advance(State& s, Index steps, const T* x, const std::int32_t* tokens, T* o) const;
@@ -44,6 +52,11 @@ template <class T> class Cell {
     Packed<T> U_transposed;
     Array<T> b, table;  // of tokens
   };
+
+  Carry<T> carry(const State& s, std::size_t l, Index from, Index rows) const {
+    if (!network_.leaky()) return {};
+    return Carry<T>::in_place(state(s, Index(l)).middle_rows(from, rows));
+  }
 
   // The b + U x(t) that a(t) begins with, of steps from x or `tokens` on, in `count` rows.
   void start(Sum<T>& a, std::size_t layer, const T* x, Index count, const std::int32_t* tokens, Index rows) const;
@@ -73,6 +86,9 @@ template <class T> class Stream {
   Index rows() const { return state_.rows; }
   Index most_steps() const { return most_steps_; }
   Matrix<T> r(Index layer) const { return cell_->r(state_, layer); }
+  /// v(t-1) of leaky units, else r(t-1). Who has written to it calls `take_state`.
+  Matrix<T> state(Index layer) const { return cell_->state(state_, layer); }
+  void take_state() { cell_->take_state(state_); }
   Matrix<T> last_outputs() const { return last_.matrix(rows(), network().n_out); }
   /// Room for the tokens of one `advance`.
   std::int32_t* tokens() const { return tokens_.data(); }

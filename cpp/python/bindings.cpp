@@ -118,7 +118,8 @@ template <class Enum> Enum named(const std::string& name, std::initializer_list<
 }
 
 Network network_of(Index n_in, const std::vector<Index>& n_hidden, Index n_out, const std::string& input, const std::string& output,
-                   const std::string& readout, const std::string& recurrence, const std::string& activation, bool bidirectional) {
+                   const std::string& readout, const std::string& recurrence, const std::string& activation, bool bidirectional,
+                   const std::vector<std::vector<double>>& leak) {
   Network network;
   network.n_in = n_in;
   network.n_hidden = n_hidden;
@@ -129,9 +130,15 @@ Network network_of(Index n_in, const std::vector<Index>& n_hidden, Index n_out, 
   network.recurrence = named<Recurrence>(recurrence, {"h", "y_hat", "o"});
   network.activation = named<Activation>(activation, {"tanh", "relu"});
   network.bidirectional = bidirectional;
+  network.leak = leak;
   if (n_hidden.empty()) throw py::value_error("n_hidden: expected at least one layer");
   if (network.recurrence != Recurrence::h && network.chains() != 1)
     throw py::value_error("n_hidden: expected one layer in one direction where the recurrence runs from the output");
+  if (network.leaky() && network.recurrence != Recurrence::h)
+    throw py::value_error("leak: expected none where the recurrence runs from the output");
+  bool fits = leak.empty() || leak.size() == n_hidden.size();
+  for (std::size_t l = 0; fits && l < leak.size(); ++l) fits = Index(leak[l].size()) == n_hidden[l];
+  if (!fits) throw py::value_error("leak: expected a number for each unit of each layer");
   return network;
 }
 
@@ -156,8 +163,8 @@ template <std::size_t n> struct Signature {
   std::array<PyObject*, n> interned = {};  // made when the module is
 };
 
-Signature<12> forward_signature{
-    "forward", {"network", "parameters", "lengths", "x", "y", "r0", "reset", "teacher_forcing", "seed", "h", "o", "r_last"}};
+Signature<13> forward_signature{
+    "forward", {"network", "parameters", "lengths", "x", "y", "r0", "reset", "teacher_forcing", "seed", "h", "v", "o", "r_last"}};
 Signature<11> loss_signature{
     "loss", {"network", "parameters", "lengths", "x", "y", "r0", "weight", "reset", "teacher_forcing", "seed", "each"}};
 Signature<15> gradients_signature{"loss_and_gradients",
@@ -190,22 +197,25 @@ std::array<py::object, n> arguments(const Signature<n>& signature, PyObject* con
 }
 
 PyObject* py_forward(PyObject*, PyObject* const* given, Py_ssize_t positional, PyObject* names) {
-  const auto [net, parameters, lengths, x, y, r0, reset, p_forced, seed, h, o, r_last] =
+  const auto [net, parameters, lengths, x, y, r0, reset, p_forced, seed, h, v, o, r_last] =
       arguments(forward_signature, given, positional, names);
   const Network& network = net.template cast<const Network&>();
   const py::array flat = array_of(parameters);
   const TeacherForcing forcing{p_forced.template cast<double>(), seed.template cast<std::uint64_t>()};
-  with_dtype(flat,
-             [&, &lengths = lengths, &x = x, &y = y, &r0 = r0, &reset = reset, &h = h, &o = o, &r_last = r_last](auto number) {
-               using T = decltype(number);
-               const auto batch = batch_of<T>(network, lengths.template cast<std::vector<Index>>(), x, r0, reset, y);
-               ForwardResults<T> results;
-               results.h = rows_of_each<T>(h, true);
-               results.o = rows<T>(o, network.readout == ReadoutFrom::all);
-               results.r_last = rows_of_each<T>(r_last, false);
-               const T* const p = all_memory<const T>(flat);
-               without_lock([&] { forward<T>(network, p, batch, forcing, results); });
-             });
+  with_dtype(flat, [&, &lengths = lengths, &x = x, &y = y, &r0 = r0, &reset = reset, &h = h, &v = v, &o = o,
+                    &r_last = r_last](auto number) {
+    using T = decltype(number);
+    const auto batch = batch_of<T>(network, lengths.template cast<std::vector<Index>>(), x, r0, reset, y);
+    ForwardResults<T> results;
+    results.h = rows_of_each<T>(h, true);
+    results.v = rows_of_each<T>(v, true);
+    if (!results.v.empty() && results.v.size() != network.leak.size())
+      throw py::value_error("v: expected an array for each leaky layer, or None");
+    results.o = rows<T>(o, network.readout == ReadoutFrom::all);
+    results.r_last = rows_of_each<T>(r_last, false);
+    const T* const p = all_memory<const T>(flat);
+    without_lock([&] { forward<T>(network, p, batch, forcing, results); });
+  });
   return py::none().release().ptr();
 }
 
@@ -388,7 +398,7 @@ PYBIND11_MODULE(core, m, py::mod_gil_not_used()) {
   m.attr("__version__") = BPTT_VERSION;
   py::class_<Network>(m, "Network")
       .def(py::init(&network_of), by_name, arg("n_in"), arg("n_hidden"), arg("n_out"), arg("input"), arg("output"), arg("readout"),
-           arg("recurrence"), arg("activation"), arg("bidirectional"))
+           arg("recurrence"), arg("activation"), arg("bidirectional"), arg("leak") = std::vector<std::vector<double>>())
       .def_property_readonly("size", [](const Network& network) { return size(network); })
       .def_property_readonly("layout", &py_layout);
   add_calls(m);

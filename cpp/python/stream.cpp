@@ -219,9 +219,9 @@ template <class T> py::object take(PyStream& self, Stream<T>& stream, const Argu
   std::copy_n(stream.last_outputs().data, rows * m, last.data());
   std::vector<Array<T>> before;  // where the call is stopped, the stream is as it was
   for (Index l = 0; l < net.layers(); ++l) {
-    const Matrix<T> r = stream.r(l);
-    before.emplace_back(r.rows * r.cols);
-    std::copy_n(r.data, r.rows * r.cols, before.back().data());
+    const Matrix<T> state = stream.state(l);
+    before.emplace_back(state.rows * state.cols);
+    std::copy_n(state.data, state.rows * state.cols, before.back().data());
   }
   try {
     without_lock([&] {
@@ -235,9 +235,10 @@ template <class T> py::object take(PyStream& self, Stream<T>& stream, const Argu
   } catch (...) {
     std::copy_n(last.data(), rows * m, stream.last_outputs().data);
     for (Index l = 0; l < net.layers(); ++l) {
-      const Matrix<T> r = stream.r(l);
-      std::copy_n(before[std::size_t(l)].data(), r.rows * r.cols, r.data);
+      const Matrix<T> state = stream.state(l);
+      std::copy_n(before[std::size_t(l)].data(), state.rows * state.cols, state.data);
     }
+    stream.take_state();
     throw;
   }
   return out;
@@ -324,22 +325,22 @@ template <class F> auto with_stream(const py::handle& self, const F& f) {
 
 template <class T> py::array array_of_matrix(Matrix<T> m) { return py::array_t<T>({m.rows, m.cols}, m.data); }
 
-// What r(t-1) of each layer is, and the last outputs.
+// What the state of each layer is, r(t-1) or v(t-1), and the last outputs.
 py::list read_state(const py::handle& self) {
   return with_stream(self, [](auto& stream) {
     py::list arrays;
-    for (Index l = 0; l < stream.network().layers(); ++l) arrays.append(array_of_matrix(stream.r(l)));
+    for (Index l = 0; l < stream.network().layers(); ++l) arrays.append(array_of_matrix(stream.state(l)));
     arrays.append(array_of_matrix(stream.last_outputs()));
     return arrays;
   });
 }
 
-// The same; or r(t-1) of each layer alone.
+// The same; or the state of each layer alone.
 void write_state(const py::handle& self, const std::vector<py::array>& arrays) {
   with_stream(self, [&](auto& stream) {
     using T = std::decay_t<decltype(*stream.r(0).data)>;
     std::vector<Matrix<T>> places;
-    for (Index l = 0; l < stream.network().layers(); ++l) places.push_back(stream.r(l));
+    for (Index l = 0; l < stream.network().layers(); ++l) places.push_back(stream.state(l));
     if (arrays.size() == places.size() + 1) places.push_back(stream.last_outputs());
     if (arrays.size() != places.size()) throw py::value_error("state: expected an array for each layer");
     std::vector<const T*> from;
@@ -348,6 +349,7 @@ void write_state(const py::handle& self, const std::vector<py::array>& arrays) {
       from.push_back(all_memory<const T>(arrays[i]));
     }
     for (std::size_t i = 0; i < places.size(); ++i) std::copy_n(from[i], places[i].rows * places[i].cols, places[i].data);
+    stream.take_state();
   });
 }
 

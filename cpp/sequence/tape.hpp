@@ -12,11 +12,16 @@ namespace bptt {
 
 /// Left to right all states are stored; to save memory, those before each segment of windows and those of the last segment alone.
 /// Right to left a segment's states are computed a second time before they are read. All layers go through a window together.
+/// Beside h a network may carry other numbers from step to step, in a place of its own. They are kept before each segment that is
+/// computed twice, and put back there.
 template <class T> class Tape {
  public:
-  /// A negative `memory_limit` is none.
-  Tape(const Timeline& timeline, const Widths& widths, Index memory_limit)
-      : timeline_(timeline), widths_(widths), segments_(segments_within(timeline, rows(memory_limit))) {
+  /// A negative `memory_limit` is none. `carried` has a matrix [batch, n] for each layer, or none.
+  Tape(const Timeline& timeline, const Widths& widths, Index memory_limit, const PerLayer<T>& carried = {})
+      : timeline_(timeline),
+        widths_(widths),
+        carried_(carried),
+        segments_(segments_within(timeline, rows(memory_limit), carried.empty() ? 1 : 2)) {
     if (segments_.list.empty())
       throw std::invalid_argument("memory_limit: expected at least " + std::to_string(segments_.smallest * bytes_per_row()) +
                                   " bytes for these sequences, got " + std::to_string(memory_limit));
@@ -29,9 +34,14 @@ template <class T> class Tape {
     PerLayer<const T> before = before_first;
     Index kept = 0;  // rows
     for (const Segment& segment : segments_.list) {
-      for (std::size_t l = 0; l < widths_.size(); ++l) std::copy_n(before[l].data, before[l].rows * widths_[l], kept_.row(l, kept));
+      const Index rows = before[0].rows;
+      for (std::size_t l = 0; l < widths_.size(); ++l) std::copy_n(before[l].data, rows * widths_[l], kept_.row(l, kept));
       kept_from_.push_back(kept);
-      kept += before[0].rows;
+      kept += rows;
+      if (&segment != &segments_.list.back() && !carried_.empty()) {
+        for (std::size_t l = 0; l < widths_.size(); ++l) std::copy_n(carried_[l].data, rows * widths_[l], kept_.row(l, kept));
+        kept += rows;
+      }
       before = compute(segment, kept_from_.back(), forward);
     }
   }
@@ -50,8 +60,13 @@ template <class T> class Tape {
     PerLayer<const T> before(widths_.size()), h(widths_.size());
     for (std::size_t s = segments_.list.size(); s-- > 0;) {
       const Segment& segment = segments_.list[s];
-      if (s + 1 < segments_.list.size()) compute(segment, kept_from_[s], forward);
       const Window* const w = timeline_.windows.data();
+      if (s + 1 < segments_.list.size()) {
+        const Index rows = w[segment.from].rows;
+        for (std::size_t l = 0; l < carried_.size(); ++l)
+          std::copy_n(kept_.row(l, kept_from_[s] + rows), rows * widths_[l], carried_[l].data);
+        compute(segment, kept_from_[s], forward);
+      }
       const Index first = w[segment.from].first;
       for (Index i = segment.to; i-- > segment.from;) {
         for (std::size_t l = 0; l < widths_.size(); ++l) {
@@ -105,6 +120,7 @@ template <class T> class Tape {
 
   const Timeline& timeline_;
   const Widths widths_;
+  const PerLayer<T> carried_;
   const Segments segments_;
   LayerRows<T> kept_, store_;
   PerLayer<const T> borrowed_;

@@ -112,8 +112,9 @@ struct Segments {
   Index smallest = 0;         // the fewest rows of h, kept and longest together. It grows with the square root of tau
 };
 
-/// The longest segments that hold at most `most_rows` rows of h. A single one of all windows computes nothing twice.
-inline Segments segments_within(const Timeline& timeline, Index most_rows) {
+/// The longest segments that hold at most `most_rows` rows of h. A single one of all windows computes nothing twice. Before each
+/// segment that is computed twice, `kept_rows` rows are kept for each sequence.
+inline Segments segments_within(const Timeline& timeline, Index most_rows, Index kept_rows = 1) {
   const std::vector<Window>& w = timeline.windows;
   Segments result;
   result.smallest = timeline.stored;
@@ -124,7 +125,7 @@ inline Segments segments_within(const Timeline& timeline, Index most_rows) {
       const Index from = std::max<Index>(0, to - length);
       const Window &first = w[std::size_t(from)], &last = w[std::size_t(to - 1)];
       result.list.push_back({from, to});
-      result.kept += first.rows;
+      result.kept += first.rows * (to == Index(w.size()) ? 1 : kept_rows);
       result.longest = std::max(result.longest, last.first + last.size() - first.first);
     }
     std::reverse(result.list.begin(), result.list.end());

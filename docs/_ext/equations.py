@@ -1,4 +1,6 @@
-"""The directive `equation`: an equation of the book, and the lines of code that carry its number in a comment.
+"""The directive `equation`: an equation, and the lines of code that carry its number in a comment.
+
+The numbers are those of the book; N.1 and so on are those of the page "Neurons".
 
 So the page cannot drift away from the code: an equation whose number no line has is a warning, and with `-W` an error.
 """
@@ -22,7 +24,7 @@ LANGUAGE = {".py": "python", ".cpp": "cpp", ".hpp": "cpp"}
 MOST_LINES = 10  # below a comment: of a longer function, the beginning
 # What has numbers too: figures 10.3 and 10.5, figure 10.13 (a), section 10.2.1.
 OTHERS = re.compile(r"\b(figure|section|chapter|algorithm)s?( [\d.-]+( \([a-z]\))?,?( and)?)+")
-NUMBERS = re.compile(r"(?<![\d.])(\d+)\.(\d+)(?:-\1\.(\d+))?(?![\d.])")  # 10.8, or 10.19-10.21
+NUMBERS = re.compile(r"(?<![\d.])(\d+|\bN)\.(\d+)(?:-\1\.(\d+))?(?![\d.])")  # 10.8, or 10.19-10.21, or N.1
 
 
 def numbers_in(comment: str) -> set[str]:

@@ -21,6 +21,7 @@ class Network:
         recurrence: str,
         activation: str,
         bidirectional: bool,
+        leak: Sequence[Sequence[float]] = ...,
     ) -> None: ...
     @property
     def size(self) -> int: ...
@@ -49,6 +50,7 @@ def forward(
     teacher_forcing: float,
     seed: int,
     h: list[_Steps | None],
+    v: list[_Steps | None] | None,
     o: _Steps,
     r_last: list[_Array],
 ) -> None: ...

@@ -14,14 +14,14 @@ using namespace bptt;
 
 namespace {
 
-std::mt19937 random_bits(0);
+std::mt19937 random_bits(0), leaky_bits(1);
 int failures = 0;
 long compared = 0;
 
-template <class T> std::vector<T> numbers(Index count) {
+template <class T> std::vector<T> numbers(Index count, std::mt19937& bits = random_bits) {
   std::uniform_real_distribution<double> uniform(-1, 1);
   std::vector<T> v(std::size_t(count) + 64);  // the slack that kernels may read
-  for (T& x : v) x = T(uniform(random_bits));
+  for (T& x : v) x = T(uniform(bits));
   return v;
 }
 
@@ -37,7 +37,9 @@ template <class T> void expect(const char* what, double got, double wanted, Inde
 template <class T> void check_affine(Index steps, Index rows, Index columns, Index depth) {
   const Kernels<T>& k = kernels<T>();
   const auto start = numbers<T>(columns), x = numbers<T>(steps * rows * depth), m = numbers<T>(columns * depth);
-  const auto h = numbers<T>(steps * rows * columns);
+  const auto h = numbers<T>(steps * rows * columns), v = numbers<T>(rows * columns, leaky_bits);
+  auto alpha = numbers<T>(columns, leaky_bits);
+  for (Index j = 0; j < columns; ++j) alpha[std::size_t(j)] = j % 3 == 0 ? T(1) : std::abs(alpha[std::size_t(j)]);
   const Packed<T> packed = pack_transposed<T>(k, {m.data(), columns, depth});
   const Index step = rows * columns;
   auto plain = numbers<T>(steps * step);
@@ -65,6 +67,33 @@ template <class T> void check_affine(Index steps, Index rows, Index columns, Ind
     return out;
   };
   const auto tanh = with(Epilogue::tanh, false), tanh_back = with(Epilogue::tanh_derivative, true);
+  // Leaky units: carried in place, each step's beside it, and on the way back from a step that is given.
+  auto carried = v, kept = numbers<T>(steps * step, leaky_bits);
+  const T carried_guard = carried[std::size_t(step)] = kept[std::size_t(steps * step)] = guard;
+  const auto leaky = [&](Epilogue epilogue, bool is_derivative, T* carry_out, Index carry_step) {
+    auto out = numbers<T>(steps * step, leaky_bits);
+    for (Index t = 0; t < (carry_step > 0 ? steps : 1); ++t) {
+      const T* const before = carry_step > 0 && t > 0           ? carry_out + (t - 1) * step
+                              : carry_step > 0 || is_derivative ? v.data()
+                                                                : carry_out;
+      Steps some = all;
+      some.count = carry_step > 0 ? 1 : steps;
+      Sum<T> sum(k);
+      sum.from(start.data()).plus({x.data() + t * rows * depth, rows, depth}, packed, rows * depth);
+      sum.leak(alpha.data(), {before, rows, columns}, is_derivative ? nullptr : carry_out + t * carry_step, 0);
+      const Matrix<T> to(out.data() + t * step, rows, columns);
+      is_derivative ? sum.into(to, epilogue, h_0, some) : sum.into(to, epilogue, some);
+    }
+    return out;
+  };
+  const auto leaky_relu = leaky(Epilogue::relu, false, carried.data(), 0),
+             leaky_kept = leaky(Epilogue::relu, false, kept.data(), step);
+  const auto leaky_back = leaky(Epilogue::tanh_derivative, true, nullptr, 0);
+  if (!(carried[std::size_t(step)] == carried_guard && kept[std::size_t(steps * step)] == guard)) {
+    ++failures;
+    std::printf("%s: wrote beyond the end of what is carried\n", isa().c_str());
+  }
+  std::vector<double> v_exact(v.begin(), v.begin() + step);
   const auto relu = with(Epilogue::relu, false), relu_back = with(Epilogue::relu_derivative, true);
   for (Index r = 0; r < steps * rows; ++r)
     for (Index j = 0; j < columns; ++j) {
@@ -77,6 +106,14 @@ template <class T> void check_affine(Index steps, Index rows, Index columns, Ind
       expect<T>("(start + A B) (1 - h^2)", tanh_back[at], a * (1 - value * value), depth);
       expect<T>("relu(start + A B)", relu[at], std::max(a, 0.0), depth);
       expect<T>("(start + A B) (h > 0)", relu_back[at], value > 0 ? a : 0, depth);
+      const std::size_t i = std::size_t(r % rows * columns + j);
+      const double share = alpha[std::size_t(j)], was = v[i];
+      v_exact[i] = (1 - share) * v_exact[i] + share * a;
+      expect<T>("relu(v)", leaky_relu[at], std::max(v_exact[i], 0.0), depth * (1 + r / rows));
+      expect<T>("v of a step", kept[at], v_exact[i], depth * (1 + r / rows));
+      expect<T>("relu(v) of a step", leaky_kept[at], leaky_relu[at], -8);
+      expect<T>("way back of leaky units", leaky_back[at], (1 - share) * was + share * a * (1 - value * value), depth);
+      if (share == 1) expect<T>("relu(v) without a leak", leaky_relu[at], relu[at], -8);
     }
   if (const Index half = columns / 2 / k.panel * k.panel; half > 0 && depth > 0) {  // columns by parts: the same bits
     auto parts = numbers<T>(rows * columns);

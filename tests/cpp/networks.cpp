@@ -34,6 +34,7 @@ struct Case {
   bool bidirectional;
   double forcing;
   std::vector<Index> lengths;
+  bool leaky = false;  // alpha of every third unit is 1
 };
 
 // A case's numbers, and the calls of the core on them.
@@ -49,6 +50,11 @@ class Problem {
     network.recurrence = c.recurrence;
     network.activation = c.activation;
     network.bidirectional = c.bidirectional;
+    for (std::size_t l = 0; c.leaky && l < c.n_hidden.size(); ++l) {
+      network.leak.emplace_back(std::size_t(c.n_hidden[l]), 1.0);
+      for (std::size_t j = 0; j < network.leak[l].size(); ++j)
+        if (j % 3 != 0) network.leak[l][j] = 0.1 + 0.8 * double(j) / double(c.n_hidden[l]);
+    }
     batch_.lengths = c.lengths;
     tau_ = *std::max_element(c.lengths.begin(), c.lengths.end());
     count_ = Index(c.lengths.size());
@@ -91,13 +97,16 @@ class Problem {
   }
 
   void forward() {
-    std::vector<std::vector<double>> h, r_last = r0_;
+    std::vector<std::vector<double>> h, v, r_last = r0_;
     const bool every_step = network.readout == ReadoutFrom::all;
     std::vector<double> o(std::size_t((every_step ? tau_ : 1) * count_ * network.n_out));
     ForwardResults<double> results;
     for (Index l = 0; l < network.layers(); ++l) {
       h.emplace_back(std::size_t(tau_ * count_ * network.width(l)));
       results.h.push_back(rows<double>(h.back(), network.width(l), true));
+      if (!network.leaky()) continue;
+      v.emplace_back(std::size_t(tau_ * count_ * network.width(l)));
+      results.v.push_back(rows<double>(v.back(), network.width(l), true));
     }
     results.o = rows<double>(o, network.n_out, every_step);
     for (Index chain = 0; chain < network.chains(); ++chain)
@@ -148,14 +157,15 @@ class Problem {
 
     Stream<double> stream(network, parameters.data(), count_);
     for (Index l = 0; l < network.layers(); ++l)
-      std::copy(r0_[std::size_t(l)].begin(), r0_[std::size_t(l)].end(), stream.r(l).data);
+      std::copy(r0_[std::size_t(l)].begin(), r0_[std::size_t(l)].end(), stream.state(l).data);
+    stream.take_state();
     for (Index t = 0, some; t < steps; t += some) {
       some = std::min(steps - t, 1 + t % stream.most_steps());
       for (Index i = 0; i < some * count_; ++i) stream.tokens()[i] = std::int32_t(tokens_[std::size_t(t * count_ + i)]);
       stream.advance(some, x_.data() + t * count_ * network.n_in, o.data() + t * of_step);
     }
     for (Index l = 0; l < network.layers(); ++l)
-      if (!std::equal(r_last[std::size_t(l)].begin(), r_last[std::size_t(l)].end(), stream.r(l).data)) return false;
+      if (!std::equal(r_last[std::size_t(l)].begin(), r_last[std::size_t(l)].end(), stream.state(l).data)) return false;
     return o == expected;
   }
 
@@ -333,6 +343,10 @@ int main() {
                          {"two directions", {6}, real, softmax, all, h, tanh, true, 0, ragged},
                          {"two layers, two directions, relu", {6, 9}, token, sigmoid, all, h, relu, true, 0, many},
                          {"two layers, two directions, last", {6, 9}, real, softmax, last, h, tanh, true, 0, windows},
+                         {"leaky", {7}, real, softmax, all, h, tanh, false, 0, windows, true},
+                         {"leaky, columns shared", {170}, token, softmax, all, h, tanh, false, 0, {40, 30}, true},
+                         {"leaky layers side by side", {40, 33, 36}, real, sigmoid, all, h, relu, false, 0, {450}, true},
+                         {"leaky, two directions, last", {6, 9}, real, softmax, last, h, tanh, true, 0, ragged, true},
                          {"output recurrence, forced", {7}, real, softmax, all, y_hat, tanh, false, 1, ragged},
                          {"output recurrence, free", {7}, token, softmax, all, y_hat, tanh, false, 0, many},
                          {"output recurrence, sampled", {7}, real, sigmoid, all, o, relu, false, 0.5, windows}}) {

@@ -42,6 +42,8 @@ def case(draw: Any, *, causal: bool = False) -> Case:
     elif not causal:
         options["readout"] = draw(st.sampled_from(["all", "all", "last"]))
         options["bidirectional"] = draw(st.integers(0, 2)) == 0
+    if not jordan:
+        options["leak"] = draw(st.sampled_from([1.0, 1.0, 0.25, "mixed"]))
     return Case(
         n_in,
         tuple(draw(st.lists(sizes, min_size=2, max_size=3))) if several else draw(sizes),

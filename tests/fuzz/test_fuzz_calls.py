@@ -29,7 +29,7 @@ from rules import Types, WrongError
 MORE = 4.0
 TAME = 1e6  # beyond it, squares and sums overflow in float32, and the reference may not follow
 
-KIND_OF = {"x": "f", "y": "f", "weight": "f", "h0": "f", "r0": "f", "lengths": "i", "reset": "b"}
+KIND_OF = {"x": "f", "y": "f", "weight": "f", "h0": "f", "v0": "f", "r0": "f", "lengths": "i", "reset": "b"}
 SCALARS: dict[str, Any] = {
     "teacher_forcing": [0, 1, 0.5, np.float32(0.25), np.int8(1), 1e-300],
     "seed": [0, 5, 2**64 - 1, np.uint64(2**64 - 1), np.int16(3)],
@@ -215,7 +215,7 @@ def check(call: Call) -> str:
     return "refused" if meaning.wrong else "valid"
 
 
-OF_FORWARD = ("x", "h0", "r0", "lengths", "reset", "all_layers")
+OF_FORWARD = ("x", "h0", "v0", "r0", "lengths", "reset", "all_layers")
 
 
 def methods(call: Call, rnn: Any) -> list[tuple[Any, dict[str, Any]]]:

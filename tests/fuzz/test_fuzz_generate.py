@@ -81,7 +81,7 @@ def draws(draw: Any) -> Generate:
             given["prompt"] = prompt(case.n_in, case.input == "token")
         if by.random() < 0.5:
             widths = rules.state_widths(case)
-            given["h0"] = joined_state(case, [random.uniform(-0.9, 0.9, (*axes, n)) for n in widths])
+            given[case.initial] = joined_state(case, [random.uniform(-0.9, 0.9, (*axes, n)) for n in widths])
     names = [
         "n_steps",
         "temperature",
@@ -94,7 +94,7 @@ def draws(draw: Any) -> Generate:
         *(["x"] if case.feedback else []),
     ]
     spoil = [by.choice(names) for _ in range(by.choice([0, 0, 1, 1, 2]))]
-    for name in ("x", "prompt", "h0", "r0"):
+    for name in ("x", "prompt", "h0", "v0", "r0"):
         if name in given:
             given[name] = dress(by, given[name], name in spoil)
     for name in spoil:
@@ -172,7 +172,7 @@ def meaning_of(g: Generate) -> Meaning:
 def with_arrays_wrong(wrong: dict[str, Types]) -> Meaning:
     """Beside these, what else is wrong may be said as well: arrays are read last, but not by all."""
     both = (TypeError, ValueError)
-    return Meaning({**dict.fromkeys(("x", "prompt", "h0", "r0"), both), **wrong})
+    return Meaning({**dict.fromkeys(("x", "prompt", "h0", "v0", "r0"), both), **wrong})
 
 
 def is_sequence(value: Any) -> bool:
@@ -202,19 +202,19 @@ def read(value: Any, width: int | None, dtype: np.dtype[Any], most: int | None) 
 def elman(g: Generate, told: Any) -> Meaning | None:
     case, given, dtype = g.case, g.arguments, np.dtype(g.dtype)
     token = case.input == "token"
-    h0 = given.get("h0")
+    initial = given.get(case.initial)
     if given.get("prompt") is None:
-        if h0 is None:
+        if initial is None:
             return Meaning({}, True, None, [np.zeros((1, n)) for n in rules.state_widths(case)])
-        found = told("h0", alone, case, h0, dtype)
+        found = told(case.initial, alone, case, initial, dtype)
         return None if found is None else Meaning({}, found[1], None, found[0])
     width, of_x = (None, rules.INT64) if token else (case.n_in, dtype)
     s = told("prompt", read, given["prompt"], width, of_x, case.n_in if token else None)
     if s is None:
         return with_arrays_wrong({"prompt": (TypeError, ValueError)})
     states = [np.zeros((len(s.lengths), n)) for n in rules.state_widths(case)]
-    if h0 is not None:
-        states = told("h0", rules.state, case, s, h0, dtype)
+    if initial is not None:
+        states = told(case.initial, rules.state, case, s, initial, dtype)
     return Meaning({}, s.form == "single", s.x, states)
 
 
@@ -338,11 +338,15 @@ def outputs(case: Case, stack: reference.Stack, meaning: Meaning, i: int, y: Arr
         drawn = np.eye(case.n_out)[y].tolist()
     prompt = [] if meaning.x is None else meaning.x[i].tolist()
     read = [*prompt, *drawn[:-1]]
-    first: Array = np.array(stack.c) + np.array(stack.V) @ np.array(states[-1])
+    top = np.array(states[-1])
+    if case.leak != 1.0:
+        top = np.tanh(top) if case.activation == "tanh" else np.maximum(top, 0.0)
+    first: Array = np.array(stack.c) + np.array(stack.V) @ top
     if not read:
         return first[None]
-    h0 = joined_state(case, states)
-    run = reference.forward(stack, read, h0, input=case.input, output=case.output, activation=case.activation)
+    options: dict[str, Any] = {name: getattr(case, name) for name in ("input", "output", "activation")}
+    options |= {"leak": case.leaks, case.initial: joined_state(case, states)}
+    run = reference.forward(stack, read, **options)
     o: Array = np.array(run.o)
     with_first: Array = np.concatenate([first[None], o])
     return o[len(prompt) - 1 :] if prompt else with_first

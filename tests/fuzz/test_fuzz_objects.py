@@ -319,6 +319,8 @@ def derivatives(draw: Any, by: Random) -> Deed:
     other = "r0" if case.feedback is None else "h0"
     if given.get(other) is not None:
         wrong[other] = (TypeError,)
+    if case.initial == "v0" and given.get("h0") is not None:
+        wrong["h0"] = (ValueError,)
     any_result = spoil in ("step", "tolerance", "y", case.initial) or case.activation == "relu"
 
     def call() -> Any:

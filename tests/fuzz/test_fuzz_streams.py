@@ -138,8 +138,9 @@ class Model:
     def take(self, name: str, x: Array, y: Array | None) -> Array:
         xs, ys = (x[None], None if y is None else y[None]) if name == "step" else (x, y)
         if not isinstance(self.rnn, JordanRNN):
-            run = self.rnn.forward(xs, h0=self.state)
-            self.state = run.h_last
+            leaky = self.rnn.leak != 1.0
+            run = self.rnn.forward(xs, **{"v0" if leaky else "h0": self.state})
+            self.state = run.v_last if leaky else run.h_last
             return np.asarray(run.o[0] if name == "step" else run.o)
         o = []
         for t, x_t in enumerate(xs):

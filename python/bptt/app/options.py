@@ -192,6 +192,14 @@ examples:
         default="tanh",
         help="what hidden units make of what they sum (default: %(default)s)",
     )
+    add(
+        "--leak",
+        type=_shares,
+        default=(1.0,),
+        metavar="X[,X...]",
+        help="how much of what it was a unit forgets with each step, above 0 and at most 1, with commas between layers "
+        "(default: 1, all)",
+    )
     add("--out", default="model.safetensors", metavar="MODEL", help="where the model goes (default: %(default)s)")
     table = parser.add_argument_group("tables")
     add = table.add_argument
@@ -466,6 +474,10 @@ def _temperature(text: str) -> float:
 
 def _share(text: str) -> float:
     return _finite(text, lambda number: 0 < number <= 1, "a number above 0, at most 1")
+
+
+def _shares(text: str) -> tuple[float, ...]:
+    return tuple(map(_share, text.split(",")))
 
 
 def _finite(text: str, allowed: Callable[[float], bool], expected: str) -> float:

@@ -502,6 +502,9 @@ def _stacked(states: list[Any]) -> Any:
 def _forward(rnn: ElmanRNN | JordanRNN, x: Any, state: Any) -> tuple[ElmanRun | JordanRun, Any]:
     """Run from a state on; with what the next step would see."""
     if isinstance(rnn, ElmanRNN):
+        if rnn.leak != 1.0:
+            run = rnn.forward(x, v0=state)
+            return run, run.v_last
         run = rnn.forward(x, h0=state)
         return run, run.h_last
     free = rnn.forward(x, r0=state)

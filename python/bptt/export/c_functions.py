@@ -118,6 +118,14 @@ PREFIX_INLINE REAL PREFIX_relu(REAL x)
 }
 """
 
+LEAK = """\
+/* v(t) from v(t-1) and a(t): a(t) to the bit where alpha is 1. */
+PREFIX_INLINE REAL PREFIX_leak(REAL v, REAL a, REAL alpha)
+{
+  return alpha == ONE ? a : v + alpha * (a - v);
+}
+"""
+
 # Eight columns at once: a is read and written once for them, and the sums do not wait for each other.
 ADD_PRODUCT = """\
 /* a[0 ... WIDTH - 1] += M x, with the columns of M as rows of the table. */

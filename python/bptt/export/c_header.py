@@ -135,6 +135,7 @@ class Header:
         self.real: Real = FLOAT if rnn.dtype == np.float32 else DOUBLE
         self.feedback: str | None = rnn.configuration().get("feedback")
         self.n_hidden = [len(layer.b) for layer in rnn.layers]
+        self.leaky = bool(rnn._options.leak)
         for name, view in rnn.by_name().items():
             if not np.isfinite(view).all():
                 raise ValueError(f"rnn: expected finite parameters, got NaN or infinity in {name}")
@@ -151,9 +152,10 @@ class Header:
         tables = sum(
             width * (n_below + n_r + 1) for width, n_below, n_r in zip(widths, below, r, strict=True)
         ) + width_out * (self.n_hidden[-1] + 1)
+        tables += sum(widths) if self.leaky else 0
         read = [0 if rnn.input == "token" else rnn.n_in, *self.n_hidden[:-1]]
         products = sum(n * (n_below + n_r) for n, n_below, n_r in zip(self.n_hidden, read, r, strict=True))
-        state = rnn.n_out if self.feedback else sum(widths)
+        state = rnn.n_out if self.feedback else sum(widths) * (2 if self.leaky else 1)
         scratch = max(widths) + width_out + (widths[0] if self.feedback else 0)
         if self.feedback == "y_hat" and rnn.output == "softmax":
             scratch += width_out
@@ -213,6 +215,9 @@ class Header:
                     shape = f"[{values.shape[0]}, {values.shape[1]}]"
                     parts.append(self._table(self._letter(letter, k), shape, columns_of(values, lanes)))
             parts.append(self._table(self._letter("b", k), f"[{len(layer.b)}]", padded_vector(layer.b, lanes)))
+            if self.leaky:
+                alpha = np.asarray(self.rnn._options.leak[k], self.rnn.dtype)
+                parts.append(self._table(self._letter("alpha", k), f"[{len(alpha)}]", padded_vector(alpha, lanes)))
         V, bias = self.rnn.V, self.rnn.c
         parts.append(self._table("V", f"[{V.shape[0]}, {V.shape[1]}]", columns_of(V, lanes)))
         parts.append(self._table("c", f"[{len(bias)}]", padded_vector(bias, lanes)))
@@ -235,6 +240,7 @@ class Header:
             "/* ---- What a step is made of ---- */\n",
             *([c.OWN_BITS] if own and (needs_tanh or needs_decay) else []),
             *([(c.OWN_TANH if own else c.LIBM_TANH)] if needs_tanh else [c.RELU]),
+            *([c.LEAK] if self.leaky else []),
             *([(c.OWN_DECAY if own else c.LIBM_DECAY)] if needs_decay else []),
         ]
         texts = [self._filled(part) for part in parts]
@@ -254,25 +260,48 @@ class Header:
             state = f"  {real} r[{rnn.n_out}]; /* {self.feedback}(t), which the next step sees */\n"
             zero = [f"  for (j = 0; j < {rnn.n_out}; ++j) state->r[j] = ZERO;\n"]
         else:
-            sizes = [(self._letter("h", k), padded(n, self.lanes), n) for k, n in enumerate(self.n_hidden)]
+            sizes = [
+                (self._letter(letter, k), padded(n, self.lanes), n)
+                for k, n in enumerate(self.n_hidden)
+                for letter in ("vh" if self.leaky else "h")
+            ]
             state = "".join(
                 f"  {real} {h}[{width}];{f' /* {n}, then zeros */' if n < width else ''}\n" for h, width, n in sizes
             )
             zero = [f"  for (j = 0; j < {width}; ++j) state->{h}[j] = ZERO;\n" for h, width, _ in sizes]
         what = "what is fed back" if self.feedback else "h(t)"
+        begin = "To begin with another one than zeros, set it after PREFIX_init."
+        if self.leaky:
+            what = "v(t), and h(t) beside it"
+            begin = "To begin with another v than zeros, set it after\n   PREFIX_init and call PREFIX_begin."
         see = "" if self.feedback is None else (c.SEE_CLASS if rnn.output == "softmax" else c.SEE_TARGET) + "\n"
         return self._filled(
             f"/* ---- The network ---- */\n\n"
-            f"/* The state: {what}. To begin with another one than zeros, set it after PREFIX_init. */\n"
+            f"/* The state: {what}. {begin} */\n"
             f"typedef struct {{\n{state}}} PREFIX_state;\n\n"
             "/* The state before the first step: zeros. */\n"
             "static inline void PREFIX_init(PREFIX_state *state)\n{\n  int j;\n"
             + "".join(zero)
             + "}\n\n"
-            "PREFIX_INLINE void PREFIX_compute(PREFIX_state *state, INPUT, REAL *o)\n{\n"
+            + self._begin()
+            + "PREFIX_INLINE void PREFIX_compute(PREFIX_state *state, INPUT, REAL *o)\n{\n"
             f"{self._step()}}}\n\n{_CHOICE}\n{self._run()}\n{see}".replace("INPUT", self._input).replace(
                 "GIVEN", "token" if rnn.input == "token" else "x"
             )
+        )
+
+    def _begin(self) -> str:
+        """The function that makes h(0) of a v(0) that was set."""
+        if not self.leaky:
+            return ""
+        lines = [
+            f"  for (j = 0; j < {padded(n, self.lanes)}; ++j) state->{self._letter('h', k)}[j] = "
+            f"PREFIX_{self.rnn.activation}(state->{self._letter('v', k)}[j]);\n"
+            for k, n in enumerate(self.n_hidden)
+        ]
+        return (
+            "/* After v was set: h(0) follows from v(0). */\n"
+            "static inline void PREFIX_begin(PREFIX_state *state)\n{\n  int j;\n" + "".join(lines) + "}\n\n"
         )
 
     def _step(self) -> str:
@@ -306,10 +335,19 @@ class Header:
                 ]
             elif n_below:
                 lines.append(f"PREFIX_add_{width}(a, {U}, {below}, {n_below});")
-            lines += [
-                f"/* (10.9){level}: h(t) = {rnn.activation}(a(t)) */",
-                f"for (j = 0; j < {width}; ++j) {h}[j] = PREFIX_{rnn.activation}(a[j]);",
-            ]
+            if self.leaky:
+                v, alpha = f"state->{self._letter('v', k)}[j]", f"PREFIX_{self._letter('alpha', k)}[j]"
+                lines += [
+                    f"/* leak{level}: v(t) = (1 - alpha) v(t-1) + alpha a(t) */",
+                    f"for (j = 0; j < {width}; ++j) {v} = PREFIX_leak({v}, a[j], {alpha});",
+                    f"/* (10.9){level}, of v(t): h(t) = {rnn.activation}(v(t)) */",
+                    f"for (j = 0; j < {width}; ++j) {h}[j] = PREFIX_{rnn.activation}({v});",
+                ]
+            else:
+                lines += [
+                    f"/* (10.9){level}: h(t) = {rnn.activation}(a(t)) */",
+                    f"for (j = 0; j < {width}; ++j) {h}[j] = PREFIX_{rnn.activation}(a[j]);",
+                ]
             below, n_below = h, n
         lines += [
             "/* (10.10): o(t) = c + V h(t) */",
@@ -345,7 +383,8 @@ class Header:
         source = "" if rnn.n_in == 0 else " + U x(t)"
         equations = [
             f"  a(t) = b + W {r}{source}".ljust(40) + "(10.8)",
-            f"  h(t) = {rnn.activation}(a(t))".ljust(40) + "(10.9)",
+            *(["  v(t) = (1 - alpha) v(t-1) + alpha a(t)"] if self.leaky else []),
+            f"  h(t) = {rnn.activation}({'v' if self.leaky else 'a'}(t))".ljust(40) + "(10.9)",
             "  o(t) = c + V h(t)".ljust(40) + "(10.10)",
             f"  y_hat(t) = {unit}".ljust(40) + ("(10.11)" if rnn.output == "softmax" else ""),
         ]

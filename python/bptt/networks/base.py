@@ -18,9 +18,10 @@ from bptt._checks import a_path, choice, generator, size, truth
 from bptt.networks import initial_weights, model_file
 from bptt.networks.beams import NOT_FINITE, Beams, Step, search
 from bptt.networks.drawing import Drawing, Start, one_hot
+from bptt.networks.leak import told_leak
 from bptt.networks.options import Options
 from bptt.networks.parameters import Layout, Letters, copy_in
-from bptt.networks.results import WayBack
+from bptt.networks.results import Parts, WayBack
 from bptt.networks.sequences import Sequences, sequences
 from bptt.networks.states import States
 
@@ -44,6 +45,7 @@ class RecurrentNetwork(Letters):
     KIND: ClassVar[str]  # in a file
     KEYS: ClassVar[tuple[str, ...]]  # of its configuration
     LATER_KEYS: ClassVar[dict[str, Any]]  # those that format 1 of files does not know, with what its networks have
+    LEFT_OUT: ClassVar[dict[str, Any]] = {}  # those of them that no file tells of a network that has this
     _INITIAL: ClassVar[str]  # what users call r(0)
     _INITS: ClassVar[tuple[str, ...]]  # its ways to choose initial weights
     _FORCED: ClassVar[Forced] = NEVER  # by default
@@ -56,7 +58,7 @@ class RecurrentNetwork(Letters):
         layout = Layout(self._core.layout)
         super().__init__(aligned(layout.size, options.dtype), layout)
         widths = options.n_hidden if options.recurrence == "h" else (options.n_out,)
-        self._states = States(self._INITIAL, widths, options.bidirectional)
+        self._states = States("v0" if options.leak else self._INITIAL, widths, options.bidirectional)
         # What every call reads.
         self._dtype, self._n_in, self._n_out = options.dtype, options.n_in, options.n_out
         self._tokens, self._every_step = options.input == "token", options.readout == "all"
@@ -178,7 +180,8 @@ class RecurrentNetwork(Letters):
         gradient: bool = False,
         y: Any = None,
         forced: Forced = NEVER,
-    ) -> tuple[str, list[Any], bool, Any, list[int] | None, Any, WayBack | None]:
+        v: bool = False,
+    ) -> tuple[str, list[Any], bool, Any, list[int] | None, Any, str, WayBack | None, list[Any] | None]:
         """What a `Run` is made of."""
         truth("all_layers", all_layers)
         keeps_all = truth("gradient", gradient) or all_layers
@@ -200,7 +203,10 @@ class RecurrentNetwork(Letters):
             "seed": forced[1],
         }
         h = [*below, top]
-        _core.forward(network=self._core, **given, h=h, o=o, r_last=r_last)
+        all_v = [s.empty(n, dtype) if all_layers else None for n in widths[:-1]] if v else []
+        if v:
+            all_v.append(s.empty(widths[-1], dtype))
+        _core.forward(network=self._core, **given, h=h, v=all_v or None, o=o, r_last=r_last)
         way_back = None
         if gradient:
             given["parameters"] = self._flat.copy()  # an optimizer may step before the way back
@@ -212,12 +218,12 @@ class RecurrentNetwork(Letters):
             s.give_back(o) if every_step else s.give_back_one(np.asarray(o)),
             s.lengths if s.padded and every_step and s.form == "batch" else None,
             states.give_back(s, r_last),
+            states.name,
             way_back,
+            [s.give_back(one) for one in all_v if one is not None] or None,
         )
 
-    def _backward(
-        self, s: Sequences, given: dict[str, Any], d_o: Any, d_h: Any, wrt_x: bool
-    ) -> tuple[Array, Layout, Any, Any, Any]:
+    def _backward(self, s: Sequences, given: dict[str, Any], d_o: Any, d_h: Any, wrt_x: bool) -> Parts:
         """What `Gradients` are made of, for a loss of the user's own."""
         if d_o is None and d_h is None:
             raise ValueError("d_o: expected dL/do, or dL/dh as d_h, got neither")
@@ -236,7 +242,7 @@ class RecurrentNetwork(Letters):
             dr0=dr0,
             dx=dx,
         )
-        return flat, self._layout, None if dx is None else s.give_back(dx), states.give_back(s, dr0), None
+        return flat, self._layout, None if dx is None else s.give_back(dx), states.give_back(s, dr0), None, states.name
 
     def _loss(self, x: Any, y: Any, r0: Any, lengths: Any, weight: Any, reset: Any, forced: Forced = NEVER) -> float:
         s = self._sequences(x, lengths)
@@ -266,7 +272,7 @@ class RecurrentNetwork(Letters):
         wrt_x: bool,
         memory_limit: int | None,
         forced: Forced = NEVER,
-    ) -> tuple[float, tuple[Array, Layout, Any, Any, Any]]:
+    ) -> tuple[float, Parts]:
         """The loss, and what `Gradients` are made of."""
         s = self._sequences(x, lengths)
         targets, weights = self._targets(s, y, weight)
@@ -297,7 +303,8 @@ class RecurrentNetwork(Letters):
             memory_limit=limit,
         )
         given_back = None if dx is None else s.give_back(dx)
-        return loss, (flat, self._layout, given_back, states.give_back(s, dr0), states.give_back(s, r_last))
+        last = states.give_back(s, r_last)
+        return loss, (flat, self._layout, given_back, states.give_back(s, dr0), last, states.name)
 
     def _log_prob(
         self, x: Any, y: Any, r0: Any, lengths: Any, reset: Any, forced: Forced = NEVER
@@ -386,6 +393,7 @@ class RecurrentNetwork(Letters):
             "feedback": o.recurrence,
             "activation": o.activation,
             "bidirectional": o.bidirectional,
+            "leak": told_leak(o.leak),
             "dtype": o.dtype.name,
         }
         return {key: told[key] for key in self.KEYS}
@@ -422,7 +430,9 @@ class RecurrentNetwork(Letters):
         TypeError, ValueError
             If `path` is no path, or `metadata` nothing that JSON can hold.
         """
-        model_file.write(a_path("path", path), self.KIND, self.configuration(), self.metadata, self.by_name())
+        left_out = self.LEFT_OUT
+        told = {key: value for key, value in self.configuration().items() if left_out.get(key) != value}
+        model_file.write(a_path("path", path), self.KIND, told, self.metadata, self.by_name())
 
 
 def _rebuild(kind: type[Self], configuration: dict[str, Any], parameters: Array, metadata: dict[str, Any]) -> Self:

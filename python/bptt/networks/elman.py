@@ -10,10 +10,11 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
 from bptt._arrays import Array
-from bptt._checks import size
+from bptt._checks import size, truth
 from bptt.networks.beams import Beams
 from bptt.networks.docstrings import shared_paragraphs
 from bptt.networks.drawing import Start, beam_width, drawing, one_hot
+from bptt.networks.leak import told_leak
 from bptt.networks.options import Options
 from bptt.networks.results import ElmanGradients, ElmanRun
 from bptt.networks.stream import Stream
@@ -36,6 +37,13 @@ class ElmanRNN(TrainableNetwork):
     layer has a second state, which runs from t = tau to 1; what is above reads both side by side, the forward one
     first.
 
+    Leaky units (section 10.9.2) keep a part of what they were, with alpha from `leak`::
+
+        v(t)     = (1 - alpha) v(t-1) + alpha a(t)
+        h(t)     = tanh(v(t)), or relu           (in place of 10.9)
+
+    Their state is v: ``v0``, ``v_last`` stand in place of ``h0``, ``h_last`` everywhere, and h(0) = f(v(0)).
+
     Parameters
     ----------
     {n_in, n_out}
@@ -49,6 +57,10 @@ class ElmanRNN(TrainableNetwork):
     {activation}
     bidirectional : bool
         Whether each layer has two directions. Then nothing can be drawn, nor `fit` in windows (`truncate`).
+    leak : float, array_like, or list
+        alpha of the units, in (0, 1]: the time from one step to the next over the unit's time constant. One number for
+        all units, or ``[n_hidden]``; of several layers also a list with one of these a layer. Both directions of a
+        layer have the same. It is not trained. 1 is the network without a leak, to the bit.
     {dtype, seed}
     init : {"orthogonal", "uniform", "identity"}
         Of the weights. ``"orthogonal"``: W is a random orthogonal matrix, U and V are uniform within
@@ -83,7 +95,8 @@ class ElmanRNN(TrainableNetwork):
     """
 
     KIND: ClassVar[str] = "elman"
-    LATER_KEYS: ClassVar[dict[str, Any]] = {"activation": "tanh", "bidirectional": False}
+    LATER_KEYS: ClassVar[dict[str, Any]] = {"activation": "tanh", "bidirectional": False, "leak": 1.0}
+    LEFT_OUT: ClassVar[dict[str, Any]] = {"leak": 1.0}
     KEYS: ClassVar[tuple[str, ...]] = ("n_in", "n_hidden", "n_out", "input", "output", "readout", *LATER_KEYS, "dtype")
     _INITIAL: ClassVar[str] = "h0"
     _INITS: ClassVar[tuple[str, ...]] = ("orthogonal", "uniform", "identity")
@@ -99,6 +112,7 @@ class ElmanRNN(TrainableNetwork):
         readout: Literal["all", "last"] = "all",
         activation: Literal["tanh", "relu"] = "tanh",
         bidirectional: bool = False,
+        leak: float | Sequence[Any] | Array = 1.0,
         dtype: DTypeLike = "float32",
         seed: int | np.random.Generator | None = None,
         init: Literal["orthogonal", "uniform", "identity"] | None = "orthogonal",
@@ -112,6 +126,7 @@ class ElmanRNN(TrainableNetwork):
             "readout": readout,
             "activation": activation,
             "bidirectional": bidirectional,
+            "leak": leak,
             "dtype": dtype,
         }
         super().__init__(configuration, seed, init)
@@ -131,6 +146,19 @@ class ElmanRNN(TrainableNetwork):
         """Which steps have an output: ``"all"`` or ``"last"``."""
         return self._options.readout
 
+    @property
+    def leak(self) -> Any:
+        """alpha of the units: one number where all have the same, else in the form of the argument, of lists."""
+        return told_leak(self._options.leak)
+
+    def _state(self, h0: Any, v0: Any) -> Any:
+        """What a user gives as the state before the first step, under the name that it has here."""
+        if h0 is not None and self._options.leak:
+            raise ValueError("h0: expected None, as the state of leaky units is v: pass it as v0")
+        if v0 is not None and not self._options.leak:
+            raise ValueError("v0: expected None, as the state of units without a leak is h: pass it as h0")
+        return h0 if v0 is None else v0
+
     # ---- Computation ----
 
     @shared_paragraphs
@@ -139,9 +167,11 @@ class ElmanRNN(TrainableNetwork):
         x: Any,
         *,
         h0: Any = None,
+        v0: Any = None,
         lengths: ArrayLike | None = None,
         reset: Any = None,
         all_layers: bool = False,
+        v: bool = False,
         gradient: bool = False,
     ) -> ElmanRun:
         """Run the network over the sequences, left to right (equations 10.8-10.11), with two directions both ways.
@@ -153,30 +183,45 @@ class ElmanRNN(TrainableNetwork):
             h(0), ``[batch, n_hidden]`` (``[n_hidden]`` for a single sequence); 0 by default. Of several layers a list
             with an entry a layer, of two directions a list of pairs (forward, reverse). The reverse direction begins
             with its own at the end of each sequence.
+        v0 : array_like, or list, optional
+            Of leaky units, in place of h0 and in its form: v(0).
         {lengths}
         {reset}
-            Such a step sees 0 in place of h(t-1), be it h(0), and no gradient goes from it to what is before. Nor does
-            the reverse direction carry a state across this boundary.
+            Such a step sees 0 in place of h(t-1) (and v(t-1)), be it h(0), and no gradient goes from it to what is
+            before. Nor does the reverse direction carry a state across this boundary.
         all_layers : bool
             Whether to give back the states of all layers, and not those of the top layer alone.
+        v : bool
+            Of leaky units: whether to give back v(t) too.
         {gradient}
 
         Returns
         -------
         ElmanRun
-            With ``h``, ``o``, ``y_hat``, ``h_last`` and, if asked for, ``layers``.
+            With ``h``, ``o``, ``y_hat``, ``h_last`` and, if asked for, ``layers``; of leaky units with ``v_last`` in
+            place of ``h_last`` and, if asked for, ``v``.
         """
-        return ElmanRun(*self._forward(x, h0, lengths, reset, all_layers, gradient))
+        if truth("v", v) and not self._options.leak:
+            raise ValueError("v: expected False, as the state of units without a leak is h")
+        return ElmanRun(*self._forward(x, self._state(h0, v0), lengths, reset, all_layers, gradient, v=v))
 
     @shared_paragraphs
     def loss(
-        self, x: Any, y: Any, *, h0: Any = None, lengths: ArrayLike | None = None, weight: Any = None, reset: Any = None
+        self,
+        x: Any,
+        y: Any,
+        *,
+        h0: Any = None,
+        v0: Any = None,
+        lengths: ArrayLike | None = None,
+        weight: Any = None,
+        reset: Any = None,
     ) -> float:
         """{loss}
 
         Parameters
         ----------
-        x, h0, lengths, reset
+        x, h0, v0, lengths, reset
             As for `forward`.
         {y}
             For ``readout="last"`` without the tau axis: ``[batch]`` or ``[batch, n_out]``.
@@ -187,7 +232,7 @@ class ElmanRNN(TrainableNetwork):
         -------
         {returned loss}
         """
-        return self._loss(x, y, h0, lengths, weight, reset)
+        return self._loss(x, y, self._state(h0, v0), lengths, weight, reset)
 
     @shared_paragraphs
     def loss_and_gradients(
@@ -196,6 +241,7 @@ class ElmanRNN(TrainableNetwork):
         y: Any,
         *,
         h0: Any = None,
+        v0: Any = None,
         lengths: ArrayLike | None = None,
         weight: Any = None,
         reset: Any = None,
@@ -210,7 +256,7 @@ class ElmanRNN(TrainableNetwork):
 
         Parameters
         ----------
-        x, y, h0, lengths, weight, reset
+        x, y, h0, v0, lengths, weight, reset
             As for `loss`.
         {wrt_x}
         {memory_limit}
@@ -221,13 +267,14 @@ class ElmanRNN(TrainableNetwork):
             As from `loss`.
         gradients : ElmanGradients
             With ``U``, ``W``, ``b`` (or ``layers``), ``V``, ``c``, ``h0`` and, if asked for, ``x``; ``flat`` is laid
-            out like `parameters`. Its ``h_last`` is the h0 of a next window.
+            out like `parameters`. Its ``h_last`` is the h0 of a next window. Of leaky units ``v0`` and ``v_last`` stand
+            in place of ``h0`` and ``h_last``.
         """
-        loss, parts = self._loss_and_gradients(x, y, h0, lengths, weight, reset, wrt_x, memory_limit)
+        loss, parts = self._loss_and_gradients(x, y, self._state(h0, v0), lengths, weight, reset, wrt_x, memory_limit)
         return loss, ElmanGradients(*parts)
 
     @shared_paragraphs
-    def stream(self, h0: Any = None, batch: int | None = None) -> Stream:
+    def stream(self, h0: Any = None, batch: int | None = None, *, v0: Any = None) -> Stream:
         """Return a `Stream`: the network one step at a time, its weights packed once and its state carried along.
 
         Parameters
@@ -235,6 +282,8 @@ class ElmanRNN(TrainableNetwork):
         h0 : array_like, or list, optional
             h(0), ``[n_hidden]`` or ``[batch, n_hidden]``, of several layers a list of them; 0 by default.
         {batch of a stream}
+        v0 : array_like, or list, optional
+            Of leaky units, in place of h0 and in its form: v(0).
 
         Returns
         -------
@@ -246,15 +295,17 @@ class ElmanRNN(TrainableNetwork):
         ValueError
             If the network has two directions, of which one begins at the end.
         """
-        return Stream(self, h0, batch)
+        return Stream(self, self._state(h0, v0), batch)
 
     @shared_paragraphs
-    def log_prob(self, x: Any, y: Any, *, h0: Any = None, lengths: ArrayLike | None = None, reset: Any = None) -> Any:
+    def log_prob(
+        self, x: Any, y: Any, *, h0: Any = None, v0: Any = None, lengths: ArrayLike | None = None, reset: Any = None
+    ) -> Any:
         """{log_prob}
 
         Parameters
         ----------
-        x, h0, lengths, reset
+        x, h0, v0, lengths, reset
             As for `forward`.
         {y}
             For ``readout="last"`` without the tau axis: ``[batch]`` or ``[batch, n_out]``.
@@ -263,10 +314,10 @@ class ElmanRNN(TrainableNetwork):
         -------
         {returned log_prob}
         """
-        return self._log_prob(x, y, h0, lengths, reset)
+        return self._log_prob(x, y, self._state(h0, v0), lengths, reset)
 
     @overload
-    def generate(self, n_steps: int, *, beam: int, prompt: Any = None, h0: Any = None) -> Beams: ...
+    def generate(self, n_steps: int, *, beam: int, prompt: Any = None, h0: Any = None, v0: Any = None) -> Beams: ...
 
     @overload
     def generate(
@@ -275,6 +326,7 @@ class ElmanRNN(TrainableNetwork):
         *,
         prompt: Any = None,
         h0: Any = None,
+        v0: Any = None,
         temperature: float = 1.0,
         top_k: int | None = None,
         top_p: float | None = None,
@@ -290,6 +342,7 @@ class ElmanRNN(TrainableNetwork):
         *,
         prompt: Any = None,
         h0: Any = None,
+        v0: Any = None,
         temperature: float = 1.0,
         top_k: int | None = None,
         top_p: float | None = None,
@@ -312,6 +365,8 @@ class ElmanRNN(TrainableNetwork):
         h0 : array_like, or list, optional
             The state before the prompt, ``[n_hidden]`` or ``[batch, n_hidden]``, of several layers a list of them; 0 by
             default.
+        v0 : array_like, or list, optional
+            Of leaky units, in place of h0 and in its form.
         {temperature, top_k, top_p, greedy, seed}
         {beam}
 
@@ -330,9 +385,9 @@ class ElmanRNN(TrainableNetwork):
         }
         if beam is None:
             drawn_by = drawing(self.output, self.n_out, **how)
-            return self._draw(n_steps, self._start(prompt, h0), drawn_by)
+            return self._draw(n_steps, self._start(prompt, self._state(h0, v0)), drawn_by)
         beam = beam_width(self.output, beam, **how)
-        return self._beams(n_steps, beam, self._start(prompt, h0))
+        return self._beams(n_steps, beam, self._start(prompt, self._state(h0, v0)))
 
     @shared_paragraphs
     def generate_in_parts(
@@ -342,6 +397,7 @@ class ElmanRNN(TrainableNetwork):
         *,
         prompt: Any = None,
         h0: Any = None,
+        v0: Any = None,
         temperature: float = 1.0,
         top_k: int | None = None,
         top_p: float | None = None,
@@ -352,7 +408,7 @@ class ElmanRNN(TrainableNetwork):
 
         Parameters
         ----------
-        n_steps, prompt, h0, temperature, top_k, top_p, greedy, seed
+        n_steps, prompt, h0, v0, temperature, top_k, top_p, greedy, seed
             As for `generate`.
         {steps_per_part}
 
@@ -366,7 +422,7 @@ class ElmanRNN(TrainableNetwork):
         how = drawing(
             self.output, self.n_out, temperature=temperature, top_k=top_k, top_p=top_p, greedy=greedy, seed=seed
         )
-        return self._draw_in_parts(n_steps, steps_per_part, self._start(prompt, h0), how)
+        return self._draw_in_parts(n_steps, steps_per_part, self._start(prompt, self._state(h0, v0)), how)
 
     def _check_reads_outputs(self) -> None:
         """Raise ValueError unless each output can be the next input."""
@@ -380,29 +436,32 @@ class ElmanRNN(TrainableNetwork):
         if self.input == "token" and self.output != "softmax":
             raise ValueError(f"output: expected 'softmax' {why}, and that is a token, got {self.output!r}")
 
-    def _start(self, prompt: Any, h0: Any) -> Start:
+    def _start(self, prompt: Any, state: Any) -> Start:
         """Where `generate` begins: behind the prompt."""
         if prompt is None:
-            if h0 is None:
-                h0 = self._states.nested([np.zeros(n) for n in self._options.n_hidden])
-            return Start(*self._states.read_alone(h0, self.dtype))
+            if state is None:
+                state = self._states.nested([np.zeros(n) for n in self._options.n_hidden])
+            return Start(*self._states.read_alone(state, self.dtype))
         is_list = isinstance(prompt, list | tuple)
         if not is_list and np.size(prompt) == 0:
             raise ValueError("prompt: expected at least one time step, or None, got an empty array")
         try:
-            run = self.forward(prompt, h0=h0)
+            run = self.forward(prompt, **{self._states.name: state})
         except (TypeError, ValueError) as error:  # which call it x
             raise type(error)(re.sub(r"^x\b", "prompt", str(error))) from None
-        h = [np.atleast_2d(state) for _, state in self._states.arrays_of(run.h_last)]
+        last = [np.atleast_2d(state) for _, state in self._states.arrays_of(run._last)]
         o = np.stack([o[-1] for o in run.o]) if is_list else run.o[-1]
-        return Start(h, single=o.ndim == 1, o=np.atleast_2d(o))
+        return Start(last, single=o.ndim == 1, o=np.atleast_2d(o))
 
     def _beams(self, n_steps: int, k: int, start: Start) -> Beams:
         """Search with k sequences for each of the batch, side by side in one call a step."""
         states = [state.astype(self.dtype)[:, None] for state in start.r]  # of the sequences that are kept
         first = start.o
         if first is None:
-            first = self.c + np.matmul(start.r[-1], self.V.T, dtype=np.float64)
+            h = start.r[-1]
+            if self._options.leak:
+                h = np.tanh(h) if self.activation == "tanh" else np.maximum(h, 0)
+            first = self.c + np.matmul(h, self.V.T, dtype=np.float64)
         rows = np.arange(start.batch)[:, None]
 
         def step(_: int, parents: Array, classes: Array) -> Array:
@@ -410,8 +469,8 @@ class ElmanRNN(TrainableNetwork):
             drawn = classes.reshape(1, -1)
             x = drawn if self.input == "token" else one_hot(drawn, self.n_in, self.dtype)
             before = [state[rows, parents].reshape(drawn.size, -1) for state in states]
-            run = self.forward(x, h0=self._states.nested(before))
-            after = self._states.arrays_of(run.h_last)
+            run = self.forward(x, **{self._states.name: self._states.nested(before)})
+            after = self._states.arrays_of(run._last)
             states = [state.reshape(*classes.shape, -1) for _, state in after]
             o: Array = run.o.reshape(*classes.shape, -1)
             return o

@@ -20,6 +20,7 @@ def gradcheck(
     y: Any,
     *,
     h0: Any = None,
+    v0: Any = None,
     lengths: ArrayLike | None = None,
     weight: Any = None,
     r0: ArrayLike | None = None,
@@ -48,6 +49,8 @@ def gradcheck(
         As for ``rnn.loss``.
     h0 : array_like, or list, optional
         As for ``ElmanRNN.loss``: of several layers a list with an entry a layer, of two directions a list of pairs.
+    v0 : array_like, or list, optional
+        Of leaky units, in place of h0 and in its form.
     r0, teacher_forcing : optional
         As for ``JordanRNN.loss``.
     step : float
@@ -77,7 +80,8 @@ def gradcheck(
     """
     if not isinstance(rnn, RecurrentNetwork):
         raise TypeError(f"rnn: expected an ElmanRNN or a JordanRNN, got {type(rnn).__name__}")
-    for name, value, needs_outputs in (("h0", h0, False), ("r0", r0, True), ("teacher_forcing", teacher_forcing, True)):
+    of_outputs = {"h0": False, "v0": False, "r0": True, "teacher_forcing": True}
+    for (name, needs_outputs), value in zip(of_outputs.items(), (h0, v0, r0, teacher_forcing), strict=True):
         if value is not None and rnn.feeds_outputs_back is not needs_outputs:
             raise TypeError(f"{name}: expected None, as {type(rnn).__name__}.loss has no such argument")
     step = number("step", step, 0.0, math.inf, "()")
@@ -88,7 +92,7 @@ def gradcheck(
     double = kind(**{**rnn.configuration(), "dtype": "float64"}, init=None)
     double.parameters = rnn.parameters
     random = np.random.default_rng(seed)
-    given = {"h0": h0, "r0": r0, "lengths": lengths, "weight": weight, "reset": reset}
+    given = {"h0": h0, "v0": v0, "r0": r0, "lengths": lengths, "weight": weight, "reset": reset}
     arguments = {name: value for name, value in given.items() if value is not None}
     if teacher_forcing is not None:
         arguments |= {"teacher_forcing": teacher_forcing, "seed": seed}

@@ -54,7 +54,8 @@ def _network(model: model_file.Model) -> ElmanRNN | JordanRNN:
         expected = " or ".join(map(repr, _KINDS))
         raise ValueError(f"bad configuration: expected the network {expected}, got {reprlib.repr(model.kind)}")
     kind = _KINDS[model.kind]
-    configuration = model.configuration if model.version > 1 else {**kind.LATER_KEYS, **model.configuration}
+    unsaid = kind.LATER_KEYS if model.version == 1 else kind.LEFT_OUT
+    configuration = {**unsaid, **model.configuration}
     missing = [key for key in kind.KEYS if key not in configuration]
     unknown = sorted(key for key in configuration if key not in kind.KEYS)
     if missing or unknown:

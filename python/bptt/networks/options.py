@@ -11,6 +11,7 @@ from numpy.typing import DTypeLike
 
 from bptt import _core
 from bptt._checks import choice, shown, size, truth
+from bptt.networks.leak import read_leak
 
 Sizes = int | Sequence[int]
 
@@ -23,6 +24,7 @@ class Options:
         "bidirectional",
         "dtype",
         "input",
+        "leak",
         "n_hidden",
         "n_in",
         "n_out",
@@ -44,6 +46,7 @@ class Options:
         activation: str,
         bidirectional: bool,
         dtype: DTypeLike,
+        leak: Any = 1.0,
     ) -> None:
         self.input = choice("input", input, ("real", "token"))
         self.output = choice("output", output, ("softmax", "sigmoid", "linear"))
@@ -55,6 +58,7 @@ class Options:
         self.n_hidden = _layers(n_hidden)
         self.n_out = size("n_out", n_out, 1)
         self.dtype = np.dtype(choice("dtype", _dtype_name(dtype), ("float32", "float64")))
+        self.leak = read_leak(leak, self.n_hidden, self.dtype)
 
     @property
     def directions(self) -> int:
@@ -73,6 +77,7 @@ class Options:
             recurrence=self.recurrence,
             activation=self.activation,
             bidirectional=self.bidirectional,
+            leak=self.leak,
         )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 
@@ -12,7 +12,8 @@ from bptt._arrays import Array
 from bptt.networks.docstrings import shared_paragraphs
 from bptt.networks.parameters import Layout, Letters
 
-WayBack = Callable[[Any, Any, bool], tuple[Array, Layout, Any, Any, Any]]  # from d_o, d_h, wrt_x to parts of Gradients
+Parts = tuple[Array, Layout, Any, Any, Any, str]  # what Gradients are made of
+WayBack = Callable[[Any, Any, bool], Parts]  # from d_o, d_h, wrt_x
 
 
 class Gradients(Letters):
@@ -32,14 +33,14 @@ class Gradients(Letters):
     ElmanGradients, JordanGradients : what each network adds.
     """
 
-    __slots__ = ("_initial", "_last", "x")
-    _INITIAL: ClassVar[str]  # what users call r(0)
+    __slots__ = ("_initial", "_last", "_name", "x")
 
-    def __init__(self, flat: Array, layout: Layout, x: Any, initial: Any, last: Any) -> None:
+    def __init__(self, flat: Array, layout: Layout, x: Any, initial: Any, last: Any, name: str) -> None:
         self._flat, self._layout, self._made = flat, layout, None  # as `Letters` begins, at half the cost
         self.x = x
         self._initial = initial  # dL/dr(0)
         self._last = last  # what a step after the last would see
+        self._name = name  # of r(0), as users call it
 
     @property
     def flat(self) -> Array:
@@ -47,27 +48,48 @@ class Gradients(Letters):
         return self._flat
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return type(self), (self._flat, self._layout, self.x, self._initial, self._last)
+        return type(self), (self._flat, self._layout, self.x, self._initial, self._last, self._name)
 
     def __repr__(self) -> str:
-        names = ", ".join((*self._layout.shapes, self._INITIAL, *(() if self.x is None else ("x",))))
+        names = ", ".join((*self._layout.shapes, self._name, *(() if self.x is None else ("x",))))
         return f"Gradients({names}: norm {np.linalg.norm(self._flat):.6g})"
 
 
+def _only_with(letter: str, name: str, asked: str) -> None:
+    """Raise AttributeError unless the state whose initial value users call `name` has this letter."""
+    if name[0] != letter:
+        units = "leaky units, whose state is v" if name == "v0" else "units without a leak, whose state is h"
+        other = asked.replace(letter, name[0], 1)
+        raise AttributeError(f"{asked}: expected {other}, as the network has {units}")
+
+
 class ElmanGradients(Gradients):
-    """`Gradients` of an `ElmanRNN`, with ``h0`` and ``h_last``."""
+    """`Gradients` of an `ElmanRNN`, with ``h0`` and ``h_last``; of leaky units with ``v0`` and ``v_last`` instead."""
 
     __slots__ = ()
-    _INITIAL: ClassVar[str] = "h0"
 
     @property
     def h0(self) -> Any:
         """dL/dh(0), ``[batch, n_hidden]`` (``[n_hidden]`` for a single sequence), or a list: in the form of h0."""
+        _only_with("h", self._name, "h0")
         return self._initial
 
     @property
     def h_last(self) -> Any:
         """No gradient: the last state of each sequence, in the form of h0, from which the next window goes on."""
+        _only_with("h", self._name, "h_last")
+        return self._last
+
+    @property
+    def v0(self) -> Any:
+        """Of leaky units: dL/dv(0), in the form of v0."""
+        _only_with("v", self._name, "v0")
+        return self._initial
+
+    @property
+    def v_last(self) -> Any:
+        """Of leaky units, and no gradient: the last v(t) of each sequence, from which the next window goes on."""
+        _only_with("v", self._name, "v_last")
         return self._last
 
 
@@ -75,7 +97,6 @@ class JordanGradients(Gradients):
     """`Gradients` of a `JordanRNN`, with ``r0`` and ``r_last``."""
 
     __slots__ = ()
-    _INITIAL: ClassVar[str] = "r0"
 
     @property
     def r0(self) -> Array:
@@ -113,7 +134,7 @@ class Run:
     ElmanRun, JordanRun : what each network adds.
     """
 
-    __slots__ = ("_last", "_lengths", "_output", "_way_back", "_y_hat", "h", "layers", "o")
+    __slots__ = ("_last", "_lengths", "_name", "_output", "_v", "_way_back", "_y_hat", "h", "layers", "o")
 
     def __init__(
         self,
@@ -123,7 +144,9 @@ class Run:
         o: Any,
         lengths: list[int] | None,
         last: Any,
-        way_back: WayBack | None = None,
+        name: str,
+        way_back: WayBack | None,
+        v: list[Any] | None,
     ) -> None:
         self.h = h[-1]
         self.layers = h if all_layers else None
@@ -131,10 +154,12 @@ class Run:
         self._output = output
         self._lengths = lengths  # of a padded batch with an output at every step
         self._last = last
+        self._name = name  # of the state before the first step, as users call it
         self._way_back = way_back
+        self._v = v
         self._y_hat: Any = None
 
-    def _gradients(self, d_o: Any, d_h: Any, wrt_x: bool) -> tuple[Array, Layout, Any, Any, Any]:
+    def _gradients(self, d_o: Any, d_h: Any, wrt_x: bool) -> Parts:
         if self._way_back is None:
             raise ValueError(
                 "gradient: expected a run of forward(..., gradient=True), which keeps what the way back needs"
@@ -167,7 +192,7 @@ class Run:
 
 
 class ElmanRun(Run):
-    """The `Run` of an `ElmanRNN`, with ``h_last``."""
+    """The `Run` of an `ElmanRNN`, with ``h_last``; of leaky units with ``v_last`` instead, and ``v`` on request."""
 
     __slots__ = ()
 
@@ -183,7 +208,7 @@ class ElmanRun(Run):
         Returns
         -------
         ElmanGradients
-            As from `loss_and_gradients`, with ``h0``, without ``h_last``.
+            As from `loss_and_gradients`, with ``h0`` (``v0`` of leaky units), without ``h_last``.
         """
         return ElmanGradients(*self._gradients(d_o, d_h, wrt_x))
 
@@ -194,7 +219,26 @@ class ElmanRun(Run):
         Of several layers it is a list with an entry a layer, of two directions a list of pairs (forward, reverse). The
         reverse direction ends at t = 1.
         """
+        _only_with("h", self._name, "h_last")
         return self._last
+
+    @property
+    def v_last(self) -> Any:
+        """Of leaky units: the last v(t) of each sequence, in the form of v0."""
+        _only_with("v", self._name, "v_last")
+        return self._last
+
+    @property
+    def v(self) -> Any:
+        """Of leaky units: v(1), ..., v(tau) of the top layer, in the form of ``h``; None unless ``v=True``."""
+        _only_with("v", self._name, "v")
+        return None if self._v is None else self._v[-1]
+
+    @property
+    def v_layers(self) -> Any:
+        """The same for each layer, from the bottom to the top; None unless ``v=True`` and ``all_layers=True``."""
+        _only_with("v", self._name, "v_layers")
+        return self._v if self.layers is not None else None
 
 
 class JordanRun(Run):

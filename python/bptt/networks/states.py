@@ -26,10 +26,10 @@ class States:
         Whether there are two directions.
     """
 
-    __slots__ = ("_bidirectional", "_layers", "_name", "_widths", "is_one_array")
+    __slots__ = ("_bidirectional", "_layers", "_widths", "is_one_array", "name")
 
     def __init__(self, name: str, widths: tuple[int, ...], bidirectional: bool) -> None:
-        self._name = name
+        self.name = name
         self._bidirectional = bidirectional
         self._layers = len(widths)
         self._widths = tuple(n for n in widths for _ in range(2 if bidirectional else 1))
@@ -51,7 +51,7 @@ class States:
             return None
         if isinstance(value, list | tuple):
             n = self._widths[0]
-            self._check_even(value, f"[{n}]" if s.form == "single" else f"[{s.batch}, {n}]", self._name)
+            self._check_even(value, f"[{n}]" if s.form == "single" else f"[{s.batch}, {n}]", self.name)
         return [
             s.one_row(name, array, n, dtype)
             for (name, array), n in zip(self.arrays_of(value), self._widths, strict=True)
@@ -59,7 +59,7 @@ class States:
 
     def read_alone(self, value: Any, dtype: np.dtype[Any], name: str | None = None) -> tuple[list[Array], bool]:
         """What a user gives without sequences beside it, as the core has it; and whether it is for a single one."""
-        name = name or self._name
+        name = name or self.name
         if isinstance(value, list | tuple):
             self._check_even(value, f"[{self._widths[0]}] or [batch, {self._widths[0]}]", name)
         arrays: list[Array] = []
@@ -83,7 +83,7 @@ class States:
 
     def arrays_of(self, value: Any, name: str | None = None) -> list[tuple[str, Any]]:
         """The arrays that a user gives, not yet checked, with the name of each in errors."""
-        name = name or self._name
+        name = name or self.name
         if self.is_one_array:
             return [(name, value)]
         if not isinstance(value, list | tuple):

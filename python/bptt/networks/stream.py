@@ -26,9 +26,9 @@ class Stream(_core.Stream):
         h(t) = f(a(t))
         o(t) = c + V h(t)
 
-    where r(t-1) is the h(t-1) of the step before or, in a `JordanRNN`, what it fed back. The outputs have the same bits
-    as those of `forward`, however the steps are cut into calls. The weights are those that the network had when the
-    stream was made, until `refresh`.
+    where r(t-1) is the h(t-1) of the step before or, in a `JordanRNN`, what it fed back. (Leaky units carry v(t) beside
+    it, from which h(t) follows.) The outputs have the same bits as those of `forward`, however the steps are cut into
+    calls. The weights are those that the network had when the stream was made, until `refresh`.
 
     A stream belongs to one thread at a time, else `RuntimeError`. Several streams go on side by side. A call of less
     than about 20 microseconds holds Python's lock. It takes no other, asks the system for nothing and, with `out`,
@@ -51,7 +51,8 @@ class Stream(_core.Stream):
     def __init__(self, network: RecurrentNetwork, initial: Any, batch: int | None) -> None:
         if batch is not None:
             size("batch", batch, 1)
-        name, states = network._INITIAL, network._states
+        states = network._states
+        name = states.name
         options = network._options
         if options.bidirectional:
             raise ValueError("bidirectional: expected False for a stream, as the reverse direction begins at the end")
@@ -126,7 +127,10 @@ class Stream(_core.Stream):
 
     @property
     def state(self) -> Any:
-        """What the next step sees, in the form of h0 (r0 of a `JordanRNN`): a copy. Assigning one copies it in."""
+        """What the next step sees, in the form of h0 (v0 of leaky units, r0 of a `JordanRNN`): a copy.
+
+        Assigning one copies it in.
+        """
         return self._in_users_form(self._read_state()[:-1])
 
     @state.setter

@@ -74,7 +74,7 @@ class Trainee:
         loss, parts = rnn._loss_and_gradients(
             **_given(batch), r0=initial, wrt_x=False, memory_limit=None, forced=forced
         )
-        return loss, Gradients(*parts), [array for _, array in rnn._states.arrays_of(parts[-1])]
+        return loss, Gradients(*parts), [array for _, array in rnn._states.arrays_of(parts[4])]
 
 
 def _given(batch: Batch) -> dict[str, Any]:

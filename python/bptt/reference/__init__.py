@@ -1,12 +1,12 @@
 """The chapter in pure Python, one equation a line; it imports neither the rest of the package nor NumPy.
 
 The recurrent networks of *Deep Learning* (Goodfellow, Bengio, Courville, 2016) for ONE sequence; the numbers beside the
-lines are its equations. ``layer.py`` is a layer, ``readout.py`` what makes outputs and losses of its states.
-``stack.py`` puts one under the other: figures 10.3 and 10.5, several layers (figure 10.13 (a)) and two directions
-(figure 10.11), by `forward`, `loss`, `loss_and_gradients`. ``feedback.py`` is figures 10.4 and 10.6, by
-`jordan_forward`, `jordan_loss`, `jordan_loss_and_gradients`. ``drawing.py`` is what is made of o(t) where a
-sequence is continued: `draw_class`, `beam_search`. ``steps.py`` gives every step of the way back, by `backward_steps`
-and `jordan_backward_steps`. Nothing given is ever changed.
+lines are its equations. ``layer.py`` is a layer, ``leak.py`` one of leaky units, ``readout.py`` what makes outputs and
+losses of its states. ``stack.py`` puts one under the other: figures 10.3 and 10.5, several layers (figure 10.13 (a))
+and two directions (figure 10.11), by `forward`, `loss`, `loss_and_gradients`. ``feedback.py`` is figures 10.4 and 10.6,
+by `jordan_forward`, `jordan_loss`, `jordan_loss_and_gradients`. ``drawing.py`` is what is made of o(t) where a sequence
+is continued: `draw_class`, `beam_search`. ``steps.py`` gives every step of the way back, by `backward_steps` and
+`jordan_backward_steps`. Nothing given is ever changed.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from .feedback import (
     jordan_loss_and_gradients,
 )
 from .layer import Activation, Input
+from .leak import Leak
 from .parameters import Layer, Parameters, Stack
 from .philox import draws, philox4x32
 from .readout import Output, Target, linear_loss, sigmoid, sigmoid_loss, softmax, softmax_loss
@@ -53,6 +54,7 @@ __all__ = [
     "JordanRun",
     "Layer",
     "LayerSteps",
+    "Leak",
     "Matrix",
     "Output",
     "Parameters",

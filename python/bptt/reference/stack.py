@@ -5,7 +5,7 @@ of the layer below it in place of x(t). A second direction is a layer of its own
 steps from t = tau to 1; what is above reads h(t) of both side by side, forward first.
 
 Inside, ``h[layer][direction]`` is h(0) ... h(tau) in the order in which the direction goes: of the second direction
-h(0) is the state before its first step, which is that of t = tau.
+h(0) is the state before its first step, which is that of t = tau. ``v`` is the same of leaky units, else empty.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from .layer import (
     parameter_gradients,
     reset_flags,
 )
+from .leak import Leak, by_layer, leaky_backward, leaky_forward
 from .parameters import Layer, Stack, sum_of_stacks
 from .readout import (
     OUTPUT_UNIT,
@@ -43,8 +44,8 @@ from .vectors import Vector, masked, vector_sum, zeros
 
 Readout = Literal["all", "last"]
 State = Any
-"""h(0) or h(tau) of a network: a vector ``[n_hidden]`` for one layer in one direction; otherwise a list with one entry
-a layer, which is a vector, or with two directions a pair of vectors (forward, reverse)."""
+"""h(0) or h(tau) of a network (of leaky units v(0) or v(tau)): a vector ``[n_hidden]`` for one layer in one direction;
+otherwise a list with one entry a layer, which is a vector, or with two directions a pair of them (forward, reverse)."""
 
 
 @dataclass
@@ -53,30 +54,42 @@ class Run:
 
     ``h [tau, n]`` is h(1) ... h(tau) of the top layer, and ``layers`` of each, with two directions side by side. ``o``
     and ``y_hat`` are ``[tau, n_out]``, or ``[n_out]`` for the readout "last". ``h_last`` is what each direction ends
-    with, in the form of h0.
+    with, in the form of h0. Of leaky units it is None, and ``v_last`` stands in its place; ``v`` and ``v_layers`` are
+    v(1) ... v(tau), as ``h`` and ``layers``.
     """
 
     h: list[Vector]
     o: list[Vector] | Vector
     y_hat: list[Vector] | Vector
     layers: list[list[Vector]]
-    h_last: State
+    h_last: State | None
+    v: list[Vector] | None = None
+    v_layers: list[list[Vector]] | None = None
+    v_last: State | None = None
 
 
 @dataclass
 class Gradients(Stack):
-    """dL/dU ... dL/dc where the parameters are, ``h0`` in the form of h0, ``x [tau, n_in]`` (None for tokens)."""
+    """dL/dU ... dL/dc where the parameters are, ``h0`` in the form of h0, ``x [tau, n_in]`` (None for tokens).
 
-    h0: State
+    Of leaky units ``h0`` is None, and ``v0`` stands in its place.
+    """
+
+    h0: State | None
     x: list[Vector] | None
+    v0: State | None = None
 
 
 @dataclass
 class BatchGradients(Stack):
-    """dL/dU ... dL/dc summed over the sequences; ``h0`` and ``x`` hold one entry a sequence (``x`` None for tokens)."""
+    """dL/dU ... dL/dc summed over the sequences; ``h0`` and ``x`` hold one entry a sequence (``x`` None for tokens).
 
-    h0: list[State]
+    Of leaky units the entries of ``h0`` are None, and ``v0`` stands in its place.
+    """
+
+    h0: list[State | None]
     x: list[list[Vector]] | None
+    v0: list[State | None]
 
 
 # --- Two directions, figure 10.11
@@ -137,21 +150,43 @@ def as_state(states: list[list[Vector]]) -> State:
 # --- Forward, layer by layer
 
 
+def alphas(layers: list[Layer], leak: Leak, h0: State | None, v0: State | None) -> tuple[list[Any], State | None]:
+    """alpha of every layer, None without a leak; and the state, of which only the one that the units have is given."""
+    each = by_layer(leak, [len(layer.b) for layer in layers])
+    name, other = ("v0", h0) if each is not None else ("h0", v0)
+    if other is not None:
+        raise ValueError(f"{name}: expected the state under this name for leak {leak}")
+    return ([None] * len(layers), h0) if each is None else (each, v0)
+
+
 def unfold(
-    layers: list[Layer], x: Sequence[Any], h0: State | None, reset: list[bool], input: Input, activation: Activation
-) -> list[list[list[Vector]]]:
-    """h(0) ... h(tau) of every layer and direction."""
+    layers: list[Layer],
+    x: Sequence[Any],
+    initial: State | None,
+    reset: list[bool],
+    input: Input,
+    activation: Activation,
+    alpha: list[Any],
+) -> tuple[list[list[list[Vector]]], list[list[list[Vector]]]]:
+    """v(0) ... v(tau) of every layer and direction, none without a leak; and h(0) ... h(tau)."""
     check_steps(x)
+    v: list[list[list[Vector]]] = []
     h: list[list[list[Vector]]] = []
     below = x  # h^0(t) = x(t)
-    for layer, h0_l in zip(layers, state_list(layers, h0), strict=True):
-        h_l = [
-            layer_forward(letters, in_order(below, d), h0_d, resets_in_order(reset, d), input, activation)  # 10.8-10.9
-            for d, (letters, h0_d) in enumerate(zip(directions(layer), h0_l, strict=True))
-        ]
+    for layer, initial_l, alpha_l in zip(layers, state_list(layers, initial), alpha, strict=True):
+        v_l, h_l = [], []
+        for d, (letters, initial_d) in enumerate(zip(directions(layer), initial_l, strict=True)):
+            steps, reset_d = in_order(below, d), resets_in_order(reset, d)
+            if alpha_l is None:
+                h_d = layer_forward(letters, steps, initial_d, reset_d, input, activation)  # 10.8-10.9
+            else:
+                v_d, h_d = leaky_forward(letters, steps, initial_d, reset_d, input, activation, alpha_l)
+                v_l.append(v_d)
+            h_l.append(h_d)
+        v.append(v_l)
         h.append(h_l)
         below, input = side_by_side(h_l), "real"
-    return h
+    return v, h
 
 
 def outputs(parameters: Stack, h: list[list[Vector]], readout: Readout) -> tuple[list[Vector], list[Vector]]:
@@ -178,6 +213,8 @@ def forward(
     output: Output = "softmax",
     readout: Readout = "all",
     activation: Activation = "tanh",
+    leak: Leak = 1.0,
+    v0: State | None = None,
     reset: Sequence[bool] | None = None,
 ) -> Run:
     """Run the network over one sequence, equations 10.8-10.11.
@@ -196,18 +233,25 @@ def forward(
         second direction is that of t = 1.
     activation
         f of all layers.
+    leak
+        alpha of the units, in (0, 1]: a number, or one a unit; of several layers also a list with one of these a layer.
+    v0
+        Of leaky units, in place of h0 and in its form: v(0).
     reset
-        True where a new sequence starts, ``[tau]``: such a step sees 0 in place of h(t-1), and the second direction's
-        step t-1 sees 0 in place of its state of t. Nowhere by default.
+        True where a new sequence starts, ``[tau]``: such a step sees 0 in place of h(t-1) (and v(t-1)), and the second
+        direction's step t-1 sees 0 in place of its state of t. Nowhere by default.
     """
-    h = unfold(parameters.layers, x, h0, reset_flags(reset, len(x)), input, activation)
+    alpha, initial = alphas(parameters.layers, leak, h0, v0)
+    v, h = unfold(parameters.layers, x, initial, reset_flags(reset, len(x)), input, activation, alpha)
     _, o = outputs(parameters, h[-1], readout)
     y_hat = [OUTPUT_UNIT[output](o_t) for o_t in o]  # 10.11
     layers = [side_by_side(h_l) for h_l in h]
-    h_last = as_state([[h_d[-1] for h_d in h_l] for h_l in h])
-    if readout == "last":
-        return Run(layers[-1], o[0], y_hat[0], layers, h_last)
-    return Run(layers[-1], o, y_hat, layers, h_last)
+    last = as_state([[steps[-1] for steps in of_layer] for of_layer in (h if alpha[0] is None else v)])
+    run = Run(layers[-1], o, y_hat, layers, last)
+    if alpha[0] is not None:
+        v_layers = [side_by_side(v_l) for v_l in v]
+        run = replace(run, h_last=None, v=v_layers[-1], v_layers=v_layers, v_last=last)
+    return replace(run, o=o[0], y_hat=y_hat[0]) if readout == "last" else run
 
 
 def loss(
@@ -221,13 +265,15 @@ def loss(
     output: Output = "softmax",
     readout: Readout = "all",
     activation: Activation = "tanh",
+    leak: Leak = 1.0,
+    v0: State | None = None,
     reset: Sequence[bool] | None = None,
 ) -> float:
     """The total loss of one sequence: the weighted sum of L(t) over its steps, equations 10.12-10.14.
 
     Parameters
     ----------
-    parameters, x, h0, input, output, readout, activation, reset
+    parameters, x, h0, input, output, readout, activation, leak, v0, reset
         As in `forward`.
     y
         softmax: classes ``[tau]`` in ``[0, n_out)``, or -1 where there is no target; sigmoid (between 0 and 1) and
@@ -236,7 +282,8 @@ def loss(
         What L(t) is multiplied by, ``[tau]``, or one float if the readout is "last"; 1 by default. For sigmoid and
         linear it may be ``[tau, n_out]``, one for each output. Where it is 0, y is not read.
     """
-    h = unfold(parameters.layers, x, h0, reset_flags(reset, len(x)), input, activation)
+    alpha, initial = alphas(parameters.layers, leak, h0, v0)
+    _, h = unfold(parameters.layers, x, initial, reset_flags(reset, len(x)), input, activation, alpha)
     _, o = outputs(parameters, h[-1], readout)
     y, weight = targets(y, weight, len(x), output, readout)
     return total_loss(o, y, weight, output)
@@ -253,12 +300,19 @@ def through_layer(
     reset: list[bool],
     input: Input,
     activation: Activation,
+    alpha: Vector | None,
 ) -> tuple[Layer, list[Vector], list[Vector]]:
-    """The gradients of a layer, of h(0) of its directions, and the part of dL/dh^(l-1)(t) that comes through it."""
+    """The gradients of a layer, of h(0) of its directions, and the part of dL/dh^(l-1)(t) that comes through it.
+
+    Of leaky units, of v(0).
+    """
     gradients, dh0, dbelow = [], [], []
     for d, letters in enumerate(directions(layer)):
         reset_d = resets_in_order(reset, d)
-        da, dh0_d = layer_backward(letters, h[d], from_above[d], reset_d, activation)  # 10.19-10.21
+        if alpha is None:
+            da, dh0_d = layer_backward(letters, h[d], from_above[d], reset_d, activation)  # 10.19-10.21
+        else:
+            da, dh0_d = leaky_backward(letters, h[d], from_above[d], reset_d, activation, alpha)
         r = [masked(h_t, reset_t) for h_t, reset_t in zip(h[d][:-1], reset_d, strict=True)]
         gradients.append(parameter_gradients(letters, in_order(below, d), r, da, input))  # 10.23, 10.26, 10.28
         dh0.append(dh0_d)
@@ -278,12 +332,15 @@ def loss_and_gradients(
     output: Output = "softmax",
     readout: Readout = "all",
     activation: Activation = "tanh",
+    leak: Leak = 1.0,
+    v0: State | None = None,
     reset: Sequence[bool] | None = None,
 ) -> tuple[float, Gradients]:
     """The loss of one sequence and its exact gradients, equations 10.17-10.28; the arguments are those of `loss`."""
     layers = parameters.layers
     reset = reset_flags(reset, len(x))
-    h = unfold(layers, x, h0, reset, input, activation)
+    alpha, initial = alphas(layers, leak, h0, v0)
+    _, h = unfold(layers, x, initial, reset, input, activation, alpha)
     h_read, o = outputs(parameters, h[-1], readout)
     y, weight = targets(y, weight, len(x), output, readout)
 
@@ -291,15 +348,23 @@ def loss_and_gradients(
     dV, dc = readout_gradients(do, h_read)  # 10.24, 10.22
     dh = state_gradients(parameters.V, do)  # V^T do(t)
     gradients: list[Layer] = []
-    dh0: list[list[Vector]] = []
+    d_initial: list[list[Vector]] = []
     for k in reversed(range(len(layers))):
         below, input_k = (x, input) if k == 0 else (side_by_side(h[k - 1]), "real")
         from_above = by_direction(layers[k], dh, len(x))
-        gradient, dh0_k, dh = through_layer(layers[k], below, h[k], from_above, reset, input_k, activation)
+        gradient, d_initial_k, dh = through_layer(
+            layers[k], below, h[k], from_above, reset, input_k, activation, alpha[k]
+        )
         gradients.insert(0, gradient)
-        dh0.insert(0, dh0_k)
+        d_initial.insert(0, d_initial_k)
+    state, plain = as_state(d_initial), alpha[0] is None
     return total_loss(o, y, weight, output), Gradients(
-        layers=gradients, V=dV, c=dc, h0=as_state(dh0), x=dh if input == "real" else None
+        layers=gradients,
+        V=dV,
+        c=dc,
+        h0=state if plain else None,
+        x=dh if input == "real" else None,
+        v0=None if plain else state,
     )
 
 
@@ -314,19 +379,23 @@ def batch_loss_and_gradients(
     output: Output = "softmax",
     readout: Readout = "all",
     activation: Activation = "tanh",
+    leak: Leak = 1.0,
+    v0s: Sequence[State | None] | None = None,
     resets: Sequence[Sequence[bool] | None] | None = None,
 ) -> tuple[float, BatchGradients]:
     """`loss_and_gradients` of sequences of any lengths: a loop, and the sum of what the sequences share."""
     n = number_of_sequences(xs)
-    sequences = zip(xs, ys, for_each(h0s, n), for_each(weights, n), for_each(resets, n), strict=True)
+    given = (h0s, weights, v0s, resets)
+    sequences = zip(xs, ys, *(for_each(values, n) for values in given), strict=True)
     options: dict[str, Any] = {"input": input, "output": output, "readout": readout, "activation": activation}
     results = [
-        loss_and_gradients(parameters, x, y, h0, weight, **options, reset=reset)
-        for x, y, h0, weight, reset in sequences
+        loss_and_gradients(parameters, x, y, h0, weight, **options, leak=leak, v0=v0, reset=reset)
+        for x, y, h0, weight, v0, reset in sequences
     ]
     gradients = [g for _, g in results]
     return math.fsum(L for L, _ in results), BatchGradients(
         **vars(sum_of_stacks(gradients)),
         h0=[g.h0 for g in gradients],
         x=[g.x for g in gradients if g.x is not None] or None,
+        v0=[g.v0 for g in gradients],
     )

@@ -119,13 +119,15 @@ def to_torch(rnn: ElmanRNN) -> tuple[nn.RNN, nn.Linear]:
     TypeError
         If `rnn` is no `ElmanRNN`: a `JordanRNN` has no equal there.
     ValueError
-        If its layers have different sizes, or if it has no inputs.
+        If its layers have different sizes, if it has no inputs, or if its units are leaky: an `nn.RNN` has no leak.
     """
     if not isinstance(rnn, ElmanRNN):
         raise TypeError(f"rnn: expected an ElmanRNN, got {type(rnn).__name__}")
     sizes = [len(layer.b) for layer in rnn.layers]
     if len(set(sizes)) > 1:
         raise ValueError(f"rnn: expected layers of one size, as nn.RNN has, got {tuple(sizes)}")
+    if rnn.leak != 1.0:
+        raise ValueError(f"rnn: expected units without a leak, as those of nn.RNN are, got leak={shown(rnn.leak)}")
     if rnn.n_in == 0:
         raise ValueError("rnn: expected at least one input, as nn.RNN has, got 0")
     dtype = next(theirs for theirs, name in _DTYPES.items() if name == rnn.dtype.name)

@@ -99,6 +99,7 @@ class RecurrentLayer(torch.autograd.Function):
             teacher_forcing=0.0,
             seed=0,
             h=[h.numpy()],
+            v=None,
             o=x.new_empty((batch, 1)).numpy(),
             r_last=list(last.numpy()),
         )

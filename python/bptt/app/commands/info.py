@@ -49,4 +49,15 @@ def _products(rnn: Network) -> dict[str, Array]:
     if isinstance(rnn, JordanRNN):  # with the output unit left out; W V has the eigenvalues of V W, and zeros
         W, V = rnn.W.astype(np.float64), rnn.V.astype(np.float64)
         return {"W V": V @ W if len(V) < len(W) else W @ V}
-    return {name: view.astype(np.float64) for name, view in rnn.by_name().items() if name.startswith("W")}
+    found: dict[str, Array] = {}
+    of_layer = {f"W{k + 1}" if len(rnn.layers) > 1 else "W": alpha for k, alpha in enumerate(rnn._options.leak)}
+    for name, view in rnn.by_name().items():
+        if not name.startswith("W"):
+            continue
+        W = view.astype(np.float64)
+        if rnn.leak == 1.0:
+            found[name] = W
+        else:  # of v, where f'(v) = 1
+            alpha = np.array(of_layer[name.removesuffix("_reverse")])
+            found[f"1 - leak + leak {name}"] = np.diag(1 - alpha) + alpha[:, None] * W
+    return found

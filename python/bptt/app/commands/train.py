@@ -30,7 +30,12 @@ OPTIMIZERS: dict[str, tuple[Callable[[float], Optimizer], float]] = {  # and the
     "adagrad": (Adagrad, 5e-2),
     "sgd": (lambda lr: SGD(lr, momentum=0.9), 0.2),
 }
-_OPTION_OF = {"network.kind": "--network", "network.n_hidden": "--hidden", "network.activation": "--activation"}
+_OPTION_OF = {
+    "network.kind": "--network",
+    "network.n_hidden": "--hidden",
+    "network.activation": "--activation",
+    "network.leak": "--leak",
+}
 SCHEDULES = ("cosine", "constant", "step")
 _RISING, _LAST_RATE = 100, 0.1  # updates in which the learning rate rises, at most a tenth of all; where a cosine ends
 _MAX_NORM = 1.0
@@ -136,7 +141,8 @@ def _train_on_table(options: argparse.Namespace) -> int:
 
 
 def _architecture(options: argparse.Namespace, n_hidden: int) -> Architecture:
-    return Architecture(options.network, options.hidden or (n_hidden,), options.activation, options.seed)
+    n_of_each = options.hidden or (n_hidden,)
+    return Architecture(options.network, n_of_each, options.activation, options.seed, options.leak)
 
 
 def _units(n_hidden: int | tuple[int, ...]) -> str:
