@@ -165,6 +165,26 @@ def test_sums_of_steps_are_gradients(name: str, form: Any) -> None:
             assert same_bits(one, np.linalg.norm(of, axis=-1))
 
 
+@pytest.mark.parametrize("name", KINDS)
+def test_nothing_is_beyond_a_length(name: str) -> None:
+    """Also where no weight says that these steps are none, and a class of 0 and flags stand there."""
+    case = Case(3, n_out=3, lengths=(5, 2, 4), extras=False, **KINDS[name], teacher_forcing=0.5)
+    p = problem(case)
+    given = p.arguments()
+    y, reset = given["y"], np.ones((5, 3), bool)
+    reset[:2] = False
+    for i, n in enumerate(case.lengths):
+        y[n:, i], reset[:n, i] = 0, False
+    steps = backward_steps(p.network("float64"), **given, reset=reset)
+    without = backward_steps(p.network("float64"), **given)
+    for array, other in (
+        (steps.d_o, without.d_o),
+        *((layer.d_a, plain.d_a) for layer, plain in zip(steps.layers, without.layers, strict=True)),
+    ):
+        by_sequence(array, case)
+        assert same_bits(array, other)
+
+
 @pytest.mark.torch
 def test_steps_are_those_of_autograd() -> None:
     torch = pytest.importorskip("torch")

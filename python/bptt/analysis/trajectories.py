@@ -120,7 +120,7 @@ class Trajectory:
         if reverse:  # a new sequence that starts at t + 1 ends another at t
             before[:-1] = h[1:]
             before[ends] = h0
-            is_cut[:-1] = self.reset[1:] & self.exists[1:]
+            is_cut[:-1] = self.reset[1:]
         else:
             before[1:], before[0] = h[:-1], h0
             is_cut[:] = self.reset
