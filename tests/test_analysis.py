@@ -35,6 +35,9 @@ KINDS: dict[str, dict[str, Any]] = {
     "two layers": {"n_hidden": (5, 4)},
     "two directions": {"n_hidden": 5, "bidirectional": True},
     "two of two": {"n_hidden": (4, 3), "bidirectional": True},
+    "leaky": {"n_hidden": 5, "leak": "mixed"},
+    "leaky layers": {"n_hidden": (5, 4), "leak": 0.25},
+    "leaky, two of two": {"n_hidden": (4, 3), "bidirectional": True, "leak": "mixed"},
     "y_hat fed back": {"n_hidden": 5, "feedback": "y_hat"},
     "o fed back": {"n_hidden": 5, "feedback": "o"},
 }
@@ -85,7 +88,10 @@ def reference_steps(case: Case, i: int) -> reference.BackwardSteps:
     parameters = reference_parameters(p.network("float64"), case)
     options: dict[str, Any] = {name: getattr(case, name) for name in ("input", "output", "activation")}
     if case.feedback is None:
-        return reference.backward_steps(parameters, x, y, initial, weight, **options, readout=case.readout, reset=reset)
+        state: dict[str, Any] = {case.initial: initial}
+        return reference.backward_steps(
+            parameters, x, y, weight=weight, **options, **state, leak=case.leaks, readout=case.readout, reset=reset
+        )
     forced = reference.forced_steps(case.teacher_forcing, case.seed, i, len(x))
     return reference.jordan_backward_steps(
         parameters, x, y, initial, weight, **options, feedback=case.feedback, forced=forced, reset=reset
@@ -271,10 +277,12 @@ def step_of(rnn: Any, state: Array, x_t: Any) -> Array:
     x = np.broadcast_to(x_t, (1, m, *np.shape(x_t)))
     if isinstance(rnn, JordanRNN):
         return np.asarray(rnn.forward(x, r0=state).r_last)
+    letter = "h" if rnn.leak == 1.0 else "v"
     if len(rnn.layers) == 1:
-        return np.asarray(rnn.forward(x, h0=state).h_last)
+        return np.asarray(getattr(rnn.forward(x, **{f"{letter}0": state}), f"{letter}_last"))
     parts = np.split(state, np.cumsum(rnn.n_hidden)[:-1], axis=1)
-    return np.concatenate(rnn.forward(x, h0=list(parts)).h_last, axis=1)
+    run = rnn.forward(x, **{f"{letter}0": list(parts)})
+    return np.concatenate(getattr(run, f"{letter}_last"), axis=1)
 
 
 def central(rnn: Any, state: Array, x_t: Any, step: float = 1e-6) -> Array:
@@ -422,7 +430,18 @@ def test_exponent_of_one_unit_is_the_mean_of_its_slopes() -> None:
     close(found.error[:, 0], blocks.std(axis=0, ddof=1) / math.sqrt(10), 1e-12)
 
 
+def test_exponents_of_leaky_units_at_a_fixed_point() -> None:
+    """At v = 0 the Jacobian is (1 - alpha) I + alpha W."""
+    W, alpha = np.diag([0.9, 0.5, -0.5]), np.array([0.5, 0.2, 0.1])
+    rnn = ElmanRNN(0, 3, 1, leak=alpha, dtype="float64", init=None)
+    rnn.W = W
+    found = lyapunov(rnn, no_input(500), n_exponents=3, v0=np.zeros(3), skip=400)
+    expected = np.sort(np.log(1 - alpha + alpha * np.diag(W)))[::-1]
+    assert np.abs(found.exponents - expected).max() < 1e-3, "what is left of the first directions"
+
+
 CHAOTIC = {
+    "leaky layers": lambda: scaled(ElmanRNN(1, (10, 8), 1, leak=0.6, dtype="float64", seed=3), 4.0),
     "one layer": lambda: scaled(ElmanRNN(1, 20, 1, dtype="float64", seed=3), 2.5),
     "two layers": lambda: scaled(ElmanRNN(1, (10, 8), 1, dtype="float64", seed=3), 2.5),
     "softmax fed back": lambda: scaled(JordanRNN(1, 20, 4, dtype="float64", seed=3), 9.0),
@@ -466,8 +485,8 @@ def test_the_largest_exponent_is_how_neighbours_part(name: str) -> None:
         neighbour = state + (neighbour - state) * (1e-8 / distance)
     initial = np.full(n, 1 / n)
     h0: Any = {"r0": initial} if isinstance(rnn, JordanRNN) else {"h0": initial}
-    if name == "two layers":
-        h0 = {"h0": [initial[:10], initial[10:]]}
+    if name in ("two layers", "leaky layers"):
+        h0 = {"h0" if rnn.leak == 1.0 else "v0": [initial[:10], initial[10:]]}
     found = lyapunov(rnn, x, skip=1000, **h0)
     # Distances are off by some 1e-8. What is left of the first direction after 1000 steps was 1e-6 at most.
     assert abs(found.largest - np.mean(logarithms[1000:])) < 1e-5
