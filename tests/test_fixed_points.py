@@ -213,6 +213,10 @@ def test_each_start_may_have_its_input() -> None:
         assert abs(np.tanh(2 * found.state[i, 0] + found.x[i, 0]) - found.state[i, 0]) < NEAR
     one = fixed_points(rnn, starts(1, 30), x=[0.2])
     assert sorted(one.state[:, 0].tolist()) == sorted(found.state[found.x[:, 0] == 0.2, 0].tolist())
+    drawn = fixed_points(rnn, np.tile(starts(1, 30), (3, 1)).reshape(9, 10, 1), x=x.reshape(9, 10, 1), n_starts=40)
+    for i in range(len(drawn)):
+        assert abs(np.tanh(2 * drawn.state[i, 0] + drawn.x[i, 0]) - drawn.state[i, 0]) < NEAR
+    assert set(drawn.x[:, 0]) == {0.0, 0.2, 0.9}
     tokens = ElmanRNN(3, 2, 1, input="token", dtype="float64", seed=0)
     tokens.W = 0.5 * np.eye(2)
     at = fixed_points(tokens, starts(2, 3), x=[0, 1, 2])
@@ -230,6 +234,7 @@ def test_starts_are_drawn_from_the_states() -> None:
     for i, point in enumerate(every.starts):
         assert point == (every.point_of_start == i).sum()
     assert fixed_points(rnn, states.astype(np.float32)).state.dtype == np.float64
+    assert len(fixed_points(rnn, starts(2, 1100)).point_of_start) == 1000
 
 
 def test_points_away_from_the_states_are_outliers() -> None:
@@ -334,7 +339,11 @@ def test_refusals() -> None:
             ValueError,
             "states[1]: expected as many states as states[0] has, 5, got 3",
         ),
-        (lambda: fixed_points(rnn, h, x=[0, 1]), ValueError, "x: expected [3] or [5, 3], got (2,)"),
+        (
+            lambda: fixed_points(rnn, h, x=[0, 1]),
+            ValueError,
+            "x: expected [3], or [..., 3] with one for each of 5 states, got (2,)",
+        ),
         (
             lambda: fixed_points(rnn, h, x=[0, 1, np.inf]),
             ValueError,
@@ -346,7 +355,11 @@ def test_refusals() -> None:
             "x: expected a token, as the network reads tokens, got None",
         ),
         (lambda: fixed_points(tokens, h, x=3), ValueError, "x: expected tokens from 0 to 2, got 3"),
-        (lambda: fixed_points(tokens, h, x=[0, 1]), ValueError, "x: expected one token or [5], got (2,)"),
+        (
+            lambda: fixed_points(tokens, h, x=[0, 1]),
+            ValueError,
+            "x: expected one token, or one for each of 5 states, got (2,)",
+        ),
         (lambda: fixed_points(rnn, h, n_starts=6), ValueError, "n_starts: expected at most 5, got 6"),
         (lambda: fixed_points(rnn, h, noise=-1), ValueError, "noise: expected a number in [0, inf), got -1"),
         (lambda: fixed_points(rnn, h, tolerance="a"), TypeError, "tolerance: expected a number, got str"),  # type: ignore[arg-type]

@@ -12,7 +12,7 @@ from bptt.analysis.dynamics import FLOAT64, OUTPUT_UNIT, SLOPE, UNIT_TANGENT, fe
 from bptt.analysis.trajectories import Part, Trajectory, fixed_seed
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, repr=False, eq=False)
 class LayerSteps:
     """The steps of a layer in one direction: an entry of `BackwardSteps.layers`.
 
@@ -46,7 +46,7 @@ class LayerSteps:
         return f"LayerSteps({_told(self.h)}{'' if self.reverse is None else ', reverse'})"
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, repr=False, eq=False)
 class BackwardSteps:
     """What `backward_steps` gives back, in float64. All arrays have the form of x and are 0 beyond a length.
 

@@ -13,7 +13,7 @@ from bptt._checks import size
 from bptt.analysis.dynamics import FLOAT64
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, repr=False, eq=False)
 class PCA:
     """What `pca` gives back.
 

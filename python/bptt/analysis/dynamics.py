@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from bptt._arrays import INT64, Array, as_array
+from bptt._arrays import INT64, Array, as_array, as_indices
 from bptt.networks.elman import ElmanRNN
 from bptt.networks.jordan import JordanRNN
 
@@ -231,23 +231,25 @@ def product(U: Array, x: Array, tokens: bool) -> Array:
 
 
 def constant_inputs(rnn: Any, x: Any, count: int) -> Array:
-    """An input that stays the same, for each of so many states: ``[count, n_in]``, or tokens ``[count]``."""
+    """An input that stays the same, of each of so many states: ``[count, n_in]``, or tokens ``[count]``."""
     if rnn.input == "token":
         if x is None:
             raise ValueError("x: expected a token, as the network reads tokens, got None")
-        tokens = as_array("x", x, INT64)
-        if tokens.shape not in ((), (count,)):
-            raise ValueError(f"x: expected one token or [{count}], got {tokens.shape}")
+        tokens = as_indices("x", x).astype(INT64)
+        if tokens.ndim > 0 and tokens.size != count:
+            raise ValueError(f"x: expected one token, or one for each of {count} states, got {tokens.shape}")
         if tokens.size and not (tokens.min() >= 0 and tokens.max() < rnn.n_in):
             wrong = tokens.min() if tokens.min() < 0 else tokens.max()
             raise ValueError(f"x: expected tokens from 0 to {rnn.n_in - 1}, got {wrong}")
-        return np.broadcast_to(tokens, (count,))
-    values = as_array("x", np.zeros(rnn.n_in) if x is None else x, FLOAT64)
-    if values.shape not in ((rnn.n_in,), (count, rnn.n_in)):
-        raise ValueError(f"x: expected [{rnn.n_in}] or [{count}, {rnn.n_in}], got {values.shape}")
+        return np.broadcast_to(tokens.ravel(), (count,))
+    n_in = rnn.n_in
+    values = as_array("x", np.zeros(n_in) if x is None else x, FLOAT64)
+    shape = values.shape
+    if shape != (n_in,) and (not shape or shape[-1] != n_in or math.prod(shape[:-1]) != count):
+        raise ValueError(f"x: expected [{n_in}], or [..., {n_in}] with one for each of {count} states, got {shape}")
     if not np.isfinite(values).all():
         raise ValueError("x: expected finite numbers, got some that are not")
-    return np.broadcast_to(values, (count, rnn.n_in))
+    return np.broadcast_to(values.reshape(math.prod(shape[:-1]), n_in), (count, n_in))
 
 
 def states_of(name: str, value: Any, sizes: Sequence[int]) -> Array:

@@ -17,7 +17,7 @@ _WINDOW = 1 << 16  # rows of states that are held at a time, about
 _BLOCKS = 10  # of which the spread tells the error
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, repr=False, eq=False)
 class Lyapunov:
     """What `lyapunov` gives back.
 

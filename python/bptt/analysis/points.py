@@ -14,10 +14,11 @@ from bptt._checks import generator, number, size
 from bptt.analysis.dynamics import Dynamics, constant_inputs, dynamics_of, eigenvalues, in_float64, states_of
 from bptt.analysis.minimum import minimise
 
+_MOST = 1000  # starts, where no number is given
 _NUMBERS = 1 << 22  # of matrices that are held at a time, about
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, repr=False, eq=False)
 class FixedPoints:
     """What `fixed_points` gives back: m points, fixed ones before slow ones, and the most stable first.
 
@@ -131,10 +132,11 @@ def fixed_points(
         an array a layer, such as ``run.layers``. Of leaky units v, such as ``run.v`` or ``run.v_layers``. Of a
         `JordanRNN`, what it feeds back.
     x : array_like, optional
-        The input: ``[n_in]``, or ``[starts, n_in]`` with one for each start; a token or tokens ``[starts]``. 0 by
-        default, save for tokens.
+        The input: ``[n_in]``, or one for each state, ``[..., n_in]``, such as what the trajectories have read; a token,
+        or one for each state. 0 by default, save for tokens.
     n_starts : int, optional
-        From how many of the states to start, chosen at random without repetition; from all of them by default.
+        From how many of the states to start, chosen at random without repetition. By default from all, or from 1000
+        where there are more.
     noise : float
         The standard deviation of the normal numbers that are added to each start.
     seed : int or numpy.random.Generator, optional
@@ -177,11 +179,14 @@ def fixed_points(
     unique, outlier = number("unique", unique, 0.0, math.inf), number("outlier", outlier, 0.0, math.inf, "(]")
     max_iterations = size("max_iterations", max_iterations, 1)
     random = generator(seed)
-    count = len(given) if n_starts is None else size("n_starts", n_starts, 1, len(given))
-    starts = given if n_starts is None else given[random.choice(len(given), count, replace=False)]
+    inputs = constant_inputs(rnn, x, len(given))
+    starts = given
+    count = min(len(given), _MOST) if n_starts is None else size("n_starts", n_starts, 1, len(given))
+    if count < len(given):
+        drawn = random.choice(len(given), count, replace=False)
+        starts, inputs = given[drawn], inputs[drawn]
     if noise > 0.0:
         starts = starts + noise * random.standard_normal(starts.shape)
-    inputs = constant_inputs(rnn, x, count)
     at_once = max(1, _NUMBERS // given.shape[1] ** 2)
     found = [
         minimise(dynamics, starts[i : i + at_once], dynamics.drive(inputs[i : i + at_once]), max_iterations)
