@@ -211,6 +211,7 @@ def test_each_start_may_have_its_input() -> None:
     assert {value: int((found.x[:, 0] == value).sum()) for value in (0.0, 0.2, 0.9)} == {0.0: 3, 0.2: 3, 0.9: 1}
     for i in range(len(found)):
         assert abs(np.tanh(2 * found.state[i, 0] + found.x[i, 0]) - found.state[i, 0]) < NEAR
+    assert len(fixed_points(rnn, [[0.9], [0.9]], x=[[0.0], [1e-7]])) == 2, "however near, they are of two inputs"
     one = fixed_points(rnn, starts(1, 30), x=[0.2])
     assert sorted(one.state[:, 0].tolist()) == sorted(found.state[found.x[:, 0] == 0.2, 0].tolist())
     drawn = fixed_points(rnn, np.tile(starts(1, 30), (3, 1)).reshape(9, 10, 1), x=x.reshape(9, 10, 1), n_starts=40)
@@ -266,6 +267,24 @@ def test_too_few_iterations_leave_starts_without_a_point() -> None:
     assert failed.any()
     assert found.starts.sum() == (~failed).sum()
     assert len(fixed_points(rnn, [[0.1, 0.9]], max_iterations=1)) == 0
+
+
+def test_no_iteration_makes_q_larger() -> None:
+    """In a chaotic network, where full steps often would."""
+    W = 3.0 / np.sqrt(20) * np.random.default_rng(0).standard_normal((20, 20))
+    given = starts(20, 50)
+    q = []
+    for k in range(1, 9):
+        found = fixed_points(network(W), given, max_iterations=k, tolerance=1e9, unique=0.0)
+        q.append(found.q[found.point_of_start])
+    assert (np.diff(q, axis=0) <= 0).all()
+    assert (q[-1] < 0.1 * q[0]).all()
+
+
+def test_the_last_iterations_double_the_digits() -> None:
+    """With a damping that does not fall with |F(s) - s| it takes 11."""
+    found = fixed_points(network([[2.0]], 0.2), starts(1), max_iterations=8, slow=0.0)
+    assert (found.point_of_start >= 0).all()
 
 
 def test_results_do_not_depend_on_how_many_go_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
