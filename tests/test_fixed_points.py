@@ -248,6 +248,19 @@ def test_points_away_from_the_states_are_outliers() -> None:
     assert np.abs(found.distance - np.abs(found.state - near_one.T).min(axis=1)).max() < NEAR
 
 
+def test_how_far_an_outlier_is() -> None:
+    """By the distance to the nearest state over the states' root mean square distance to their mean."""
+    given = np.array([[-1.5], [-0.5], [0.5]])
+    spread = np.sqrt(((given - given.mean()) ** 2).mean())
+    rnn = network([[2.0]])
+    found = fixed_points(rnn, given, outlier=1e9)
+    ratios = np.abs(found.state - given.T).min(axis=1) / spread
+    assert ratios.min() > 0.1
+    for ratio in ratios:
+        for outlier in (0.99 * ratio, 1.01 * ratio):
+            assert fixed_points(rnn, given, outlier=outlier).is_outlier.tolist() == (ratios > outlier).tolist()
+
+
 def test_points_can_be_chosen() -> None:
     found = fixed_points(network(np.diag([2.0, 1.5])), starts(2))
     stable = found[found.is_stable]
