@@ -5,6 +5,8 @@ from __future__ import annotations
 import copy
 import json
 import pickle
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -125,16 +127,19 @@ def test_names_of_states() -> None:
     of_h = "h0: expected None, as the state of leaky units is v: pass it as v0"
     of_v = "v0: expected None, as the state of units without a leak is h: pass it as h0"
     tokens, leaky_tokens = (ElmanRNN(4, 6, 4, input="token", leak=leak) for leak in (1.0, 0.5))
+    calls: dict[str, Callable[..., Any]] = {
+        "forward": lambda rnn, _, **given: rnn.forward(X, **given),
+        "loss": lambda rnn, _, **given: rnn.loss(X, Y, **given),
+        "loss_and_gradients": lambda rnn, _, **given: rnn.loss_and_gradients(X, Y, **given),
+        "log_prob": lambda rnn, _, **given: rnn.log_prob(X, Y, **given),
+        "stream": lambda rnn, _, **given: rnn.stream(**given),
+        "gradcheck": lambda rnn, _, **given: bptt.gradcheck(rnn, X, Y, **given),
+        "generate": lambda _, letters, **given: letters.generate(3, **given),
+        "generate_in_parts": lambda _, letters, **given: letters.generate_in_parts(3, 1, **given),
+    }
     for rnn, letters, name, message in ((plain, tokens, "v0", of_v), (leaky, leaky_tokens, "h0", of_h)):
-        given: dict[str, Any] = {name: zeros}
-        refuses(lambda rnn=rnn, given=given: rnn.forward(X, **given), ValueError, message)
-        refuses(lambda rnn=rnn, given=given: rnn.loss(X, Y, **given), ValueError, message)
-        refuses(lambda rnn=rnn, given=given: rnn.loss_and_gradients(X, Y, **given), ValueError, message)
-        refuses(lambda rnn=rnn, given=given: rnn.log_prob(X, Y, **given), ValueError, message)
-        refuses(lambda rnn=rnn, given=given: rnn.stream(**given), ValueError, message)
-        refuses(lambda rnn=rnn, given=given: bptt.gradcheck(rnn, X, Y, **given), ValueError, message)
-        refuses(lambda letters=letters, given=given: letters.generate(3, **given), ValueError, message)
-        refuses(lambda letters=letters, given=given: letters.generate_in_parts(3, 1, **given), ValueError, message)
+        for call in calls.values():
+            refuses(partial(call, rnn, letters, **{name: zeros}), ValueError, message)
     refuses(
         lambda: plain.forward(X, v=True), ValueError, "v: expected False, as the state of units without a leak is h"
     )
@@ -159,8 +164,7 @@ def test_names_of_results() -> None:
             for name, other in missing.items():
                 if name in ("v0", "h0") and result is run:
                     continue
-                refuses(lambda result=result, name=name: getattr(result, name), AttributeError,
-                        f"{name}: {reason.format(other)}")  # fmt: skip
+                refuses(partial(getattr, result, name), AttributeError, f"{name}: {reason.format(other)}")
         assert same_bits(pickle.loads(pickle.dumps(gradients)).flat, gradients.flat)
         assert f"c, {there[0]}: norm" in repr(gradients)
     refuses(lambda: plain.forward(X).v, AttributeError, f"v: {of_v.format('h')}")

@@ -59,7 +59,7 @@ class Problem:
         self.more = {"reset": self.cut(random.random((tau, batch)) < 0.1)}
         if form == "lengths":
             self.more["lengths"] = self.lengths
-        self.initial = "r0" if kind is JordanRNN else "h0" if rnn.leak == 1.0 else "v0"
+        self.initial = "r0" if kind is JordanRNN else "v0" if "leak" in options else "h0"
         if kind is JordanRNN:
             self.of_loss = {"teacher_forcing": forcing or 0.0, "seed": 5}
             self.of_forward = {} if forcing is None else {"y": self.y, "teacher_forcing": forcing, "seed": 5}
