@@ -148,6 +148,13 @@ def test_in_space(name: str) -> None:
     assert PICTURES[name](ax) is ax
     assert ax.get_zlabel().startswith("PC 3 (")
     ax.figure.canvas.draw()
+    renderer = ax.figure.canvas.get_renderer()
+    legend = ax.get_legend().get_window_extent(renderer)
+    axes = [getattr(ax, f"{letter}axis").label.get_window_extent(renderer) for letter in "xyz"]
+    for box in (legend, *axes, ax.title.get_window_extent(renderer)):
+        assert 0 <= box.x0 < box.x1 <= ax.figure.bbox.x1
+        assert 0 <= box.y0 < box.y1 <= ax.figure.bbox.y1
+    assert not any(legend.overlaps(box) for box in axes)
 
 
 def labels(ax: Any) -> list[str]:

@@ -25,12 +25,14 @@ def axes_or_new(ax: Any, width: float = 6.4, height: float = 4.4) -> Any:
 
 
 def legend(ax: Any) -> None:
-    """A legend of what has labels: right of the axes where the figure makes room for it, else inside."""
+    """A legend of what has labels: beside the axes where the figure makes room for it, else inside."""
     if not ax.get_legend_handles_labels()[1]:
         return
     if ax.figure.get_layout_engine() is not None:
-        beside = 1.12 if getattr(ax, "name", "") == "3d" else 1.01
-        ax.legend(loc="upper left", bbox_to_anchor=(beside, 1.0), borderaxespad=0.0, frameon=False)
+        if getattr(ax, "name", "") == "3d":
+            ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.04), ncols=2, borderaxespad=0.0, frameon=False)
+        else:
+            ax.legend(loc="upper left", bbox_to_anchor=(1.01, 1.0), borderaxespad=0.0, frameon=False)
         return
     vertices = sum(len(line.get_xdata()) for line in ax.get_lines())
     ax.legend(loc="best" if vertices < _FEW else "upper right")  # to look for the best place takes long where many are

@@ -217,6 +217,8 @@ def _colours(ax: Any, groups: ArrayLike | None, count: int) -> list[tuple[str | 
 
 def _labels(ax: Any, components: PCA, dimensions: int, title: str) -> None:
     ax.set_title(title)
+    if dimensions == 3:
+        ax.locator_params(nbins=5)  # where more lie over the names of the axes
     for k, axis in enumerate("xyz"[:dimensions]):
         percent = 100.0 * components.explained_variance_ratio[k]
         part = "" if dimensions == 3 else " of the variance"  # for which there is no room beside an axis in space
