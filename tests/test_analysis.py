@@ -1,15 +1,13 @@
-"""bptt.analysis: gradients through time, Jacobians and spectra, Lyapunov exponents, principal components."""
+"""bptt.analysis: gradients through time, Jacobians and spectra, principal components, and what is refused."""
 
 from __future__ import annotations
 
 import itertools
-import math
 from typing import Any
 
 import numpy as np
 import pytest
 
-import bptt
 from answers import numbers, reference_parameters
 from bptt import ElmanRNN, JordanRNN, reference
 from bptt.analysis import (
@@ -22,13 +20,10 @@ from bptt.analysis import (
     pca,
     spectrum,
 )
+from inside import autonomous, close, no_input, step_of
 from problems import Array, Case, problem, smooth_problem
 from refusals import refuses
 from results import same_bits
-
-# A step is a sum of at most some 20 products of numbers near 1, in float64. Over the few steps of these problems errors
-# of rounding stay below 100 eps of the largest number.
-EXACT = 2e-14
 
 KINDS: dict[str, dict[str, Any]] = {
     "one layer": {"n_hidden": 5},
@@ -62,12 +57,6 @@ def cases(names: Any = KINDS) -> list[Case]:
             given: dict[str, Any] = {"input": input, "output": output, "reset": reset, "activation": activation}
             found.append(Case(3, n_out=3, lengths=lengths, **{**kind, **given}))
     return found
-
-
-def close(found: Any, expected: Any, tolerance: float = EXACT) -> None:
-    found, expected = np.asarray(found), np.asarray(expected)
-    assert found.shape == expected.shape
-    assert np.abs(found - expected).max(initial=0.0) <= tolerance * max(1.0, np.abs(expected).max(initial=0.0))
 
 
 def by_sequence(array: Any, case: Case) -> list[Array]:
@@ -271,20 +260,6 @@ def test_draws_of_a_generator_are_those_of_the_loss() -> None:
 # ---- Jacobians ----
 
 
-def step_of(rnn: Any, state: Array, x_t: Any) -> Array:
-    """F by the network itself: one step of many states ``[m, n]`` under the same input."""
-    m = len(state)
-    x = np.broadcast_to(x_t, (1, m, *np.shape(x_t)))
-    if isinstance(rnn, JordanRNN):
-        return np.asarray(rnn.forward(x, r0=state).r_last)
-    letter = "h" if rnn.leak == 1.0 else "v"
-    if len(rnn.layers) == 1:
-        return np.asarray(getattr(rnn.forward(x, **{f"{letter}0": state}), f"{letter}_last"))
-    parts = np.split(state, np.cumsum(rnn.n_hidden)[:-1], axis=1)
-    run = rnn.forward(x, **{f"{letter}0": list(parts)})
-    return np.concatenate(getattr(run, f"{letter}_last"), axis=1)
-
-
 def central(rnn: Any, state: Array, x_t: Any, step: float = 1e-6) -> Array:
     moves = step * np.eye(len(state))
     return np.asarray((step_of(rnn, state + moves, x_t) - step_of(rnn, state - moves, x_t)).T / (2 * step))
@@ -386,133 +361,6 @@ def test_spectrum() -> None:
     (found,) = spectrum(jordan).values()
     other = np.linalg.eigvals(jordan.W @ jordan.V)  # which has the same eigenvalues, and 0s beside them
     close(np.abs(found), np.sort(np.abs(other))[::-1][:3], 1e-12)
-
-
-# ---- Lyapunov exponents ----
-
-
-def autonomous(W: Any, activation: Any = "tanh", b: Any = 0.0) -> ElmanRNN:
-    rnn = ElmanRNN(0, len(W), 1, activation=activation, dtype="float64", init=None)
-    rnn.W = W
-    rnn.b[...] = b
-    return rnn
-
-
-def no_input(tau: int) -> Array:
-    return np.zeros((tau, 0))
-
-
-@pytest.mark.parametrize("seed", range(3))
-def test_exponents_at_a_fixed_point_are_those_of_its_jacobian(seed: int) -> None:
-    """At h = 0 the Jacobian is W: the exponents are the logarithms of the eigenvalues' magnitudes."""
-    W = np.random.default_rng(seed).standard_normal((4, 4)) / 2.5
-    found = lyapunov(autonomous(W), no_input(1200), n_exponents=4, skip=200)
-    # The turning of a complex pair adds a bounded number to the sum over the steps: of 1000 steps some 1e-3 is left
-    assert np.abs(found.exponents - np.log(np.abs(spectrum(autonomous(W))["W"]))).max() < 2e-3
-    assert found.steps == 1000
-
-
-def test_exponents_of_a_linear_network() -> None:
-    """relu with positive states is linear: W = S diag(e) S^-1 with positive entries."""
-    W = np.array([[0.6, 0.3, 0.05], [0.2, 0.5, 0.1], [0.1, 0.1, 0.2]])
-    found = lyapunov(autonomous(W, "relu", b=1.0), no_input(800), n_exponents=3, skip=300)
-    assert np.abs(found.exponents - np.log(np.linalg.eigvals(W).real)).max() < 1e-12, "the directions have come to rest"
-
-
-def test_exponent_of_one_unit_is_the_mean_of_its_slopes() -> None:
-    rnn = ElmanRNN(1, 1, 1, dtype="float64", init=None)
-    rnn.U, rnn.W, rnn.b = [[0.7]], [[1.8]], [0.1]
-    x = np.random.default_rng(0).standard_normal((500, 3, 1))
-    h = rnn.forward(x).h[..., 0]
-    found = lyapunov(rnn, x, skip=50)
-    close(found.largest, np.log(1.8 * (1 - h[50:] ** 2)).mean(axis=0), 1e-12)
-    blocks = np.log(1.8 * (1 - h[50:] ** 2)).reshape(10, 45, 3).mean(axis=1)
-    close(found.error[:, 0], blocks.std(axis=0, ddof=1) / math.sqrt(10), 1e-12)
-
-
-def test_exponents_of_leaky_units_at_a_fixed_point() -> None:
-    """At v = 0 the Jacobian is (1 - alpha) I + alpha W."""
-    W, alpha = np.diag([0.9, 0.5, -0.5]), np.array([0.5, 0.2, 0.1])
-    rnn = ElmanRNN(0, 3, 1, leak=alpha, dtype="float64", init=None)
-    rnn.W = W
-    found = lyapunov(rnn, no_input(500), n_exponents=3, v0=np.zeros(3), skip=400)
-    expected = np.sort(np.log(1 - alpha + alpha * np.diag(W)))[::-1]
-    assert np.abs(found.exponents - expected).max() < 1e-3, "what is left of the first directions"
-
-
-CHAOTIC = {
-    "leaky layers": lambda: scaled(ElmanRNN(1, (10, 8), 1, leak=0.6, dtype="float64", seed=3), 4.0),
-    "one layer": lambda: scaled(ElmanRNN(1, 20, 1, dtype="float64", seed=3), 2.5),
-    "two layers": lambda: scaled(ElmanRNN(1, (10, 8), 1, dtype="float64", seed=3), 2.5),
-    "softmax fed back": lambda: scaled(JordanRNN(1, 20, 4, dtype="float64", seed=3), 9.0),
-}
-
-
-def scaled(rnn: Any, factor: float) -> Any:
-    for layer in rnn.layers:
-        layer.W *= factor
-    rnn.V *= factor
-    return rnn
-
-
-@pytest.mark.parametrize("name", CHAOTIC)
-def test_the_sum_of_all_exponents_is_how_volumes_grow(name: str) -> None:
-    rnn = CHAOTIC[name]()
-    x = np.random.default_rng(0).standard_normal((300, 1))
-    J = jacobians(rnn, x)
-    n = J.shape[1]
-    if isinstance(rnn, JordanRNN):  # probabilities sum to 1: they move in a space of one dimension less
-        plane = np.linalg.qr(np.eye(n) - 1 / n)[0][:, :-1]
-        J, n = plane.T @ J @ plane, n - 1
-        assert lyapunov(rnn, x, n_exponents=n + 1).exponents[-1] == -math.inf
-    found = lyapunov(rnn, x, n_exponents=n, skip=1)  # after which all differences are in that space
-    close(found.exponents.sum(), np.log(np.abs(np.linalg.det(J[1:]))).mean(), 1e-10)
-    assert found.exponents[0] > found.exponents[-1]
-
-
-@pytest.mark.parametrize("name", CHAOTIC)
-def test_the_largest_exponent_is_how_neighbours_part(name: str) -> None:
-    """By brute force: a neighbour at 1e-8, brought back to that distance after every step."""
-    rnn = CHAOTIC[name]()
-    x = np.random.default_rng(0).standard_normal((1500, 1))
-    n = jacobians(rnn, x[:1]).shape[-1]
-    state = np.full(n, 1 / n)
-    neighbour, logarithms = state + 1e-8 / math.sqrt(n) * np.where(np.arange(n) % 2, 1, -1), []
-    for x_t in x:
-        state, neighbour = step_of(rnn, np.stack([state, neighbour]), x_t)
-        distance = np.linalg.norm(neighbour - state)
-        logarithms.append(math.log(distance / 1e-8))
-        neighbour = state + (neighbour - state) * (1e-8 / distance)
-    initial = np.full(n, 1 / n)
-    h0: Any = {"r0": initial} if isinstance(rnn, JordanRNN) else {"h0": initial}
-    if name in ("two layers", "leaky layers"):
-        h0 = {"h0" if rnn.leak == 1.0 else "v0": [initial[:10], initial[10:]]}
-    found = lyapunov(rnn, x, skip=1000, **h0)
-    # Distances are off by some 1e-8. What is left of the first direction after 1000 steps was 1e-6 at most.
-    assert abs(found.largest - np.mean(logarithms[1000:])) < 1e-5
-
-
-def test_forms_and_windows_change_no_exponent(monkeypatch: pytest.MonkeyPatch) -> None:
-    rnn = CHAOTIC["two layers"]()
-    x = np.random.default_rng(0).standard_normal((90, 2, 1))
-    whole = lyapunov(rnn, x, n_exponents=3, seed=1)
-    assert whole.exponents.shape == whole.error.shape == (2, 3)
-    assert whole.largest.shape == (2,)
-    monkeypatch.setattr("bptt.analysis.exponents._WINDOW", 14)
-    close(lyapunov(rnn, x, n_exponents=3, seed=1).exponents, whole.exponents, 1e-9)  # chaos enlarges the last bits
-    single = lyapunov(rnn, x[:, 0], n_exponents=18)
-    assert single.exponents.shape == (18,)
-    close(lyapunov(rnn, x[:, 0], n_exponents=18, every=3).exponents, single.exponents, 1e-6)
-    tokens = ElmanRNN(5, 4, 2, input="token", seed=0)
-    assert lyapunov(tokens, np.zeros(100, int)).largest < 0
-
-
-def test_what_shrinks_to_nothing_has_the_exponent_minus_infinity() -> None:
-    W = np.diag([0.5, 0.0, 0.0])
-    found = lyapunov(autonomous(W), no_input(50), n_exponents=3)
-    assert found.exponents[0] == pytest.approx(math.log(0.5), abs=1e-12)
-    assert found.exponents[1:].tolist() == [-math.inf, -math.inf]
-    assert np.isnan(found.error[1:]).all()
 
 
 # ---- Principal components ----
@@ -639,7 +487,3 @@ def test_attributes_say_where_to_look() -> None:
         repr(Lyapunov(np.array([[0.5, 0]]), np.zeros((1, 2)), 7))
         == "Lyapunov(largest [0.5] nats per step, over 7 steps)"
     )
-
-
-def test_nothing_is_imported_before_it_is_asked_for() -> None:
-    assert not hasattr(bptt, "plot") or "plot" not in bptt.__all__

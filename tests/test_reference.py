@@ -363,7 +363,18 @@ ARROWS = {  # which file imports which: no circle, and none knows a network but 
     "stack": {"batches", "layer", "leak", "parameters", "readout", "vectors"},
     "feedback": {"batches", "layer", "parameters", "philox", "readout", "vectors"},
     "steps": {"feedback", "layer", "leak", "parameters", "readout", "stack", "vectors"},
-    "__init__": {"drawing", "feedback", "layer", "leak", "parameters", "philox", "readout", "stack", "steps", "vectors"},
+    "__init__": {
+        "drawing",
+        "feedback",
+        "layer",
+        "leak",
+        "parameters",
+        "philox",
+        "readout",
+        "stack",
+        "steps",
+        "vectors",
+    },
 }
 
 
