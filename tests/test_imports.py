@@ -25,6 +25,7 @@ AT_ONCE = {
     "bptt.networks.elman",
     "bptt.networks.initial_weights",
     "bptt.networks.jordan",
+    "bptt.networks.leak",
     "bptt.networks.load",
     "bptt.networks.model_file",
     "bptt.networks.options",
