@@ -43,7 +43,6 @@ copybutton_selector = "div.highlight:not(.output *) > pre"  # what is printed is
 
 default_role = "literal"
 autodoc_member_order = "bysource"
-autodoc_mock_imports = ["torch"]  # which these pages do not need
 autodoc_typehints = "none"  # the docstrings tell types, shapes and units
 numpydoc_show_class_members = False  # they follow, each with its docstring
 
@@ -66,7 +65,6 @@ equations_in = {  # of several files that have an equation, the first is shown
 }
 examples_in_files = ["../README.md"]
 examples_in_docstrings = "bptt"
-examples_not_in = ["bptt.torch"]  # it needs PyTorch
 examples_before_docstrings = """
 import numpy as np
 import bptt

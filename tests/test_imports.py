@@ -56,7 +56,8 @@ def imported(program: str) -> set[str]:
 def test_import_brings_the_networks_and_nothing_else() -> None:
     modules = imported("import bptt")
     assert {name for name in modules if name.partition(".")[0] == "bptt"} == AT_ONCE
-    assert {name.partition(".")[0] for name in modules} & {"safetensors", "tqdm", "argparse", "json", "torch"} == set()
+    others = {"safetensors", "tqdm", "argparse", "json", "keras", "onnx", "sklearn", "torch", "matplotlib", "pandas"}
+    assert {name.partition(".")[0] for name in modules} & others == set()
 
 
 def test_computing_imports_nothing_more() -> None:
@@ -72,7 +73,8 @@ rnn.loss_and_gradients(numpy.zeros((4, 2)), [0, 1, 0, -1])
 def test_each_command_of_the_command_line_starts_without_pytorch_and_the_reference() -> None:
     modules = imported("import bptt.app.options")
     assert "bptt.app.commands.train" in modules
-    assert modules.isdisjoint({"bptt.reference", "bptt.networks.gradcheck", "torch", "matplotlib", "pandas"})
+    others = {"bptt.reference", "bptt.networks.gradcheck", "onnx", "sklearn", "torch", "matplotlib", "pandas"}
+    assert modules.isdisjoint(others)
 
 
 def test_tasks_need_nothing_but_numpy() -> None:
@@ -85,11 +87,35 @@ def test_tasks_need_nothing_but_numpy() -> None:
     assert {name.partition(".")[0] for name in modules} - {"bptt"} <= sys.stdlib_module_names | {"numpy"}
 
 
-def test_bptt_torch_without_pytorch_is_one_clear_line() -> None:
-    done = run_python("import sys\nsys.modules['torch'] = None\nimport bptt\nimport bptt.torch")
-    expected = 'ImportError: bptt.torch: expected PyTorch to be installed: pip install "bptt[torch]"'
+@pytest.mark.parametrize(("name", "package"), [("torch", "PyTorch"), ("onnx", "ONNX"), ("sklearn", "scikit-learn")])
+def test_an_optional_part_without_its_package_is_one_clear_line(name: str, package: str) -> None:
+    done = run_python(f"import sys\nsys.modules[{name!r}] = None\nimport bptt\nimport bptt.{name}")
+    expected = f'ImportError: bptt.{name}: expected {package} to be installed: pip install "bptt[{name}]"'
     assert done.stderr.splitlines()[-1] == expected
     assert "halted" not in done.stderr, "the error alone, and not what led to it"
+
+
+def test_bptt_keras_without_keras_is_one_clear_line() -> None:
+    program = "import sys\nsys.modules['keras'] = None\nimport bptt.keras\n"
+    done = run_python(f"{program}bptt.keras.to_keras(bptt.ElmanRNN(2, 3, 2))")
+    expected = 'ImportError: bptt.keras: expected Keras to be installed: pip install "bptt[keras]"'
+    assert done.stderr.splitlines()[-1] == expected
+    assert "halted" not in done.stderr
+
+
+def test_bptt_plot_without_matplotlib_is_one_clear_line() -> None:
+    done = run_python("import sys\nsys.modules['matplotlib'] = None\nimport bptt.analysis\nimport bptt.plot")
+    expected = 'ImportError: bptt.plot: expected matplotlib to be installed: pip install "bptt[plot]"'
+    assert done.stderr.splitlines()[-1] == expected
+    assert "halted" not in done.stderr, "the error alone, and not what led to it"
+
+
+def test_bptt_analysis_needs_numpy_alone() -> None:
+    assert {name.partition(".")[0] for name in imported("import bptt.analysis")} & {
+        "matplotlib",
+        "scipy",
+        "torch",
+    } == set()
 
 
 SUB_INTERPRETERS = """

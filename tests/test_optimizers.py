@@ -6,6 +6,7 @@ import copy
 import json
 import math
 import pickle
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -106,6 +107,74 @@ def test_clipping_equal_to_pytorch(bound: float, dtype: str) -> None:
             torch.nn.utils.clip_grad_value_([theta], bound)
             assert np.array_equal(-rnn.parameters, theta.grad.numpy())
         assert deviation(-rnn.parameters, theta.grad.numpy()) <= 10 * np.finfo(dtype).eps
+
+
+# ---- Weight decay by letters ----
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_weight_decay_of_some_letters(name: str, dtype: str) -> None:
+    """Each parameter moves as with its own rate alone; the norm that clips is that of all."""
+    rate_of = {"U": 0.3, "V": 0.1, "b": 0.1}
+    options = {"momentum": 0.9} if name in ("SGD", "RMSProp") else {}
+    by_letters, beside = KINDS[name](0.01, weight_decay=rate_of, **options), {}  # type: ignore[call-arg]
+    rnn = ElmanRNN(3, (5, 4), 2, bidirectional=True, dtype=dtype, seed=0)
+    for rate in (0.0, 0.1, 0.3):
+        beside[rate] = KINDS[name](0.01, weight_decay=rate, **options), copy.deepcopy(rnn)  # type: ignore[call-arg]
+    for update in range(6):
+        g = gradient(update, rnn.parameters.size)
+        # Clipping is one factor, rounded twice in double precision: an eps of it in float64, and after it of all.
+        clip_norm, most = (None, 0.0) if update < 3 else (0.5, 20 * np.finfo(dtype).eps)
+        norm = by_letters.step(rnn, g, scale=3, clip_norm=clip_norm)
+        for one, other in beside.values():
+            assert one.step(other, g, scale=3, clip_norm=clip_norm) == norm
+        for entry in rnn._layout.entries:
+            other = beside[rate_of.get(entry.letter, 0.0)][1]
+            assert deviation(rnn.by_name()[entry.name], other.by_name()[entry.name]) <= most
+    assert not np.array_equal(beside[0.0][1].parameters, beside[0.1][1].parameters)
+
+
+def test_weight_decay_of_some_letters_resumes_and_is_told(tmp_path: Any) -> None:
+    x, y = np.ones((4, 3, 2)), np.ones((4, 3), int)
+    made = []
+    for epochs in ((4,), (2, 4)):
+        rnn = ElmanRNN(2, 3, 2, seed=0)
+        for each in epochs:
+            optimizer = AdamW(0.01, weight_decay={"W": 0.5})
+            options: dict[str, Any] = {"checkpoint": tmp_path / str(epochs), "resume": True, "progress": False}
+            rnn.fit(x, y, optimizer=optimizer, epochs=each, seed=0, **options)
+        made.append((rnn, optimizer))
+    assert same_bits(made[0][0].parameters, made[1][0].parameters)
+    assert made[0][1].configuration() == made[1][1].configuration()
+    assert json.loads(json.dumps(made[0][1].configuration()))["weight_decay"] == {"W": 0.5}
+    assert repr(AdamW(weight_decay={"W": 0.5})).endswith("weight_decay={'W': 0.5})")
+
+
+def test_weight_decay_of_letters_that_are_none() -> None:
+    def refused(value: Any, error: type[Exception], message: str) -> None:
+        with pytest.raises(error, match=f"^{re.escape(message)}$"):
+            SGD(weight_decay=value)
+
+    refused({}, ValueError, "weight_decay: expected a number, or numbers for some letters, got {}")
+    refused({"X": 1.0}, ValueError, "weight_decay: letter: expected one of 'U', 'W', 'b', 'V', 'c', got 'X'")
+    refused({"W": -1.0}, ValueError, "weight_decay['W']: expected a number in [0, inf), got -1.0")
+    refused({"W": "1"}, TypeError, "weight_decay['W']: expected a number, got str")
+
+    class Other:
+        parameters = np.ones(4)
+
+    optimizer = Adam(weight_decay={"W": 1.0})
+    with pytest.raises(TypeError, match=r"^rnn: expected an ElmanRNN or a JordanRNN where weight_decay has letters"):
+        optimizer.step(Other(), np.ones(4))
+    assert (Other.parameters == 1).all()
+    assert optimizer.updates == 0
+    rnn = network(37)
+    before = rnn.parameters.copy()
+    with pytest.raises(FloatingPointError):
+        optimizer.step(rnn, np.full(37, np.inf))
+    assert same_bits(rnn.parameters, before)
+    SGD(weight_decay={"W": 0.0}).step(rnn, np.full(37, 1e100), clip_norm=1e-310)
+    assert same_bits(rnn.parameters, before), "a gradient of 0 is left"
 
 
 # ---- Beside the equations ----

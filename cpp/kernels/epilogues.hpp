@@ -50,25 +50,30 @@ template <class T> [[gnu::always_inline]] inline Vector<T> leak(Vector<T> carry,
   return alpha == broadcast(T(1)) ? value : fma(alpha, value - carry, carry);
 }
 
-// A tile of R rows and P vectors of sums through leaky units, and stored. One function for tiles of all sizes: there are many.
-template <class T> [[gnu::noinline]] void store_leaky(const Affine<T>& s, const Vector<T>* sums, int R, int P, Index row,
-                                                      Index column, Index last) {
-  const bool back = is_derivative(s.epilogue);
-  for (int r = 0; r < R; ++r)
-    for (int p = 0; p < P; ++p, ++sums) {
-      const Index n = p < P - 1 ? lanes<T> : last, j = column + p * lanes<T>, carry = (row + r) * s.carry_stride + j;
+// A tile of R rows and P vectors through leaky units, where its sums have just been stored. One function for tiles of all sizes:
+// there are many.
+template <class T>
+#if __has_cpp_attribute(gnu::noclone)
+[[gnu::noclone]]
+#endif
+[[gnu::noinline]] void leak_tile(const Affine<T>& s, Index R, Index P, Index row, Index column, Index last) {
+  const bool back = is_derivative(s.leaky);
+  for (Index r = row; r < row + R; ++r)
+    for (Index p = 0; p < P; ++p) {
+      const Index n = p < P - 1 ? lanes<T> : last, j = column + p * lanes<T>;
       const auto load_n = [n](const T* from) { return n == lanes<T> ? load(from) : load_first(from, n); };
-      Vector<T> value[1] = {*sums};
+      T* const out = s.out + r * s.out_stride + j;
+      Vector<T> value[1] = {load_n(out)};
       if (back) {
-        const Vector<T> h = load_n(s.h + (row + r) * s.h_stride + j);
-        value[0] = s.epilogue == Epilogue::tanh_derivative ? through_tanh<T>(value[0], h) : through_relu<T>(value[0], h);
+        const Vector<T> h = load_n(s.h + r * s.h_stride + j);
+        value[0] = s.leaky == Epilogue::tanh_derivative ? through_tanh<T>(value[0], h) : through_relu<T>(value[0], h);
       }
-      value[0] = leak<T>(load_n(s.carry + carry), value[0], load_n(s.alpha + j));
+      value[0] = leak<T>(load_n(s.carry + r * s.carry_stride + j), value[0], load_n(s.alpha + j));
       if (!back) {
-        store_first(s.carry_out + carry, value[0], n);
-        apply<T>(s.epilogue, value);
+        store_first(s.carry_out + r * s.carry_stride + j, value[0], n);
+        apply<T>(s.leaky, value);
       }
-      store_first(s.out + (row + r) * s.out_stride + j, value[0], n);
+      store_first(out, value[0], n);
     }
 }
 

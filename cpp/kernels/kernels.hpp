@@ -37,8 +37,9 @@ template <class T> struct Affine {
   Index h_stride = 0, h_step = 0;
   // Leaky units, if alpha is given: leak(s) = carry + alpha (s - carry) of the sum s, or s to the bit where alpha is 1. Forward it
   // comes before f, and is stored in carry_out, which may be `carry` itself. On the way back it comes after f'.
-  const T* alpha = nullptr;  // [columns]
-  const T* carry = nullptr;  // [rows, columns]
+  Epilogue leaky = Epilogue::identity;  // in place of `epilogue`
+  const T* alpha = nullptr;             // [columns]
+  const T* carry = nullptr;             // [rows, columns]
   T* carry_out = nullptr;
   Index carry_stride = 0, carry_step = 0;  // of both
   T* out = nullptr;

@@ -88,14 +88,6 @@ template <class T, int R, int P, int C> void affine_tile(const Affine<T>& s, Ind
   if (s.product[0].depth > 0) accumulate<T, R, P, C>(sums, s.product[0], row, column);
   if (s.product[1].depth > 0) accumulate<T, R, P, C>(sums, s.product[1], row, column);
 
-  if (s.alpha != nullptr) {
-    Vector<T> values[R * P];
-#pragma GCC unroll 8
-    for (int r = 0; r < R; ++r)
-#pragma GCC unroll 8
-      for (int p = 0; p < P; ++p) values[r * P + p] = sums[r][p];
-    return store_leaky<T>(s, values, R, P, row, column, last);
-  }
   Vector<T> values[R * P];  // a copy that may live in memory, so that the sums need not
 #pragma GCC unroll 8
   for (int r = 0; r < R; ++r)
@@ -108,6 +100,7 @@ template <class T, int R, int P, int C> void affine_tile(const Affine<T>& s, Ind
     for (int p = 0; p < P - 1; ++p) store(out + r * s.out_stride + p * lanes<T>, values[r * P + p]);
     store_first(out + r * s.out_stride + (P - 1) * lanes<T>, values[r * P + P - 1], last);
   }
+  if (s.alpha != nullptr) leak_tile<T>(s, R, P, row, column, last);
 }
 
 // ---- A^T B -----------------------------------------------------------------------------------------------------------------

@@ -101,7 +101,8 @@ template <class T> class Sum {
     s_.rows = out.rows;
     s_.columns = to - from;
     s_.whole = out.cols;
-    s_.epilogue = epilogue;
+    s_.epilogue = s_.alpha != nullptr ? Epilogue::identity : epilogue;
+    s_.leaky = epilogue;
     s_.out = out.data + from;
     s_.start += from;
     for (Product<T>& product : s_.product) product.panels += from * product.depth;

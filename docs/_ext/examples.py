@@ -7,6 +7,7 @@ one prints stands below it.
 from __future__ import annotations
 
 import ast
+import base64
 import contextlib
 import doctest
 import importlib
@@ -56,6 +57,7 @@ class Page:
                 warnings.catch_warnings(),
             ):
                 warnings.simplefilter("error")
+                warnings.filterwarnings("ignore", "__array__ implementation", DeprecationWarning)  # of Keras itself
                 exec(compile(tree, path, "exec"), self.names)
         except Exception as error:
             raise ExtensionError(f"{where}: the example fails\n{traceback.format_exc()}") from error
@@ -84,12 +86,17 @@ class Example(SphinxDirective):
     """Code that runs, and what it prints.
 
     The argument is the language, `python` by default. Options: `hidden` runs code that is not shown; `fails` names
-    the exception that the code ends with, whose message is then what is shown.
+    the exception that the code ends with, whose message is then what is shown; `figure` says in words what is seen on
+    the figure that the code draws with matplotlib, which then stands below it.
     """
 
     has_content = True
     optional_arguments = 1
-    option_spec: ClassVar[dict[str, Any]] = {"hidden": directives.flag, "fails": directives.unchanged_required}
+    option_spec: ClassVar[dict[str, Any]] = {
+        "hidden": directives.flag,
+        "fails": directives.unchanged_required,
+        "figure": directives.unchanged_required,
+    }
 
     def run(self) -> list[nodes.Node]:
         language = self.arguments[0] if self.arguments else LANGUAGES[0]
@@ -103,7 +110,21 @@ class Example(SphinxDirective):
         if output:
             block = nodes.literal_block(output.rstrip(), output.rstrip(), language="text")
             shown.append(nodes.container("", block, classes=["output"]))
+        if "figure" in self.options:
+            shown.append(nodes.image(uri=self._figure(), alt=self.options["figure"]))
         return shown
+
+    def _figure(self) -> str:
+        """The one figure that was drawn since the last: as SVG, the same bytes of the same figure."""
+        from matplotlib import pyplot, rc_context
+
+        if len(pyplot.get_fignums()) != 1:
+            raise self.error(f"figure: expected one figure of matplotlib, got {len(pyplot.get_fignums())}")
+        drawn = io.BytesIO()
+        with rc_context({"svg.hashsalt": "bptt"}):
+            pyplot.gcf().savefig(drawn, format="svg", metadata={"Date": None})
+        pyplot.close("all")
+        return f"data:image/svg+xml;base64,{base64.b64encode(drawn.getvalue()).decode()}"
 
     def _output(self, source: str, language: str) -> str:
         page = _pages.setdefault(self.env.docname, Page())
@@ -154,8 +175,7 @@ def run_docstrings(app: Sphinx) -> None:
     exec(app.config.examples_before_docstrings, names)
     runner, report, found = doctest.DocTestRunner(verbose=False), io.StringIO(), 0
     inside = (module.name for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."))
-    left_out = tuple(app.config.examples_not_in)
-    modules = (name for name in inside if not name.endswith("__main__") and not name.startswith(left_out))
+    modules = (name for name in inside if not name.endswith("__main__"))
     for module in [package.__name__, *modules]:
         for test in doctest.DocTestFinder().find(importlib.import_module(module), extraglobs=names):
             found += len(test.examples)
@@ -170,7 +190,6 @@ def run_docstrings(app: Sphinx) -> None:
 def setup(app: Sphinx) -> dict[str, Any]:
     app.add_config_value("examples_in_files", [], "", list)
     app.add_config_value("examples_in_docstrings", "", "", str)
-    app.add_config_value("examples_not_in", [], "", list)
     app.add_config_value("examples_before_docstrings", "", "", str)
     app.add_directive("example", Example)
     app.connect("source-read", forget)

@@ -22,7 +22,7 @@ from bptt.training.optimizer import Optimizer
 from bptt.training.optimizers import SGD, Adagrad, Adam, AdamW, RMSProp
 
 if TYPE_CHECKING:
-    from bptt import reference
+    from bptt import constraints, reference
     from bptt.export.c_header import export_c
     from bptt.networks.gradcheck import gradcheck
 
@@ -47,6 +47,7 @@ __all__ = [
     "Stream",
     "__version__",
     "config",
+    "constraints",
     "export_c",
     "get_num_threads",
     "gradcheck",
@@ -76,8 +77,8 @@ def config() -> dict[str, Any]:
 
 
 def __getattr__(name: str) -> Any:  # what few need is imported when it is first asked for
-    if name == "reference":
-        return import_module("bptt.reference")
+    if name in ("constraints", "reference"):
+        return import_module(f"bptt.{name}")
     if name == "gradcheck":
         return import_module("bptt.networks.gradcheck").gradcheck
     if name == "export_c":

@@ -22,19 +22,37 @@ class WrongError(Exception):
 
 
 def array_of(value: Any, dtype: np.dtype[Any]) -> Array:
-    """What an argument means as an array: "converted where NumPy's same-kind rule allows, else TypeError"."""
+    """What an argument means as an array: "converted where NumPy's same-kind rule allows, else TypeError".
+
+    Objects that are numbers are these numbers, and None among them is NaN.
+    """
     if isinstance(value, np.ma.MaskedArray):
         raise WrongError(TypeError)
     try:
         array = np.asarray(value)
     except ValueError:  # ragged
         raise WrongError(ValueError) from None
+    if array.dtype == object:
+        array = of_objects(array)
     if not (array.size == 0 and array.dtype == np.float64) and not np.can_cast(array.dtype, dtype, "same_kind"):
         raise WrongError(TypeError)
     if array.dtype == np.uint64 and dtype == INT64 and (array > np.uint64(2**63 - 1)).any():
         raise WrongError(ValueError)
     with np.errstate(all="ignore"):
         return array.astype(dtype)
+
+
+def of_objects(array: Array) -> Array:
+    items = array.ravel().tolist()
+    there = [item for item in items if item is not None]
+    if not there or not all(isinstance(item, bool | int | float | np.number | np.bool_) for item in there):
+        return array
+    numbers = np.array(there)
+    if len(there) == len(items):
+        return numbers.reshape(array.shape)
+    return (
+        array if numbers.dtype == object else np.array([np.nan if i is None else i for i in items]).reshape(array.shape)
+    )
 
 
 def shaped(value: Any, dtype: np.dtype[Any], shape: tuple[int, ...]) -> Array:

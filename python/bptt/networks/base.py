@@ -7,7 +7,7 @@ import functools
 import os
 import sys
 from collections.abc import Iterator
-from typing import Any, ClassVar, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -24,6 +24,9 @@ from bptt.networks.parameters import STATES, Layout, Letters, copy_in
 from bptt.networks.results import Parts, WayBack
 from bptt.networks.sequences import Sequences, sequences
 from bptt.networks.states import States
+
+if TYPE_CHECKING:
+    from bptt.constraints.held import Constraints, Held
 
 Self = TypeVar("Self", bound="RecurrentNetwork")
 _FLOAT64 = np.dtype(np.float64)
@@ -49,6 +52,7 @@ class RecurrentNetwork(Letters):
     _INITIAL: ClassVar[str]  # what users call r(0)
     _INITS: ClassVar[tuple[str, ...]]  # its ways to choose initial weights
     _FORCED: ClassVar[Forced] = NEVER  # by default
+    _constraints: Held | None = None  # None: no constraints
     metadata: dict[str, Any]
 
     def __init__(self, configuration: dict[str, Any], seed: int | np.random.Generator | None, init: str | None) -> None:
@@ -121,6 +125,33 @@ class RecurrentNetwork(Letters):
     @parameters.setter
     def parameters(self, value: ArrayLike) -> None:
         copy_in("parameters", self._flat, value)
+
+    @property
+    def constraints(self) -> Constraints:
+        """What its parameters are held to by `fit`, ``optimizer.step`` and files: see `bptt.constraints`.
+
+        Assigning a list brings the parameters into it; ``[]`` lifts all constraints. What is assigned to parameters
+        afterwards has to respect them: `fit` raises ValueError where it does not, and a step brings it in.
+        """
+        from bptt.constraints.held import Constraints
+
+        return Constraints(self)
+
+    @constraints.setter
+    def constraints(self, value: Any) -> None:
+        from bptt.constraints.held import Held, checked_list
+
+        given = checked_list(value)
+        held = Held(given, self) if given else None
+        if held is not None:
+            self._flat[:] = held.projected(self._flat)
+        self._constraints = held
+
+    def _hold(self, constraints: tuple[Any, ...]) -> None:
+        """Have constraints that the parameters already keep."""
+        from bptt.constraints.held import Held
+
+        self._constraints = Held(constraints, self) if constraints else None
 
     @property
     def h0(self) -> Array:
@@ -434,13 +465,19 @@ class RecurrentNetwork(Letters):
         return f"{type(self).__name__}({', '.join([*sizes, *(f'{key}={value!r}' for key, value in told.items())])})"
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _rebuild, (type(self), self.configuration(), self._flat, self.metadata)
+        constraints = () if self._constraints is None else (self._constraints.constraints,)
+        return _rebuild, (type(self), self.configuration(), self._flat, self.metadata, *constraints)
 
     def __copy__(self: Self) -> Self:
-        return _rebuild(type(self), self.configuration(), self._flat, copy.copy(self.metadata))
+        return self._copied(copy.copy(self.metadata))
 
     def __deepcopy__(self: Self, memo: dict[int, Any]) -> Self:
-        return _rebuild(type(self), self.configuration(), self._flat, copy.deepcopy(self.metadata, memo))
+        return self._copied(copy.deepcopy(self.metadata, memo))
+
+    def _copied(self: Self, metadata: dict[str, Any]) -> Self:
+        other = _rebuild(type(self), self.configuration(), self._flat, metadata)
+        other._constraints = self._constraints  # they do not change
+        return other
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the model to a safetensors file, which `bptt.load` and any safetensors reader can read.
@@ -461,11 +498,23 @@ class RecurrentNetwork(Letters):
         """
         left_out = self.LEFT_OUT
         told = {key: value for key, value in self.configuration().items() if left_out.get(key) != value}
+        if self._constraints is not None:
+            from bptt.constraints import plain
+
+            told["constraints"] = plain.told(self._constraints.constraints)
         model_file.write(a_path("path", path), self.KIND, told, self.metadata, self.by_name())
 
 
-def _rebuild(kind: type[Self], configuration: dict[str, Any], parameters: Array, metadata: dict[str, Any]) -> Self:
+def _rebuild(
+    kind: type[Self],
+    configuration: dict[str, Any],
+    parameters: Array,
+    metadata: dict[str, Any],
+    constraints: tuple[Any, ...] = (),
+) -> Self:
     network = kind(**configuration, init=None)
     network.parameters = parameters
     network.metadata = metadata
+    if constraints:
+        network._hold(constraints)
     return network

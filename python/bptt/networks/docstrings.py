@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import textwrap
+from collections.abc import Mapping
 from typing import TypeVar
 
 Documented = TypeVar("Documented")
@@ -41,6 +42,8 @@ _PARAGRAPHS = {
     "parameters, metadata, forms": """
         parameters : ndarray
             All of them in one flat vector, in this order.
+        constraints : Constraints
+            What they are held to, by default nothing: see `bptt.constraints`.
         metadata : dict
             Yours: anything that JSON can hold; saved and loaded with the model.
 
@@ -175,18 +178,19 @@ _PARAGRAPHS = {
             likeliest first; there are fewer where ``n_out ** n_steps`` is less.
     """,
 }
-_LINES = {name: textwrap.dedent(text).strip("\n").rstrip().split("\n") for name, text in _PARAGRAPHS.items()}
 
 
-def shared_paragraphs(documented: Documented) -> Documented:
+def shared_paragraphs(documented: Documented, paragraphs: Mapping[str, str] = _PARAGRAPHS) -> Documented:
     """Fill a docstring: where a line is ``{name}``, the paragraph of that name stands in its place."""
     if documented.__doc__ is not None:  # `python -OO` has none
-        documented.__doc__ = "\n".join(filled for line in documented.__doc__.split("\n") for filled in _filled(line))
+        lines = documented.__doc__.split("\n")
+        documented.__doc__ = "\n".join(filled for line in lines for filled in _filled(line, paragraphs))
     return documented
 
 
-def _filled(line: str) -> list[str]:
+def _filled(line: str, paragraphs: Mapping[str, str]) -> list[str]:
     name, indent = line.strip(), line[: len(line) - len(line.lstrip())]
     if not (name.startswith("{") and name.endswith("}")):
         return [line]
-    return [indent + part if part else "" for part in _LINES[name[1:-1]]]
+    parts = textwrap.dedent(paragraphs[name[1:-1]]).strip("\n").rstrip().split("\n")
+    return [indent + part if part else "" for part in parts]

@@ -56,6 +56,7 @@ def _network(model: model_file.Model) -> ElmanRNN | JordanRNN:
     kind = _KINDS[model.kind]
     unsaid = kind.LATER_KEYS if model.version == 1 else kind.LEFT_OUT
     configuration = {**unsaid, **model.configuration}
+    constraints = configuration.pop("constraints", None)
     missing = [key for key in kind.KEYS if key not in configuration]
     unknown = sorted(key for key in configuration if key not in kind.KEYS)
     if missing or unknown:
@@ -78,6 +79,13 @@ def _network(model: model_file.Model) -> ElmanRNN | JordanRNN:
         values = np.frombuffer(tensors[name]["data"], network.dtype.newbyteorder("<"))
         view[...] = values.reshape(view.shape)
     network.metadata = model.metadata
+    if constraints is not None:
+        from bptt.constraints import plain
+
+        try:
+            network._hold(plain.read(constraints))
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"bad configuration: {error}") from None
     return network
 
 

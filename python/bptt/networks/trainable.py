@@ -45,6 +45,7 @@ class TrainableNetwork(RecurrentNetwork):
         reset: Any = None,
         teacher_forcing: float | Callable[[int], float] | None = None,
         metrics: Mapping[str, Callable[[Any, Any], Any]] | None = None,
+        constraints: Any = None,
     ) -> History:
         """Train the parameters: an update follows the gradient of the mean loss per target of a batch or window.
 
@@ -104,6 +105,9 @@ class TrainableNetwork(RecurrentNetwork):
             no class of -1; the sequences one after the other, ``[n]`` classes or ``[n, n_out]`` numbers. `y_hat`,
             ``[n, n_out]``, is what `forward` predicts there (a `JordanRNN` runs free). They are those of the validation
             data or, without these, of the training data; that takes a forward pass over the data in any case.
+        constraints : Constraint or sequence of Constraint, optional
+            Of this run, beside those that the network has as its `constraints`: see `bptt.constraints`. The parameters
+            are brought into them when training begins, and are in them after each update.
 
         Returns
         -------
@@ -117,7 +121,8 @@ class TrainableNetwork(RecurrentNetwork):
             If a loss, a gradient or an updated parameter is not finite; the parameters are those before that update.
             Where that comes from a number in x or y that is not finite, the message says where it is.
         ValueError, TypeError
-            As for `loss`; and if the checkpoint is damaged or belongs to another run.
+            As for `loss`; if the checkpoint is damaged or belongs to another run; and if parameters are not as the
+            network's own `constraints` want them, which ``rnn.constraints.apply()`` brings about.
         RuntimeError
             If a metric raises: the message has its name, and its error is the cause. One that returns no number is a
             TypeError.
@@ -136,7 +141,7 @@ class TrainableNetwork(RecurrentNetwork):
         if y is None and not isinstance(x, Batches):
             raise TypeError("y: expected the targets of x, got None")
         return fit(
-            Trainee(self),
+            Trainee(self, constraints),
             fresh_data_of(self, x, **beside) if isinstance(x, Batches) else data_of(self, x, **beside),
             None if validation is None else validation_of(self, validation),
             Settings(

@@ -17,8 +17,16 @@ from bptt.training.protocol import State
 class Trainee:
     """A `training.protocol.Network`."""
 
-    def __init__(self, rnn: RecurrentNetwork) -> None:
+    def __init__(self, rnn: RecurrentNetwork, constraints: Any = None) -> None:
         self._rnn = rnn
+        self._layout = rnn._layout  # for the optimizer's step, as are these
+        self._constraints = rnn._constraints
+        if constraints is not None:
+            from bptt.constraints.held import Held, checked_list
+
+            if given := checked_list(constraints):
+                self._constraints = Held((*rnn.constraints, *given), rnn)
+                self._constraints.projected(rnn.parameters)  # or an error, before anything changes
 
     @property
     def parameters(self) -> Array:
@@ -43,11 +51,24 @@ class Trainee:
 
     def identity(self) -> dict[str, Any]:
         """What tells it from other networks, beside its parameters, as JSON has it."""
-        return {"kind": self._rnn.KIND, **self._rnn.configuration()}
+        told = {"kind": self._rnn.KIND, **self._rnn.configuration()}
+        if self._constraints is not None:
+            from bptt.constraints import plain
+
+            told["constraints"] = plain.told(self._constraints.constraints)
+        return told
 
     def not_told_before(self) -> dict[str, Any]:
         """What checkpoints of earlier versions leave out of `identity`, as it was then."""
         return self._rnn.LATER_KEYS
+
+    def begin(self) -> None:
+        """Bring the parameters into the constraints of the run, or raise ValueError where its own are not kept."""
+        own, parameters = self._rnn._constraints, self._rnn.parameters
+        if own is not None and (text := own.violation(parameters)):
+            raise ValueError(f"{text}; rnn.constraints.apply() brings the parameters into the constraints")
+        if self._constraints is not None and self._constraints is not own:
+            parameters[:] = self._constraints.projected(parameters)
 
     def state(self, sequences: int) -> State:
         """Memory for the states of so many sequences."""

@@ -5,7 +5,8 @@ lines are its equations. ``layer.py`` is a layer, ``leak.py`` one of leaky units
 losses of its states. ``stack.py`` puts one under the other: figures 10.3 and 10.5, several layers (figure 10.13 (a))
 and two directions (figure 10.11), by `forward`, `loss`, `loss_and_gradients`. ``feedback.py`` is figures 10.4 and 10.6,
 by `jordan_forward`, `jordan_loss`, `jordan_loss_and_gradients`. ``drawing.py`` is what is made of o(t) where a sequence
-is continued: `draw_class`, `beam_search`. Nothing given is ever changed.
+is continued: `draw_class`, `beam_search`. ``steps.py`` gives every step of the way back, by `backward_steps` and
+`jordan_backward_steps`. Nothing given is ever changed.
 """
 
 from __future__ import annotations
@@ -38,10 +39,12 @@ from .stack import (
     loss,
     loss_and_gradients,
 )
+from .steps import BackwardSteps, LayerSteps, backward_steps, jordan_backward_steps
 from .vectors import Matrix, Vector
 
 __all__ = [
     "Activation",
+    "BackwardSteps",
     "BatchGradients",
     "Feedback",
     "Gradients",
@@ -50,6 +53,7 @@ __all__ = [
     "JordanGradients",
     "JordanRun",
     "Layer",
+    "LayerSteps",
     "Leak",
     "Matrix",
     "Output",
@@ -60,12 +64,14 @@ __all__ = [
     "State",
     "Target",
     "Vector",
+    "backward_steps",
     "batch_loss_and_gradients",
     "beam_search",
     "draw_class",
     "draws",
     "forced_steps",
     "forward",
+    "jordan_backward_steps",
     "jordan_batch_loss_and_gradients",
     "jordan_forward",
     "jordan_loss",

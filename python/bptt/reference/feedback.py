@@ -227,6 +227,58 @@ def jordan_loss(
 # --- Back-propagation through time
 
 
+@dataclass
+class FeedbackPass:
+    """What is computed of every step: ``r`` is what it sees, r(t-1), and ``dr0`` dL/dr(0)."""
+
+    r: list[Vector]
+    h: list[Vector]
+    o: list[Vector]
+    do: list[Vector]
+    dh: list[Vector]
+    da: list[Vector]
+    dr0: Vector
+
+
+def feedback_pass(
+    parameters: Stack,
+    x: Sequence[Vector] | Sequence[int],
+    y: Sequence[Target],
+    r0: Vector | None,
+    weight: Sequence[Weight] | None,
+    input: Input,
+    output: Output,
+    feedback: Feedback,
+    activation: Activation,
+    forced: Sequence[bool] | float,
+    reset: Sequence[bool] | None,
+) -> FeedbackPass:
+    """Forward, and back through time."""
+    weight = step_weights(y, weight, len(x), output)
+    fed = fed_targets(y, weight, forced, len(parameters.c), output)
+    reset = reset_flags(reset, len(x))
+    unit = unit_before_feedback(output, feedback)
+    r, h, o = unfold(parameters, x, r0, fed, reset, input, unit, activation)
+
+    V_transposed, W_transposed = transpose(parameters.V), transpose(parameters.only_layer.W)
+    do: list[Vector] = []
+    dh: list[Vector] = []
+    da: list[Vector] = []
+    dr_t = zeros(len(o[0]))  # dL/dr(t), of the network's own r(t); nothing follows r(tau)
+    for t in reversed(range(len(x))):
+        do_t = vector_sum(
+            output_gradient(o[t], y[t], weight[t], output),  # 10.18
+            UNIT_GRADIENT[unit](OUTPUT_UNIT[unit](o[t]), dr_t),  # and what comes back through r(t)
+        )
+        dh_t = matvec(V_transposed, do_t)  # 10.19, at every step: h(t) has no descendant but o(t)
+        da_t = ACTIVATION_GRADIENT[activation](h[t], dh_t)
+        dr_t = masked(matvec(W_transposed, da_t), reset[t] or fed[t] is not None)  # dL/dr(t-1)
+        do.insert(0, do_t)
+        dh.insert(0, dh_t)
+        da.insert(0, da_t)
+    return FeedbackPass(r, h, o, do, dh, da, dr_t)
+
+
 def jordan_loss_and_gradients(
     parameters: Stack,
     x: Sequence[Vector] | Sequence[int],
@@ -247,34 +299,15 @@ def jordan_loss_and_gradients(
     where every step is forced, nothing does.
     """
     layer = parameters.only_layer
-    weight = step_weights(y, weight, len(x), output)
-    fed = fed_targets(y, weight, forced, len(parameters.c), output)
-    reset = reset_flags(reset, len(x))
-    unit = unit_before_feedback(output, feedback)
-    r, h, o = unfold(parameters, x, r0, fed, reset, input, unit, activation)
-
-    V_transposed, W_transposed = transpose(parameters.V), transpose(layer.W)
-    do: list[Vector] = []
-    da: list[Vector] = []
-    dr_t = zeros(len(o[0]))  # dL/dr(t), of the network's own r(t); nothing follows r(tau)
-    for t in reversed(range(len(x))):
-        do_t = vector_sum(
-            output_gradient(o[t], y[t], weight[t], output),  # 10.18
-            UNIT_GRADIENT[unit](OUTPUT_UNIT[unit](o[t]), dr_t),  # and what comes back through r(t)
-        )
-        dh_t = matvec(V_transposed, do_t)  # 10.19, at every step: h(t) has no descendant but o(t)
-        da_t = ACTIVATION_GRADIENT[activation](h[t], dh_t)
-        dr_t = masked(matvec(W_transposed, da_t), reset[t] or fed[t] is not None)  # dL/dr(t-1)
-        do.insert(0, do_t)
-        da.insert(0, da_t)
-
-    dV, dc = readout_gradients(do, h)  # 10.24, 10.22
-    return total_loss(o, y, weight, output), JordanGradients(
-        layers=[parameter_gradients(layer, x, r, da, input)],  # 10.23, 10.26, 10.28
+    way = feedback_pass(parameters, x, y, r0, weight, input, output, feedback, activation, forced, reset)
+    dV, dc = readout_gradients(way.do, way.h)  # 10.24, 10.22
+    loss = total_loss(way.o, y, step_weights(y, weight, len(x), output), output)
+    return loss, JordanGradients(
+        layers=[parameter_gradients(layer, x, way.r, way.da, input)],  # 10.23, 10.26, 10.28
         V=dV,
         c=dc,
-        r0=dr_t,
-        x=below_gradients(layer, da) if input == "real" else None,
+        r0=way.dr0,
+        x=below_gradients(layer, way.da) if input == "real" else None,
     )
 
 

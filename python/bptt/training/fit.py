@@ -94,6 +94,7 @@ def fit(
     history = training.history
     if training.epoch > 0:
         history.stopped = history.stopped or training.over()
+    network.begin()
     last_saved = time.monotonic()
 
     def save() -> None:

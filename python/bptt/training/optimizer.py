@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike
 
 from bptt import _core
 from bptt._arrays import INT64, Array, aligned, as_array, check_shape, rows_in_place
-from bptt._checks import number, shown, size, truth
+from bptt._checks import choice, number, shown, size, truth
 from bptt.training.protocol import HasFlat, HasParameters
 
 Self = TypeVar("Self", bound="Optimizer")
@@ -23,6 +23,9 @@ _DTYPES = (np.dtype(np.float32), np.dtype(np.float64))
 _LEAST_EPS = 1e-30  # where float32 still divides by it
 _SCALES = 1e-30, 1e30  # beyond them a float32 gradient, once divided, would be infinite or 0
 _MOST_UPDATES = 2**53
+_LETTERS = ("U", "W", "b", "V", "c")
+_NO_RULE = "sgd"  # keeps nothing; with a rate of 0 it moves nothing
+_BESIDE_THE_NORM = 1e-6  # as in the core's clipping
 
 
 class Rates(NamedTuple):
@@ -57,6 +60,17 @@ def _betas(name: str, value: tuple[float, float]) -> tuple[float, float]:
     return _below_1(f"{name}[0]", value[0]), _below_1(f"{name}[1]", value[1])
 
 
+def _decay(name: str, value: float | Mapping[str, float]) -> float | dict[str, float]:
+    """Of all parameters, or by letters."""
+    if not isinstance(value, Mapping):
+        return _at_least_0(name, value)
+    if not value:
+        raise ValueError(f"{name}: expected a number, or numbers for some letters, got {value}")
+    for letter in value:
+        choice(f"{name}: letter", letter, _LETTERS)
+    return {letter: _at_least_0(f"{name}[{letter!r}]", decay) for letter, decay in value.items()}
+
+
 _CHECKS: dict[str, Callable[[str, Any], Any]] = {
     "lr": _at_least_0,
     "momentum": _below_1,
@@ -65,7 +79,7 @@ _CHECKS: dict[str, Callable[[str, Any], Any]] = {
     "betas": _betas,
     "eps": _eps,
     "lr_decay": _at_least_0,
-    "weight_decay": _at_least_0,
+    "weight_decay": _decay,
     "initial_accumulator_value": _at_least_0,
 }
 
@@ -89,9 +103,11 @@ class Optimizer:
     """
 
     lr: float
+    weight_decay: float | Mapping[str, float]
     _updates: int = 0
     _state: Mapping[str, Array] = MappingProxyType({})  # what its rule keeps, by name; what is absent is as it begins
     _kind: tuple[int, np.dtype[Any]] | None = None  # how many parameters the network has, and its dtype
+    _fixed: Any = None  # the token of the constraints under which what it keeps is as it begins where they fix
 
     def __setattr__(self, name: str, value: Any) -> None:
         if name.startswith("_"):
@@ -116,8 +132,11 @@ class Optimizer:
         """What it calls the two vectors that the core's rules keep, v or s, and r; None: its rule keeps none."""
         raise NotImplementedError
 
-    def _rule(self, lr: float, update: int) -> tuple[str, Rates]:
-        """The core's name of its rule, and the rule's numbers in the update of this number, from 1."""
+    def _rule(self, lr: float, update: int, decay: float) -> tuple[str, Rates]:
+        """The core's name of its rule, and the rule's numbers in the update of this number, from 1.
+
+        `decay` is the weight decay of some or all parameters.
+        """
         raise NotImplementedError
 
     @property
@@ -146,7 +165,8 @@ class Optimizer:
 
         The gradient is divided by `scale`, then clipped by its norm, then by its values; then the optimizer's own rule
         follows. `gradients` itself stays as it is. The result has the same bits for every number of threads and every
-        instruction set.
+        instruction set. The `constraints` of the network are kept: of what they fix, masked or frozen, the gradient is
+        taken as 0 first.
 
         Parameters
         ----------
@@ -183,7 +203,25 @@ class Optimizer:
         theirs, own = getattr(gradients, "_layout", None), getattr(rnn, "_layout", None)
         if theirs is not own and theirs is not None and own is not None:  # else it is the network's, as in every loop
             _check_layout(theirs, own)
-        return self._step(parameters, _vector(gradients), scale, clip_norm, clip_value, lr)
+        vector, held = _vector(gradients), getattr(rnn, "_constraints", None)
+        if held is None:
+            self._fixed = None
+            return self._step(parameters, vector, scale, clip_norm, clip_value, lr, own)
+        vector = as_array("gradients", vector, parameters.dtype)
+        check_shape("gradients", vector, parameters.shape)
+        self._forget(held.fixed, held.token)
+        norm: float = held.update(
+            parameters, vector, lambda theta, g: self._step(theta, g, scale, clip_norm, clip_value, lr, own)
+        )
+        return norm
+
+    def _forget(self, fixed: Array, token: Any) -> None:
+        """Of parameters that have become fixed, keep what there is before the first update."""
+        if token != self._fixed:
+            for array in self._state.values():
+                if array.shape == fixed.shape:
+                    array[fixed] = self._initial
+            self._fixed = token
 
     def _step(
         self,
@@ -193,27 +231,42 @@ class Optimizer:
         clip_norm: float | None = None,
         clip_value: float | None = None,
         lr: float | None = None,
+        layout: Any = None,
     ) -> float:
         gradient = as_array("gradients", gradients, parameters.dtype)
         check_shape("gradients", gradient, parameters.shape)
         scale = number("scale", scale, *_SCALES, "[]")
         norm_bound = math.inf if clip_norm is None else number("clip_norm", clip_norm, 0.0, math.inf, "(]")
         value_bound = math.inf if clip_value is None else number("clip_value", clip_value, 0.0, math.inf, "(]")
-        rule, rates = self._rule(number("lr", self.lr if lr is None else lr, 0.0, math.inf), self._updates + 1)
+        rate = number("lr", self.lr if lr is None else lr, 0.0, math.inf)
         kind = self._check_serves(parameters)
         state = self._kept(*kind)
         first, second = (None if name is None else state[name] for name in self._names())
-        norm = _core.update(
-            rule=rule,
-            parameters=parameters,
-            gradient=rows_in_place(gradient, 0),
-            first=first,
-            second=second,
-            scale=scale,
-            clip_norm=norm_bound,
-            clip_value=value_bound,
-            **rates._asdict(),
-        )
+        gradient = rows_in_place(gradient, 0)
+
+        def update(span: slice, rule: str, rates: Rates, scale: float, clip_norm: float, clip_value: float) -> float:
+            return _core.update(
+                rule=rule,
+                parameters=parameters[span],
+                gradient=gradient[span],
+                first=None if first is None or rule == _NO_RULE else first[span],
+                second=None if second is None or rule == _NO_RULE else second[span],
+                scale=scale,
+                clip_norm=clip_norm,
+                clip_value=clip_value,
+                **rates._asdict(),
+            )
+
+        if not isinstance(self.weight_decay, Mapping):
+            rule, rates = self._rule(rate, self._updates + 1, self.weight_decay)
+            norm = update(slice(None), rule, rates, scale, norm_bound, value_bound)
+        else:
+            norm = update(slice(None), _NO_RULE, Rates(0.0), scale, math.inf, 0.0)  # the norm alone: nothing moves
+            clipped_to = min(1.0, norm_bound / (norm + _BESIDE_THE_NORM))
+            scale = scale / clipped_to if clipped_to > 0.0 else math.inf
+            for span, decay in _spans(layout, self.weight_decay) if math.isfinite(norm) else ():
+                rule, rates = self._rule(rate, self._updates + 1, decay)
+                update(span, rule, rates, scale, math.inf, value_bound)
         if not math.isfinite(norm):
             raise FloatingPointError(f"gradients: expected a finite norm, got {norm} after {self._updates} updates")
         vars(self).update(_updates=self._updates + 1, _state=state, _kind=kind)  # no assignments that are checked
@@ -292,7 +345,7 @@ class Optimizer:
             kind = array.size, array.dtype
             kept[name] = aligned(*kind)
             kept[name][:] = array
-        self._updates, self._state, self._kind = count, kept, kind
+        self._updates, self._state, self._kind, self._fixed = count, kept, kind, None
 
     def _resumed(self: Self, options: Mapping[str, Any], state: Mapping[str, ArrayLike], parameters: Array) -> Self:
         """A copy that has other hyper-parameters, and this state of a network with these parameters."""
@@ -324,6 +377,20 @@ class Optimizer:
 
     def __copy__(self: Self) -> Self:
         return copy.deepcopy(self)  # an update changes what is kept in place
+
+
+def _spans(layout: Any, decay_of: Mapping[str, float]) -> list[tuple[slice, float]]:
+    """The parts of the flat vector, each with its weight decay."""
+    if layout is None:
+        raise TypeError("rnn: expected an ElmanRNN or a JordanRNN where weight_decay has letters, got another network")
+    spans: list[tuple[slice, float]] = []
+    end = 0
+    for entry in layout.entries:
+        begin, end, decay = end, end + math.prod(entry.shape), decay_of.get(entry.letter, 0.0)
+        if spans and spans[-1][1] == decay:
+            begin = spans.pop()[0].start
+        spans.append((slice(begin, end), decay))
+    return spans
 
 
 def _vector(gradients: Any) -> Any:

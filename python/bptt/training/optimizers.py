@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import KW_ONLY, dataclass
 from typing import Any
 
@@ -30,8 +31,9 @@ class SGD(Optimizer):
         In ``[0, 1)`` (the book's alpha).
     nesterov : bool
         Nesterov's momentum.
-    weight_decay : float
-        At least 0: ``weight_decay theta`` is added to the gradient after clipping (an L2 penalty).
+    weight_decay : float or dict
+        At least 0: ``weight_decay theta`` is added to the gradient after clipping (an L2 penalty). A dict has numbers
+        for some letters, of all layers, and 0 for the others: ``{"W": 1e-2}``.
 
     See Also
     --------
@@ -42,7 +44,7 @@ class SGD(Optimizer):
     _: KW_ONLY
     momentum: float = 0.0
     nesterov: bool = False
-    weight_decay: float = 0.0
+    weight_decay: float | Mapping[str, float] = 0.0
 
     def _checked(self, name: str, value: Any) -> Any:
         value = super()._checked(name, value)
@@ -55,9 +57,9 @@ class SGD(Optimizer):
     def _names(self) -> tuple[str | None, str | None]:
         return ("momentum_buffer" if self.momentum else None), None
 
-    def _rule(self, lr: float, update: int) -> tuple[str, Rates]:
+    def _rule(self, lr: float, update: int, decay: float) -> tuple[str, Rates]:
         rule = "nesterov" if self.nesterov else "momentum" if self.momentum else "sgd"
-        return rule, Rates(lr, self.weight_decay, beta1=self.momentum)
+        return rule, Rates(lr, decay, beta1=self.momentum)
 
 
 @dataclass(eq=False, repr=False)
@@ -72,8 +74,9 @@ class Adagrad(Optimizer):
         The learning rate (the book's epsilon), at least 0.
     lr_decay : float
         At least 0: the learning rate of the update of number i, from 0, is divided by ``1 + i lr_decay``.
-    weight_decay : float
-        At least 0: ``weight_decay theta`` is added to the gradient after clipping (an L2 penalty).
+    weight_decay : float or dict
+        At least 0: ``weight_decay theta`` is added to the gradient after clipping (an L2 penalty). A dict has numbers
+        for some letters, of all layers, and 0 for the others: ``{"W": 1e-2}``.
     initial_accumulator_value : float
         What r is before the first update, at least 0.
     eps : float
@@ -87,7 +90,7 @@ class Adagrad(Optimizer):
     lr: float = 1e-2
     _: KW_ONLY
     lr_decay: float = 0.0
-    weight_decay: float = 0.0
+    weight_decay: float | Mapping[str, float] = 0.0
     initial_accumulator_value: float = 0.0
     eps: float = 1e-10
 
@@ -104,8 +107,8 @@ class Adagrad(Optimizer):
     def _names(self) -> tuple[str | None, str | None]:
         return None, "sum"
 
-    def _rule(self, lr: float, update: int) -> tuple[str, Rates]:
-        return "adagrad", Rates(lr / (1 + (update - 1) * self.lr_decay), self.weight_decay, eps=self.eps)
+    def _rule(self, lr: float, update: int, decay: float) -> tuple[str, Rates]:
+        return "adagrad", Rates(lr / (1 + (update - 1) * self.lr_decay), decay, eps=self.eps)
 
 
 @dataclass(eq=False, repr=False)
@@ -126,8 +129,9 @@ class RMSProp(Optimizer):
         At least 1e-30.
     momentum : float
         In ``[0, 1)``.
-    weight_decay : float
-        At least 0: ``weight_decay theta`` is added to the gradient after clipping (an L2 penalty).
+    weight_decay : float or dict
+        At least 0: ``weight_decay theta`` is added to the gradient after clipping (an L2 penalty). A dict has numbers
+        for some letters, of all layers, and 0 for the others: ``{"W": 1e-2}``.
 
     See Also
     --------
@@ -139,14 +143,14 @@ class RMSProp(Optimizer):
     alpha: float = 0.99
     eps: float = 1e-8
     momentum: float = 0.0
-    weight_decay: float = 0.0
+    weight_decay: float | Mapping[str, float] = 0.0
 
     def _names(self) -> tuple[str | None, str | None]:
         return ("momentum_buffer" if self.momentum else None), "square_avg"
 
-    def _rule(self, lr: float, update: int) -> tuple[str, Rates]:
+    def _rule(self, lr: float, update: int, decay: float) -> tuple[str, Rates]:
         rule = "rmsprop_momentum" if self.momentum else "rmsprop"
-        return rule, Rates(lr, self.weight_decay, beta1=self.momentum, beta2=self.alpha, eps=self.eps)
+        return rule, Rates(lr, decay, beta1=self.momentum, beta2=self.alpha, eps=self.eps)
 
 
 @dataclass(eq=False, repr=False)
@@ -165,9 +169,9 @@ class Adam(Optimizer):
         Each in ``[0, 1)`` (the book's rho_1 and rho_2): how much of the running means an update keeps.
     eps : float
         At least 1e-30 (the book's delta).
-    weight_decay : float
-        At least 0: ``weight_decay theta`` is added to the gradient after clipping (an L2 penalty). `AdamW` keeps the
-        two apart.
+    weight_decay : float or dict
+        At least 0: ``weight_decay theta`` is added to the gradient after clipping (an L2 penalty). A dict has numbers
+        for some letters, of all layers, and 0 for the others: ``{"W": 1e-2}``. `AdamW` keeps the two apart.
 
     See Also
     --------
@@ -178,16 +182,16 @@ class Adam(Optimizer):
     _: KW_ONLY
     betas: tuple[float, float] = (0.9, 0.999)
     eps: float = 1e-8
-    weight_decay: float = 0.0
+    weight_decay: float | Mapping[str, float] = 0.0
 
     def _names(self) -> tuple[str | None, str | None]:
         return "exp_avg", "exp_avg_sq"
 
-    def _rule(self, lr: float, update: int) -> tuple[str, Rates]:
+    def _rule(self, lr: float, update: int, decay: float) -> tuple[str, Rates]:
         beta1, beta2 = self.betas
         root = 1 / math.sqrt(1 - beta2**update)
         rate = lr / (1 - beta1**update)
-        return "adam", Rates(rate, self.weight_decay, beta1=beta1, beta2=beta2, root=root, eps=self.eps)
+        return "adam", Rates(rate, decay, beta1=beta1, beta2=beta2, root=root, eps=self.eps)
 
 
 @dataclass(eq=False, repr=False)
@@ -198,16 +202,16 @@ class AdamW(Adam):
     ----------
     lr, betas, eps
         As for `Adam`.
-    weight_decay : float
-        At least 0.
+    weight_decay : float or dict
+        At least 0; a dict as for `Adam`.
 
     See Also
     --------
     Optimizer.step, Optimizer.state, Optimizer.configuration : what all optimizers do.
     """
 
-    weight_decay: float = 1e-2
+    weight_decay: float | Mapping[str, float] = 1e-2
 
-    def _rule(self, lr: float, update: int) -> tuple[str, Rates]:
-        rule, rates = super()._rule(lr, update)
-        return rule, rates._replace(decay=0.0, keep=1 - lr * self.weight_decay)
+    def _rule(self, lr: float, update: int, decay: float) -> tuple[str, Rates]:
+        rule, rates = super()._rule(lr, update, decay)
+        return rule, rates._replace(decay=0.0, keep=1 - lr * decay)

@@ -48,6 +48,9 @@ class Network(HasParameters, Protocol):
     def not_told_before(self) -> dict[str, Any]:
         """What checkpoints of earlier versions leave out of `identity`, as it was then."""
 
+    def begin(self) -> None:
+        """Do what comes before a run's first update: nothing may be left to refuse."""
+
     def state(self, sequences: int) -> State:
         """Memory for the states of so many sequences."""
 
