@@ -59,7 +59,7 @@ class Trajectory:
         widths = (self.rnn.n_out,) if self.is_jordan else tuple(len(layer.b) for layer in self.rnn.layers)
         self.states = States(name, widths, not self.is_jordan and self.rnn.bidirectional)
         given = self.states.read(self.s, rest.pop(name, None), FLOAT64)
-        self.initial = self.states.zeros(self.batch, FLOAT64) if given is None else given
+        self.initial = self.rnn._first_state(self.batch) if given is None else given
 
         rest |= {name: self.states.nested(self.initial), "lengths": self.lengths, "reset": self.reset}
         y = rest.pop("y", None)
@@ -99,13 +99,14 @@ class Trajectory:
         below, tokens = self.x, self.rnn.input == "token"
         parts: list[list[Part]] = []
         initial = iter(self.initial)
+        first = iter(self.rnn._first_state(1))
         f = ACTIVATION[self.rnn.activation]
         for k, (layer, h) in enumerate(zip(self.rnn.layers, self.run.layers, strict=True)):
             directions = [layer] if layer.reverse is None else [layer, layer.reverse]
             states = np.split(h if alpha is None else self.run.v_layers[k], len(directions), axis=2)
             of_directions = []
             for d, (letters, h_d) in enumerate(zip(directions, np.split(h, len(directions), axis=2), strict=True)):
-                state, is_cut = self._before(states[d], next(initial), d == 1)
+                state, is_cut = self._before(states[d], next(initial), d == 1, next(first))
                 before = state if alpha is None else f(state)  # 0 where the state is
                 alpha_k = None if alpha is None else alpha[k]
                 of_directions.append(Part(letters, below, tokens, before, h_d, is_cut, state, alpha_k, d == 1))
@@ -113,8 +114,8 @@ class Trajectory:
             below, tokens = h, False
         return parts
 
-    def _before(self, h: Array, h0: Array, reverse: bool) -> tuple[Array, Array]:
-        """What each step of a direction sees, and where a new sequence begins in its order."""
+    def _before(self, h: Array, h0: Array, reverse: bool, first: Array | float = 0.0) -> tuple[Array, Array]:
+        """What each step of a direction sees, and where a new sequence begins in its order, with `first`."""
         before, is_cut = np.zeros_like(h), np.zeros_like(self.exists)
         ends = self.lengths - 1, np.arange(self.batch)
         if reverse:  # a new sequence that starts at t + 1 ends another at t
@@ -124,7 +125,8 @@ class Trajectory:
         else:
             before[1:], before[0] = h[:-1], h0
             is_cut[:] = self.reset
-        before[is_cut | ~self.exists] = 0.0
+        before[~self.exists] = 0.0
+        before[is_cut & self.exists] = first
         if reverse:
             is_cut[ends] = True  # beyond a length there is no step
         return before, is_cut
