@@ -160,7 +160,8 @@ class Run:
 Fits = dict[tuple[Any, ...], list[str | None]]
 HYPER = ("position", "hyper_parameters")
 _FITS: Fits = {
-    **{("identity", "network", name): [None] for name in ("activation", "bidirectional")},  # as in earlier versions
+    # As in earlier versions
+    **{("identity", "network", name): [None] for name in ("activation", "bidirectional", "leak", "learn_h0")},
     **{("identity", "settings", name): [None] for name in ("clip_norm", "clip_value")},
     ("position", "seed"): ["0"],
     ("position", "stopped"): ['""'],

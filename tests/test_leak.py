@@ -325,6 +325,13 @@ def test_a_leak_that_is_none_is_refused(n_hidden: Any, leak: Any, kind: type[Exc
     refuses(lambda: ElmanRNN(3, n_hidden, 2, leak=leak), kind, message)
 
 
+def test_one_number_takes_no_memory_for_each_unit() -> None:
+    """A damaged file may claim any size: nothing is made for it before its tensors are looked at."""
+    assert ElmanRNN.options_of(**{**ElmanRNN(3, 4, 2).configuration(), "n_hidden": 2**31 - 1, "leak": 0.5}).leak == (
+        (0.5,),
+    )
+
+
 def test_an_output_recurrent_network_has_no_leak() -> None:
     with pytest.raises(TypeError, match="leak"):
         JordanRNN(3, 4, 2, leak=0.5)  # type: ignore[call-arg]

@@ -43,7 +43,7 @@ struct Network {
   Recurrence recurrence = Recurrence::h;
   Activation activation = Activation::tanh;
   bool bidirectional = false;
-  std::vector<std::vector<double>> leak;  // alpha of each unit of each layer; none: 1 for all, and the units are plain
+  std::vector<std::vector<double>> leak;  // of each layer: alpha of all units, or of each; none: the units are plain
   bool learn_h0 = false;                  // the state before the first step is a parameter, else 0
 
   bool leaky() const { return !leak.empty(); }

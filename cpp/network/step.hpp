@@ -33,8 +33,8 @@ template <class T> struct RecurrentStep {
       : unit(unit_of(network.activation)), W_transposed(pack_transposed<T>(k, W, threads)) {
     if (!network.leaky()) return;
     const std::vector<double>& given = network.leak[std::size_t(layer)];
-    alpha = Array<T>(Index(given.size()));
-    for (std::size_t j = 0; j < given.size(); ++j) alpha[Index(j)] = T(given[j]);
+    alpha = Array<T>(W.rows);
+    for (Index j = 0; j < W.rows; ++j) alpha[j] = T(given[given.size() == 1 ? 0 : std::size_t(j)]);
   }
 
   bool leaky() const { return alpha.data() != nullptr; }

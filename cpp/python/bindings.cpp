@@ -140,8 +140,8 @@ Network network_of(Index n_in, const std::vector<Index>& n_hidden, Index n_out, 
   if (learn_h0 && network.recurrence != Recurrence::h)
     throw py::value_error("learn_h0: expected false where the recurrence runs from the output");
   bool fits = leak.empty() || leak.size() == n_hidden.size();
-  for (std::size_t l = 0; fits && l < leak.size(); ++l) fits = Index(leak[l].size()) == n_hidden[l];
-  if (!fits) throw py::value_error("leak: expected a number for each unit of each layer");
+  for (std::size_t l = 0; fits && l < leak.size(); ++l) fits = leak[l].size() == 1 || Index(leak[l].size()) == n_hidden[l];
+  if (!fits) throw py::value_error("leak: expected a number, or one for each unit, of each layer");
   return network;
 }
 

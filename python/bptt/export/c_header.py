@@ -218,7 +218,7 @@ class Header:
                     parts.append(self._table(self._letter(letter, k), shape, columns_of(values, lanes)))
             parts.append(self._table(self._letter("b", k), f"[{len(layer.b)}]", padded_vector(layer.b, lanes)))
             if self.leaky:
-                alpha = np.asarray(self.rnn._options.leak[k], self.rnn.dtype)
+                alpha = np.broadcast_to(np.asarray(self.rnn._options.leak[k], self.rnn.dtype), len(layer.b))
                 parts.append(self._table(self._letter("alpha", k), f"[{len(alpha)}]", padded_vector(alpha, lanes)))
             if self.learned:
                 letter = "v0" if self.leaky else "h0"

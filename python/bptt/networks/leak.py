@@ -10,7 +10,7 @@ import numpy as np
 from bptt._arrays import as_array
 from bptt._checks import shown
 
-Leak: TypeAlias = tuple[tuple[float, ...], ...]  # of each layer, of each unit; empty where all are 1
+Leak: TypeAlias = tuple[tuple[float, ...], ...]  # of each layer one number, or one a unit; empty where all are 1
 _FLOAT64 = np.dtype(np.float64)
 
 
@@ -29,7 +29,7 @@ def read_leak(value: Any, n_hidden: tuple[int, ...], dtype: np.dtype[Any]) -> Le
 
 def told_leak(leak: Leak) -> Any:
     """The shortest form that makes the same network, of numbers and lists, as JSON has it."""
-    layers = [layer[0] if len(set(layer)) == 1 else list(layer) for layer in leak]
+    layers = [layer[0] if len(layer) == 1 else list(layer) for layer in leak]
     if all(isinstance(layer, float) and layer == layers[0] for layer in layers):
         return layers[0] if layers else 1.0
     return layers[0] if len(layers) == 1 else layers
@@ -40,7 +40,7 @@ def _is_number(value: Any) -> bool:
 
 
 def _of_layer(name: str, value: Any, n: int, dtype: np.dtype[Any]) -> tuple[float, ...]:
-    """Of each of `n` units."""
+    """Of `n` units: of each, or one number where all have the same."""
     if isinstance(value, bool | np.bool_ | str | bytes) or value is None:
         raise TypeError(f"{name}: expected a number, or one a unit, got {type(value).__name__}")
     array = as_array(name, value, _FLOAT64)
@@ -53,4 +53,5 @@ def _of_layer(name: str, value: Any, n: int, dtype: np.dtype[Any]) -> tuple[floa
         got = shown(float(array.flat[wrong[0]]), str)
         expected = "a number in (0, 1]" if not 0.0 < array.flat[wrong[0]] < least else f"at least {least:g} in {dtype}"
         raise ValueError(f"{name}: expected {expected}, got {got}{where}")
-    return tuple(np.broadcast_to(array, (n,)).tolist())
+    alphas = tuple(array.reshape(-1).tolist())
+    return alphas[:1] if len(set(alphas)) == 1 else alphas

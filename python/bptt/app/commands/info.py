@@ -58,6 +58,6 @@ def _products(rnn: Network) -> dict[str, Array]:
         if rnn.leak == 1.0:
             found[name] = W
         else:  # of v, where f'(v) = 1
-            alpha = np.array(of_layer[name.removesuffix("_reverse")])
+            alpha = np.broadcast_to(of_layer[name.removesuffix("_reverse")], len(W))
             found[f"1 - leak + leak {name}"] = np.diag(1 - alpha) + alpha[:, None] * W
     return found
