@@ -297,7 +297,7 @@ def test_each_update_has_draws_of_its_own(name: str) -> None:
     x, y = X[:, :1], Y[:, :1]
     rnn = ElmanRNN(3, 6, 4, seed=0)
     how: dict[str, Any] = {"optimizer": bptt.SGD(1e-12), "epochs": 6, "batch_size": 1, "seed": 0, "progress": False}
-    losses = rnn.fit(x, y, **how, **{name: 0.5}).updates.loss
+    losses = rnn.fit(x, y, **(how | {name: 0.5})).updates.loss
     assert len(set(losses)) == 6
     told: list[int] = []
 
@@ -305,7 +305,7 @@ def test_each_update_has_draws_of_its_own(name: str) -> None:
         told.append(update)
         return 0.5 if update >= 3 else 0.0
 
-    scheduled = rnn.fit(x, y, **how, **{name: later}).updates.loss
+    scheduled = rnn.fit(x, y, **(how | {name: later})).updates.loss
     assert told == [*range(6)]
     assert len(set(np.round(scheduled[:3], 6))) == 1
     assert len(set(scheduled[3:])) == 3
