@@ -360,10 +360,12 @@ ARROWS = {  # which file imports which: no circle, and none knows a network but 
     "readout": {"vectors"},
     "drawing": {"readout", "vectors"},
     "leak": {"layer", "parameters", "vectors"},
-    "stack": {"batches", "layer", "leak", "parameters", "readout", "vectors"},
+    "disturbance": {"philox", "vectors"},
+    "stack": {"batches", "disturbance", "layer", "leak", "parameters", "readout", "vectors"},
     "feedback": {"batches", "layer", "parameters", "philox", "readout", "vectors"},
     "steps": {"feedback", "layer", "leak", "parameters", "readout", "stack", "vectors"},
     "__init__": {
+        "disturbance",
         "drawing",
         "feedback",
         "layer",

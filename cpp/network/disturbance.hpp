@@ -107,10 +107,7 @@ template <class T> class Noise {
   Noise(const Context<T>& ctx, Index chain, Index n, const Disturbance& d, bool reverse)
       : draws_(ctx, Draws<T>::noise, chain, n, d.seed), scale_(n), reverse_(reverse) {
     const Network& network = ctx.network;
-    for (Index j = 0; j < n; ++j) {
-      const double alpha = network.leaky() ? network.leak[std::size_t(chain / network.directions())][std::size_t(j)] : 1;
-      scale_[j] = T(d.noise * std::sqrt(2 / alpha));
-    }
+    for (Index j = 0; j < n; ++j) scale_[j] = T(d.noise * std::sqrt(2 / network.alpha(chain / network.directions(), j)));
   }
 
   /// To rows [from, to) of the window.
