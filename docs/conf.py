@@ -49,12 +49,16 @@ numpydoc_show_class_members = False  # they follow, each with its docstring
 # ---- Examples and equations ----
 
 equations_in = {  # of several files that have an equation, the first is shown
-    "reference": [f"../python/bptt/reference/{name}.py" for name in ("layer", "readout", "stack", "feedback", "leak")],
+    "reference": [
+        f"../python/bptt/reference/{name}.py"
+        for name in ("layer", "readout", "stack", "feedback", "leak", "disturbance")
+    ],
     "core": [
         f"../cpp/network/{name}"
         for name in (
             "step.hpp",
             "layer.hpp",
+            "disturbance.hpp",
             "readout.cpp",
             "readout.hpp",
             "gradient_sums.hpp",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -134,10 +135,31 @@ def solve_elman(p: Problem, i: int, parameters: reference.Stack, shapes: dict[st
     case = p.case
     x, y, initial, weight, reset = numbers(p, i)
     options: dict[str, Any] = {name: getattr(case, name) for name in ("input", "output", "readout", "activation")}
-    options |= {"leak": case.leaks, case.initial: initial, "reset": reset}
+    options |= {"leak": case.leaks, case.initial: initial, "reset": reset, **disturbance(case, i, len(x))}
     run = reference.forward(parameters, x, **options)
     loss, gradients = reference.loss_and_gradients(parameters, x, y, weight=weight, **options)
     return named(case, shapes, loss, gradients, run)
+
+
+def disturbance(case: Case, sequence: int, tau: int) -> dict[str, Any]:
+    """Noise and dropout of one sequence, as the reference takes them."""
+    both = 2 if case.bidirectional else 1
+
+    def each(draw: Callable[[int, int], Any]) -> list[list[Any]]:
+        """Of each layer and direction, by its number of units and its place among the chains."""
+        return [[draw(n, both * k + d) for d in range(both)] for k, n in enumerate(case.sizes)]
+
+    def noise(n: int, chain: int) -> Any:
+        return reference.noise_draws(case.seed, sequence, tau, n, chain)
+
+    def dropout(n: int, chain: int) -> Any:
+        return reference.dropout_draws(case.seed, sequence, tau, n, case.dropout, chain)
+
+    return {
+        "noise": each(noise) if case.noise else None,
+        "sigma": case.noise,
+        "dropout": each(dropout) if case.dropout else None,
+    }
 
 
 def solve_jordan(p: Problem, i: int, parameters: reference.Stack, shapes: dict[str, tuple[int, ...]]) -> dict[str, Any]:

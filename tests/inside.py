@@ -26,10 +26,12 @@ def step_of(rnn: Any, state: Array, x_t: Any) -> Array:
     x = np.broadcast_to(x_t, (1, m, *np.shape(x_t)))
     if isinstance(rnn, JordanRNN):
         return np.asarray(rnn.forward(x, r0=state).r_last)
+    letter = "h" if rnn.leak == 1.0 else "v"
     if len(rnn.layers) == 1:
-        return np.asarray(rnn.forward(x, h0=state).h_last)
+        return np.asarray(getattr(rnn.forward(x, **{f"{letter}0": state}), f"{letter}_last"))
     parts = np.split(state, np.cumsum(rnn.n_hidden)[:-1], axis=1)
-    return np.concatenate(rnn.forward(x, h0=list(parts)).h_last, axis=1)
+    run = rnn.forward(x, **{f"{letter}0": list(parts)})
+    return np.concatenate(getattr(run, f"{letter}_last"), axis=1)
 
 
 def autonomous(W: Any, activation: Any = "tanh", b: Any = 0.0) -> ElmanRNN:

@@ -27,8 +27,8 @@ from results import (
 
 
 def draws(case: Case) -> bool:
-    """Whether some steps are forced and others free, by draws that depend on a sequence's place in the batch."""
-    return case.feedback is not None and 0 < case.teacher_forcing < 1
+    """Whether noise, dropout or forced steps are drawn, which depends on a sequence's place in the batch."""
+    return bool(case.disturbance) or (case.feedback is not None and 0 < case.teacher_forcing < 1)
 
 
 # ---- Forms ----

@@ -42,6 +42,8 @@ class Case:
     bidirectional: bool = False
     leak: float | Literal["mixed"] = 1.0  # of all units; mixed: of each unit, some of which have none
     learn_h0: bool = False  # h(0), or v(0), is a parameter
+    noise: float = 0.0
+    dropout: float = 0.0
 
     @property
     def leaks(self) -> Any:
@@ -50,6 +52,13 @@ class Case:
             return self.leak
         each = [[MIXED[(j + layer) % len(MIXED)] for j in range(n)] for layer, n in enumerate(self.sizes)]
         return each if len(each) > 1 else each[0]
+
+    @property
+    def disturbance(self) -> dict[str, Any]:
+        """The arguments of noise and dropout."""
+        if not (self.noise or self.dropout):
+            return {}
+        return {"noise": self.noise, "dropout": self.dropout, "seed": self.seed}
 
     @property
     def sizes(self) -> tuple[int, ...]:
@@ -109,6 +118,8 @@ class Case:
             "-both" if self.bidirectional else "",
             f"-leak{self.leak}" if self.leak != 1.0 else "",
             "-learned" if self.learn_h0 else "",
+            f"-noise{self.noise}" if self.noise else "",
+            f"-dropout{self.dropout}" if self.dropout else "",
         ]
         return f"{self.input}-{self.output}-{kind}-{sizes}-{time}{''.join(marks)}"
 
@@ -191,6 +202,7 @@ class Problem:
             "x": in_form(form, self.x, beyond),
             self.case.initial: initial,
             "lengths": self.case.lengths if form == "padded" else None,
+            **self.case.disturbance,
         }
         return given if self.reset is None else given | {"reset": in_form(form, self.reset, beyond)}
 

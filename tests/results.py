@@ -50,6 +50,8 @@ def everything(rnn: Any, arguments: dict[str, Any]) -> dict[str, Any]:
     """All that a network computes of the arguments of `loss`."""
     case = kind_of(rnn)
     of_forward = {name: value for name, value in arguments.items() if name in ("x", case.initial, "lengths", "reset")}
+    if case.feedback is None:
+        of_forward |= {name: arguments[name] for name in ("noise", "dropout", "seed") if name in arguments}
     more = {} if case.simple else {"all_layers": True}
     leaky = case.leak != 1.0
     run = rnn.forward(**of_forward, **more, **({"v": True} if leaky else {}))

@@ -30,6 +30,9 @@ KINDS: dict[str, dict[str, Any]] = {
     "two layers": {"n_hidden": (5, 4)},
     "two directions": {"n_hidden": 5, "bidirectional": True},
     "two of two": {"n_hidden": (4, 3), "bidirectional": True},
+    "leaky": {"n_hidden": 5, "leak": "mixed"},
+    "leaky layers": {"n_hidden": (5, 4), "leak": 0.25},
+    "leaky, two of two": {"n_hidden": (4, 3), "bidirectional": True, "leak": "mixed"},
     "y_hat fed back": {"n_hidden": 5, "feedback": "y_hat"},
     "o fed back": {"n_hidden": 5, "feedback": "o"},
 }
@@ -74,7 +77,10 @@ def reference_steps(case: Case, i: int) -> reference.BackwardSteps:
     parameters = reference_parameters(p.network("float64"), case)
     options: dict[str, Any] = {name: getattr(case, name) for name in ("input", "output", "activation")}
     if case.feedback is None:
-        return reference.backward_steps(parameters, x, y, initial, weight, **options, readout=case.readout, reset=reset)
+        state: dict[str, Any] = {case.initial: initial}
+        return reference.backward_steps(
+            parameters, x, y, weight=weight, **options, **state, leak=case.leaks, readout=case.readout, reset=reset
+        )
     forced = reference.forced_steps(case.teacher_forcing, case.seed, i, len(x))
     return reference.jordan_backward_steps(
         parameters, x, y, initial, weight, **options, feedback=case.feedback, forced=forced, reset=reset

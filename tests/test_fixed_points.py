@@ -134,6 +134,19 @@ def test_two_layers() -> None:
     assert np.abs(np.concatenate(after.h_last, axis=1) - found.state).max() < NEAR
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_leaky_units(seed: int) -> None:
+    """Their h is fixed where that of the units without a leak is; v = b + W h there, and the stability is another."""
+    W, alpha = 2.5 * np.random.default_rng(seed).standard_normal((2, 2)), np.array([0.3, 0.6])
+    plain = fixed_points(network(W, 0.1), starts(2, 400), slow=0.0)
+    rnn = network(W, 0.1, leak=alpha)
+    found = fixed_points(rnn, 4 * starts(2, 400), slow=0.0)
+    v = 0.1 + plain.state @ W.T
+    J = np.diag(1 - alpha) + alpha[:, None] * W * (1 - plain.state**2)[:, None, :]
+    compare(found, v, np.abs(np.linalg.eigvals(J)).max(axis=1) < 1)
+    assert np.abs(rnn.forward(np.zeros((1, len(found), 1)), v0=found.h0).v_last - found.state).max() < NEAR
+
+
 @pytest.mark.parametrize(("output", "feedback"), [("sigmoid", "y_hat"), ("linear", "o"), ("softmax", "y_hat")])
 def test_fed_back_outputs(output: Any, feedback: Any) -> None:
     """One number is fed back; or of two probabilities the first, as they sum to 1."""

@@ -417,3 +417,21 @@ def test_info_tells_of_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) ->
     told = capsys.readouterr().out
     assert "learn_h0=True" in told
     assert "h0_1 6, U2" in told
+
+
+@pytest.mark.parametrize("options", [{}, {"n_hidden": (6, 5), "bidirectional": True, "activation": "relu"}], ids=str)
+def test_analysis_begins_with_it(options: dict[str, Any]) -> None:
+    """Of every step h(t) = f(a(t)), and the sum of dL/da(t) is the gradient of b."""
+    from bptt.analysis import backward_steps
+
+    rnn = network(options, dtype="float64")
+    _, gradients = rnn.loss_and_gradients(X, Y, reset=RESET)
+    steps = backward_steps(rnn, X, Y, reset=RESET)
+    f = np.tanh if rnn.activation == "tanh" else partial(np.maximum, 0.0)
+    for of_layer, layer in zip(steps.layers, gradients.layers, strict=True):
+        for one, gradient in ((of_layer, layer), (of_layer.reverse, layer.reverse)):
+            if one is None or gradient is None:
+                continue
+            # Float64 sums of some tens of terms.
+            np.testing.assert_allclose(f(one.a), one.h, rtol=0, atol=1e-13)
+            np.testing.assert_allclose(one.d_a.sum(axis=(0, 1)), gradient.b, rtol=0, atol=1e-12)

@@ -41,7 +41,18 @@ def test_exponent_of_one_unit_is_the_mean_of_its_slopes() -> None:
     close(found.error[:, 0], blocks.std(axis=0, ddof=1) / math.sqrt(10), 1e-12)
 
 
+def test_exponents_of_leaky_units_at_a_fixed_point() -> None:
+    """At v = 0 the Jacobian is (1 - alpha) I + alpha W."""
+    W, alpha = np.diag([0.9, 0.5, -0.5]), np.array([0.5, 0.2, 0.1])
+    rnn = ElmanRNN(0, 3, 1, leak=alpha, dtype="float64", init=None)
+    rnn.W = W
+    found = lyapunov(rnn, no_input(500), n_exponents=3, v0=np.zeros(3), skip=400)
+    expected = np.sort(np.log(1 - alpha + alpha * np.diag(W)))[::-1]
+    assert np.abs(found.exponents - expected).max() < 1e-3, "what is left of the first directions"
+
+
 CHAOTIC = {
+    "leaky layers": lambda: scaled(ElmanRNN(1, (10, 8), 1, leak=0.6, dtype="float64", seed=3), 4.0),
     "one layer": lambda: scaled(ElmanRNN(1, 20, 1, dtype="float64", seed=3), 2.5),
     "two layers": lambda: scaled(ElmanRNN(1, (10, 8), 1, dtype="float64", seed=3), 2.5),
     "softmax fed back": lambda: scaled(JordanRNN(1, 20, 4, dtype="float64", seed=3), 9.0),
@@ -85,8 +96,8 @@ def test_the_largest_exponent_is_how_neighbours_part(name: str) -> None:
         neighbour = state + (neighbour - state) * (1e-8 / distance)
     initial = np.full(n, 1 / n)
     h0: Any = {"r0": initial} if isinstance(rnn, JordanRNN) else {"h0": initial}
-    if name == "two layers":
-        h0 = {"h0": [initial[:10], initial[10:]]}
+    if name in ("two layers", "leaky layers"):
+        h0 = {"h0" if rnn.leak == 1.0 else "v0": [initial[:10], initial[10:]]}
     found = lyapunov(rnn, x, skip=1000, **h0)
     # Distances are off by some 1e-8. What is left of the first direction after 1000 steps was 1e-6 at most.
     assert abs(found.largest - np.mean(logarithms[1000:])) < 1e-5

@@ -156,7 +156,8 @@ def test_weight_decay_of_letters_that_are_none() -> None:
             SGD(weight_decay=value)
 
     refused({}, ValueError, "weight_decay: expected a number, or numbers for some letters, got {}")
-    refused({"X": 1.0}, ValueError, "weight_decay: letter: expected one of 'U', 'W', 'b', 'V', 'c', got 'X'")
+    letters = "'U', 'W', 'b', 'h0', 'v0', 'V', 'c'"
+    refused({"X": 1.0}, ValueError, f"weight_decay: letter: expected one of {letters}, got 'X'")
     refused({"W": -1.0}, ValueError, "weight_decay['W']: expected a number in [0, inf), got -1.0")
     refused({"W": "1"}, TypeError, "weight_decay['W']: expected a number, got str")
 

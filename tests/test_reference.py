@@ -359,10 +359,24 @@ ARROWS = {  # which file imports which: no circle, and none knows a network but 
     "layer": {"parameters", "vectors"},
     "readout": {"vectors"},
     "drawing": {"readout", "vectors"},
-    "stack": {"batches", "layer", "parameters", "readout", "vectors"},
+    "leak": {"layer", "parameters", "vectors"},
+    "disturbance": {"philox", "vectors"},
+    "stack": {"batches", "disturbance", "layer", "leak", "parameters", "readout", "vectors"},
     "feedback": {"batches", "layer", "parameters", "philox", "readout", "vectors"},
-    "steps": {"feedback", "layer", "parameters", "readout", "stack", "vectors"},
-    "__init__": {"drawing", "feedback", "layer", "parameters", "philox", "readout", "stack", "steps", "vectors"},
+    "steps": {"feedback", "layer", "leak", "parameters", "readout", "stack", "vectors"},
+    "__init__": {
+        "disturbance",
+        "drawing",
+        "feedback",
+        "layer",
+        "leak",
+        "parameters",
+        "philox",
+        "readout",
+        "stack",
+        "steps",
+        "vectors",
+    },
 }
 
 

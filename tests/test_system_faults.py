@@ -40,6 +40,7 @@ def shell(command: str, cwd: Path, **environment: str) -> subprocess.CompletedPr
         env=environment,
         capture_output=True,
         encoding="utf-8",
+        errors="replace",  # `head -c 1` may cut a character
         timeout=60,
     )
 

@@ -1,6 +1,7 @@
 // The table of kernels, compiled once per instruction set (BPTT_ISA names it).
 #include "kernels/kernels.hpp"
 
+#include "kernels/draws.hpp"
 #include "kernels/functions.hpp"
 #include "kernels/losses.hpp"
 #include "kernels/tiles.hpp"
@@ -29,6 +30,8 @@ template <class T> constexpr Kernels<T> table() {
   k.softmax_back = softmax_back<T>;
   k.sigmoid_back = sigmoid_back<T>;
   k.update = update<T>;
+  k.draw_bits = draw_bits;
+  k.normals = normals<T>;
   k.sum_of_squares = sum_of_squares<T>;
   return k;
 }

@@ -104,6 +104,12 @@ template <class T> struct Update {
   T root = 0, eps = 0;
 };
 
+/// Places where random numbers are drawn, four words each: step, sequence, four units, and what is drawn for which chain.
+struct Places {
+  static constexpr int count = 16;
+  std::uint32_t word[4][count] = {};
+};
+
 template <class T> struct Kernels {
   Index lanes = 0;      // elements of a vector
   Index panel = 0;      // columns of a panel: two vectors
@@ -130,6 +136,10 @@ template <class T> struct Kernels {
   void (*softmax_back)(const T* y, const T* dy, Index rows, Index n, T* d_o) = nullptr;  // d_o_j += y_j (dy_j - sum_i y_i dy_i)
   void (*sigmoid_back)(const T* y, const T* dy, Index count, T* d_o) = nullptr;          // d_o_j += y_j (1 - y_j) dy_j
   void (*update)(const Update<T>&) = nullptr;
+  /// Four numbers for each place: 32 random bits, or normal numbers of mean 0 and variance 1. The bits are those of every other
+  /// instruction set.
+  void (*draw_bits)(std::uint64_t seed, const Places&, std::uint32_t (*bits)[Places::count]) = nullptr;
+  void (*normals)(std::uint64_t seed, const Places&, T (*z)[Places::count]) = nullptr;
   double (*sum_of_squares)(const T* x, Index count) = nullptr;  // in double precision, in an order that follows from `count` alone
 };
 

@@ -149,7 +149,11 @@ template <class T> class Bidirectional {
 
   LayerInput<T> input(Index l, bool reverse) {
     const auto& p = p_.chain[std::size_t(2 * l + (reverse ? 1 : 0))];
-    if (l > 0) return {ctx_, p.U, p.b, states(l - 1), reverse};
+    if (l > 0) {
+      LayerInput<T> input(ctx_, p.U, p.b, states(l - 1), reverse);
+      input.drop(Dropout<T>(ctx_, l - 1, batch_.disturbance));
+      return input;
+    }
     if (ctx_.network.input == Input::token) return {ctx_, p.U, p.b, in_direction(batch_.tokens, reverse)};
     return {ctx_, p.U, p.b, in_direction(batch_.x, reverse)};
   }
@@ -205,11 +209,11 @@ template <class T> class Bidirectional {
     const bool large = readout_.every_step() && ctx_.exceeds_half_L2(readout_.V_transposed());
     if (large) {
       ctx_.for_each_row_block(w, [&](Index from, Index to) { gather(top, w, false, from, to, h); });
-      readout_.outputs_of_window(h, o);
+      readout_.outputs_of_window(w, h, o);
     }
     ctx_.for_each_row_block(w, [&](Index from, Index to) {
       if (!large) gather(top, w, false, from, to, h);
-      if (readout_.every_step()) readout_.outputs_of_block(h, o, from, to);
+      if (readout_.every_step()) readout_.outputs_of_block(w, h, o, from, to);
       work(from, to);
     });
   }
@@ -248,26 +252,26 @@ template <class T> class Bidirectional {
     chain.stage->prepare_back();
     chain.tape->rewind(no_forward, [&](const Window& w, const PerLayer<const T>& before, const PerLayer<const T>& h) {
       const Matrix<T> d_o = readout_.window(w), da = chain.stage->da_of_top(w), dh = dh_window.matrix(w.size(), n);
-      const Above<T> above = own_d_h.given() ? Above<T>() : Above<T>::product_of(d_o, V_forward);
+      const Above<T> above = own_d_h.given() ? Above<T>() : Above<T>::product_of(d_o, V_forward, readout_.dropout());
       for_each_output(w, h_window(w), d_o, [&](Index from, Index to) {
         readout_.losses(w, from, to, d_o, true);
         if (own_d_h.given()) {
           gather(own_d_h, w, from, to, da);
-          const Matrix<T> rows = da.middle_rows(from, to - from);
-          Sum<T>(ctx_.k).from(Matrix<const T>(rows)).plus(d_o.middle_rows(from, to - from), V_forward).into(rows);
+          readout_.add_above(w, d_o, V_forward, da, from, to);
         }
         chain.stage->prepare_block(w, above, from, to, da);
       });
       ctx_.multiply(ctx_.zero.data(), d_o, V_reverse, dh);
       ctx_.for_each_row_block(w, [&](Index from, Index to) {
+        if (readout_.dropout().given()) readout_.dropout().of_direction(1, w, false, from, to, dh, dh);
         for_each_row(w, from, to, [&](Index f, Index t, Index i) {
           for (Index j = 0; own_d_h.given() && j < n; ++j) dh(f, j) += own_d_h(w.begin + t, i)[n + j];
           std::copy_n(dh.row(f), n, d_h.both.at(1, w.begin + t, i));
         });
       });
       losses[std::size_t(w.index)] = readout_.total(w.size());
-      sums.collect(w, {}, d_o, h_window(w));
-      chain.stage->backward(w, above, da, before, h, {}, sums);
+      sums.collect(w, {}, d_o, readout_.read_of(w, h_window(w)));
+      chain.stage->backward(w, above, da, before, h, {}, {}, sums);
     });
     return std::accumulate(losses.begin(), losses.end(), 0.0);
   }
@@ -278,12 +282,12 @@ template <class T> class Bidirectional {
     const double loss = readout_.last_loss(h, true);
     const Index n = h.cols / 2;
     const Array<T> both(h.rows * h.cols);
-    readout_.backward(readout_.last(), both.matrix(h.rows, h.cols));
+    readout_.backward_last(both.matrix(h.rows, h.cols));
     for (Index d = 0; d < 2; ++d) {
       dh_last_[d] = Array<T>(h.rows * n);
       for (Index i = 0; i < h.rows; ++i) std::copy_n(both.data() + i * h.cols + d * n, n, dh_last_[d].data() + i * n);
     }
-    sums.collect(single_step(h.rows), {}, readout_.last(), h);
+    sums.collect(single_step(h.rows), {}, readout_.last(), readout_.read_of_last(h));
     return loss;
   }
 
@@ -309,7 +313,7 @@ template <class T> class Bidirectional {
     chain.tape->rewind(no_forward, [&](const Window& w, const PerLayer<const T>& before, const PerLayer<const T>& h) {
       const Matrix<T> da = d_h.whole() ? d_h.window(w, d, ctx_.timeline.batch) : chain.stage->da_of_top(w);
       ctx_.for_each_row_block(w, [&](Index from, Index to) { chain.stage->prepare_block(w, above, from, to, da); });
-      chain.stage->backward(w, above, da, before, h, {}, sums);
+      chain.stage->backward(w, above, da, before, h, {}, {}, sums);
     });
   }
 

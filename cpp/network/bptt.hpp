@@ -9,6 +9,13 @@
 
 namespace bptt {
 
+/// What disturbs training. Off by default.
+struct Disturbance {
+  double noise = 0;    // sigma: v(t), or a(t) of units without a leak, has sqrt(2 alpha) sigma N(0, 1) more
+  double dropout = 0;  // the probability, in [0, 1), with which a number that goes up from a layer is 0
+  std::uint64_t seed = 0;
+};
+
 /// A batch of sequences in the caller's memory and order. What is not given is left out.
 template <class T> struct Batch {
   std::vector<Index> lengths;      // of each sequence, at least 1
@@ -20,6 +27,7 @@ template <class T> struct Batch {
   Rows<const T> y;                 // sigmoid, linear
   Rows<const T> weight;            // of each step's loss
   Index weights_per_step = 1;      // or n_out, for sigmoid and linear: one for each output
+  Disturbance disturbance;         // of hidden recurrence alone
 };
 
 /// Which steps of an output-recurrent network see the target in place of its own output (section 10.2.1): each with probability p,

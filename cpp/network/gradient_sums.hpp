@@ -175,12 +175,14 @@ template <class T> class GradientSums {
     }
   }
 
-  // dU += sum over the window of da(t) x(t)^T     (10.28). The x(t) of a layer above the first are copied as h of the one below.
+  // dU += sum over the window of da(t) x(t)^T     (10.28). The x(t) of a layer above the first are copied as h of the one below,
+  // unless dropout makes them others.
   void append_dU(const Window& w, const std::vector<ChainTerms<T>>& terms, std::size_t i) {
     const ChainTerms<T>& t = terms[i];
     const ChainSums& sums = sums_of(t);
     if (t.x.rows == 0) return;
-    if (!copies_ || sums.dU.transposed())
+    const bool drops = i > 0 && t.x.data != terms[i - 1].h.data;
+    if (!copies_ || sums.dU.transposed() || drops)
       sums.dU.append(t.da, t.x, tasks_);
     else if (i == 0)
       sums.dU.append(sums.da, sums.x, 0, w.size(), tasks_);
@@ -190,7 +192,7 @@ template <class T> class GradientSums {
 
   // dV += sum over the window of do(t) h(t)^T     (10.24)
   void append_dV(const Window& w, const std::vector<ChainTerms<T>>& terms, Matrix<const T> d_o, Matrix<const T> h_top) {
-    if (copies_ && !terms.empty() && !dV_.transposed())
+    if (copies_ && !terms.empty() && !dV_.transposed() && h_top.data == terms.back().h.data)
       dV_.append(do_blocks_, sums_of(terms.back()).h, terms.back().before.rows, w.size(), tasks_);
     else
       dV_.append(d_o, h_top, tasks_);

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "network/context.hpp"
+#include "network/disturbance.hpp"
 #include "network/step.hpp"
 #include "sequence/directions.hpp"
 
@@ -37,6 +38,14 @@ template <class T> class LayerInput {
 
   void look_at(Matrix<const T> h_below) { below_ = h_below; }
 
+  /// From now on the layer reads what dropout leaves of the layer below.
+  void drop(Dropout<T> dropout) {
+    dropout_ = std::move(dropout);
+    if (drops() && window_.data() == nullptr) window_ = Array<T>(ctx_->timeline.largest * U_.cols);
+  }
+  bool drops() const { return dropout_.given(); }
+  const Dropout<T>& dropout() const { return dropout_; }
+
   bool is_token() const { return tokens_.given(); }
   bool has_token_table() const { return table_.data() != nullptr; }
   const Packed<T>& U_transposed() const { return U_transposed_; }
@@ -49,6 +58,7 @@ template <class T> class LayerInput {
     if (is_token()) gather(tokens_, w, 0, U_.cols - 1, from, to, token_window_.data());
     if (x_.given() && !dense_) gather(x_, w, from, to, window(w));
     if (both_.timeline != nullptr) gather(both_, w, reverse_, from, to, window(w));
+    if (drops()) dropout_(w, reverse_, from, to, both_.timeline != nullptr ? window(w) : below_, window(w));
   }
   Matrix<const T> rows(const Window& w) const { return dense_ ? in_place(w) : window_.data() != nullptr ? window(w) : below_; }
 
@@ -115,6 +125,7 @@ template <class T> class LayerInput {
     const Matrix<T> dx = dx_window_.matrix(w.size(), U_.cols);
     ctx_->multiply(ctx_->zero.data(), da, U_packed_, dx);
     ctx_->for_each_row_block(w, [&](Index from, Index to) {
+      if (drops()) dropout_(w, reverse_, from, to, dx, dx);
       if (dx_.given())
         adds_ ? scatter_add(dx, w, from, to, dx_) : scatter(dx, w, from, to, dx_);
       else
@@ -140,6 +151,7 @@ template <class T> class LayerInput {
   BothDirections<const T> both_;
   bool reverse_ = false;
   Matrix<const T> below_;
+  Dropout<T> dropout_;
 
   Packed<T> U_transposed_, U_packed_;
   Array<T> table_;  // of each token: b + its column of U

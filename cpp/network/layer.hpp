@@ -3,6 +3,8 @@
 // Leaky units carry v from step to step. On the way back nothing of v is needed: f'(v(t)) follows from h(t).
 #pragma once
 
+#include <optional>
+
 #include "network/input.hpp"
 #include "network/step.hpp"
 #include "sequence/layer_rows.hpp"
@@ -20,10 +22,13 @@ template <class T> struct Above {
   Kind kind = in_place;
   Matrix<const T> d;
   const Packed<T>* weights = nullptr;
-  const T* last = nullptr;  // [batch, n]
+  const T* last = nullptr;              // [batch, n]
+  const Dropout<T>* dropout = nullptr;  // of a product
 
-  static Above product_of(Matrix<const T> d, const Packed<T>& weights) { return {product, d, &weights, nullptr}; }
-  static Above only_last(const T* last) { return {last_step, {}, nullptr, last}; }
+  static Above product_of(Matrix<const T> d, const Packed<T>& weights, const Dropout<T>& dropout) {
+    return {product, d, &weights, nullptr, dropout.given() ? &dropout : nullptr};
+  }
+  static Above only_last(const T* last) { return {last_step, {}, nullptr, last, nullptr}; }
 };
 
 /// v of a leaky layer: of the step before [batch, n], where each step's takes the place of the one before it, or is copied to at
@@ -55,6 +60,9 @@ template <class T> class RecurrentLayer {
   /// What every sequence begins with where it is learned: h(0), or v(0) of leaky units; and h(0). Else null.
   const T* first() const { return first_.data(); }
   const T* first_h() const { return step_.leaky() ? first_h_.data() : first_.data(); }
+
+  /// From now on a(t) has noise.
+  void disturb(Noise<T> noise) { noise_.emplace(std::move(noise)); }
 
   // ---- The equations of a step ----
 
@@ -124,9 +132,13 @@ template <class T> class RecurrentLayer {
     if (hoisted || shares_columns(w))
       ctx_->for_each_row_block(w, [&](Index from, Index to) {
         input.fetch(w, from, to);
-        if (hoisted && in_blocks) input.sum_into(w, from, to, h);
+        if (!hoisted || !in_blocks) return;
+        input.sum_into(w, from, to, h);
+        if (noise_) noise_->add(w, from, to, h);
       });
-    if (hoisted && !in_blocks) input.sum_into(w, h);
+    if (!hoisted || in_blocks) return;
+    input.sum_into(w, h);
+    if (noise_) ctx_->for_each_row_block(w, [&](Index from, Index to) { noise_->add(w, from, to, h); });
   }
 
   /// The same for steps [first, last), on this thread alone.
@@ -134,6 +146,7 @@ template <class T> class RecurrentLayer {
     if (!hoists_input(w)) return;
     input.fetch(w, first * w.rows, last * w.rows);
     input.sum_into(w, first * w.rows, last * w.rows, h);
+    if (noise_) noise_->add(w, first * w.rows, last * w.rows, h);
   }
 
   /// h(t) of a slice's rows at steps [first_step, last_step), after the steps before them.
@@ -170,18 +183,21 @@ template <class T> class RecurrentLayer {
 
   /// True if dh(t) is made from what is above before the loop over time, into da: by `hoist_block`, or by `hoist_window` where what
   /// is above is too large for blocks of rows.
-  bool hoists(const Window& w, const Above<T>& above) const { return above.kind == Above<T>::product && hoists(w, *above.weights); }
+  bool hoists(const Window& w, const Above<T>& above) const {
+    return above.kind == Above<T>::product && (above.dropout != nullptr || hoists(w, *above.weights));
+  }
 
   void hoist_block(const Window& w, const Above<T>& above, Index from, Index to, Matrix<T> da) const {
-    if (!hoists(w, above) || ctx_->exceeds_half_L2(*above.weights)) return;
+    if (!hoists(w, above) || by_window(above)) return;
     Sum<T>(ctx_->k)
         .from(ctx_->zero.data())
         .plus(above.d.middle_rows(from, to - from), *above.weights)
         .into(da.middle_rows(from, to - from));
+    if (above.dropout != nullptr) above.dropout->of_direction(0, w, false, from, to, da, da);
   }
 
   void hoist_window(const Window& w, const Above<T>& above, Matrix<T> da) const {
-    if (hoists(w, above) && ctx_->exceeds_half_L2(*above.weights)) ctx_->multiply(ctx_->zero.data(), above.d, *above.weights, da);
+    if (hoists(w, above) && by_window(above)) ctx_->multiply(ctx_->zero.data(), above.d, *above.weights, da);
   }
 
   /// da(t) of the window, from its last step to its first. da of the step after it is known from the call before. What
@@ -269,8 +285,13 @@ template <class T> class RecurrentLayer {
       dh.from(ctx_->zero.data());
   }
 
-  // True if h holds b + U x(t) when its step is taken.
-  bool hoists_input(const Window& w) const { return input.is_token() ? !input.has_token_table() : hoists(w, input.U_transposed()); }
+  // Of a product that is hoisted: true if it is made of all rows at once.
+  bool by_window(const Above<T>& above) const { return above.dropout == nullptr && ctx_->exceeds_half_L2(*above.weights); }
+
+  // True if h holds b + U x(t), and the noise, when its step is taken.
+  bool hoists_input(const Window& w) const {
+    return noise_ || (input.is_token() ? !input.has_token_table() : hoists(w, input.U_transposed()));
+  }
 
   template <class Work> void for_each_slice(const Window& w, const Work& work) const {
     if (shares_columns(w)) return ctx_->for_each_member(w, ctx_->panels(n) / 2, work);
@@ -323,6 +344,7 @@ template <class T> class RecurrentLayer {
   Matrix<const T> W_;
   const ResetFlags* reset_;
   RecurrentStep<T> step_;
+  std::optional<Noise<T>> noise_;
   Packed<T> W_packed_;
   Array<T> masked_, masked_v_, da_next_, first_, first_h_;
 };

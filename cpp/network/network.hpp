@@ -47,6 +47,11 @@ struct Network {
   bool learn_h0 = false;                  // the state before the first step is a parameter, else 0
 
   bool leaky() const { return !leak.empty(); }
+  double alpha(Index layer, Index unit) const {
+    if (!leaky()) return 1;
+    const std::vector<double>& given = leak[std::size_t(layer)];
+    return given[given.size() == 1 ? 0 : std::size_t(unit)];
+  }
   Index layers() const { return Index(n_hidden.size()); }
   Index directions() const { return bidirectional ? 2 : 1; }
   Index chains() const { return layers() * directions(); }

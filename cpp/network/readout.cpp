@@ -14,12 +14,17 @@ Readout<T>::Readout(const Context<T>& ctx, const Parameters<const T>& p, const B
       V_(p.V),
       c_(p.c),
       V_transposed_(pack_transposed<T>(ctx.k, p.V, ctx.call.threads())),
+      dropout_(ctx, ctx.network.layers() - 1, batch.disturbance),
       targets_(sort(batch.targets, ctx.timeline)),
       y_(sort(batch.y, ctx.timeline)),
       weight_(sort(batch.weight, ctx.timeline)),
       weights_per_step_(batch.weights_per_step) {
   const Index rows = std::max(ctx.timeline.largest, ctx.timeline.batch);
   o_ = Array<T>(rows * ctx.network.n_out);
+  if (dropout_.given()) {
+    read_ = Array<T>(rows * ctx.network.n_top());
+    back_ = Array<T>(rows * ctx.network.n_top());
+  }
   if (!targets_.given() && !y_.given()) return;
   loss_ = Array<double>(rows);
   if (targets_.given()) target_window_ = Array<std::int32_t>(rows);
@@ -27,19 +32,29 @@ Readout<T>::Readout(const Context<T>& ctx, const Parameters<const T>& p, const B
   if (weight_.given()) weight_window_ = Array<T>(rows * weights_per_step_);
 }
 
-template <class T> void Readout<T>::outputs_of_window(Matrix<const T> h, Matrix<T> o) const {
-  if (!own_loss_ && ctx_.exceeds_half_L2(V_transposed_)) ctx_.multiply(c_, h, V_transposed_, o);
+template <class T> void Readout<T>::outputs_of_window(const Window& w, Matrix<const T> h, Matrix<T> o) const {
+  if (own_loss_ || !ctx_.exceeds_half_L2(V_transposed_)) return;
+  const Matrix<const T> read = read_of(w, h);
+  if (dropout_.given())
+    ctx_.for_each_row_block(w, [&](Index from, Index to) { dropout_(w, false, from, to, h, read_.matrix(w.size(), h.cols)); });
+  ctx_.multiply(c_, read, V_transposed_, o);
 }
 
-template <class T> void Readout<T>::outputs_of_block(Matrix<const T> h, Matrix<T> o, Index from, Index to) const {
-  if (!own_loss_ && !ctx_.exceeds_half_L2(V_transposed_)) outputs(h.middle_rows(from, to - from), o.middle_rows(from, to - from));
+template <class T>
+void Readout<T>::outputs_of_block(const Window& w, Matrix<const T> h, Matrix<T> o, Index from, Index to) const {
+  const bool of_window = !own_loss_ && ctx_.exceeds_half_L2(V_transposed_);
+  if (of_window) return;
+  if (dropout_.given()) dropout_(w, false, from, to, h, read_.matrix(w.size(), h.cols));
+  if (!own_loss_) outputs(read_of(w, h).middle_rows(from, to - from), o.middle_rows(from, to - from));
 }
 
 template <class T> void Readout<T>::outputs(Matrix<const T> h, Matrix<T> o, const Steps& columns) const {
   Sum<T>(ctx_.k).from(c_).plus(h, V_transposed_).into(o, Epilogue::identity, columns);  // o(t) = c + V h(t): 10.10
 }
 
-template <class T> void Readout<T>::last_outputs(Matrix<const T> h) const { ctx_.multiply(c_, h, V_transposed_, last()); }
+template <class T> void Readout<T>::last_outputs(Matrix<const T> h) const {
+  ctx_.multiply(c_, read_of_last(h), V_transposed_, last());
+}
 
 template <class T> void Readout<T>::losses(const Window& w, Index from, Index to, Matrix<T> o, bool gradient) const {
   const Index n_out = ctx_.network.n_out;

@@ -16,10 +16,22 @@ template <class T> class Readout {
 
   // ---- o(t) ----
 
+  /// What is read of h(t) of a window: h(t) itself, or what dropout leaves of it, after `outputs_of_...`.
+  Matrix<const T> read_of(const Window& w, Matrix<const T> h) const {
+    return dropout_.given() ? Matrix<const T>(read_.matrix(w.size(), h.cols)) : h;
+  }
+  /// The same of the last steps.
+  Matrix<const T> read_of_last(Matrix<const T> h) const {
+    if (!dropout_.given()) return h;
+    dropout_.of_last(h, read_.matrix(h.rows, h.cols));
+    return read_.matrix(h.rows, h.cols);
+  }
+  const Dropout<T>& dropout() const { return dropout_; }
+
   /// Of all rows of the window, where V is too large for blocks of rows; before the blocks.
-  void outputs_of_window(Matrix<const T> h, Matrix<T> o) const;
+  void outputs_of_window(const Window& w, Matrix<const T> h, Matrix<T> o) const;
   /// Of rows [from, to), where it is not.
-  void outputs_of_block(Matrix<const T> h, Matrix<T> o, Index from, Index to) const;
+  void outputs_of_block(const Window& w, Matrix<const T> h, Matrix<T> o, Index from, Index to) const;
   /// Of any rows at once.
   void outputs(Matrix<const T> h, Matrix<T> o, const Steps& columns = {}) const;
 
@@ -52,14 +64,30 @@ template <class T> class Readout {
 
   void prepare_back() { V_packed_ = pack<T>(ctx_.k, V_, ctx_.call.threads()); }
   /// What enters the layer below: do(t) V.
-  Above<T> above(Matrix<const T> d_o) const { return Above<T>::product_of(d_o, V_packed_); }
+  Above<T> above(Matrix<const T> d_o) const { return Above<T>::product_of(d_o, V_packed_, dropout_); }
   /// dh += do V, for rows [from, to) of a window.
-  void add_above(Matrix<const T> d_o, Matrix<T> dh, Index from, Index to) const {
-    const Matrix<T> rows = dh.middle_rows(from, to - from);
-    Sum<T>(ctx_.k).from(Matrix<const T>(rows)).plus(d_o.middle_rows(from, to - from), V_packed_).into(rows);
+  void add_above(const Window& w, Matrix<const T> d_o, Matrix<T> dh, Index from, Index to) const {
+    add_above(w, d_o, V_packed_, dh, from, to);
   }
-  /// dh = do V, for all rows at once.
-  void backward(Matrix<const T> d_o, Matrix<T> dh) const { ctx_.multiply(ctx_.zero.data(), d_o, V_packed_, dh); }
+  /// The same with V's columns of the forward direction alone.
+  void add_above(const Window& w, Matrix<const T> d_o, const Packed<T>& V, Matrix<T> dh, Index from, Index to) const {
+    const Index count = to - from;
+    const Matrix<T> rows = dh.middle_rows(from, count);
+    if (!dropout_.given()) {
+      Sum<T>(ctx_.k).from(Matrix<const T>(rows)).plus(d_o.middle_rows(from, count), V).into(rows);
+      return;
+    }
+    const Matrix<T> part = back_.matrix(w.size(), dh.cols);
+    Sum<T>(ctx_.k).from(ctx_.zero.data()).plus(d_o.middle_rows(from, count), V).into(part.middle_rows(from, count));
+    dropout_.of_direction(0, w, false, from, to, part, part);
+    for (Index f = from; f < to; ++f)
+      for (Index j = 0; j < dh.cols; ++j) dh(f, j) += part(f, j);
+  }
+  /// dh = do V of the last steps, all at once.
+  void backward_last(Matrix<T> dh) const {
+    ctx_.multiply(ctx_.zero.data(), last(), V_packed_, dh);
+    if (dropout_.given()) dropout_.of_last(dh, dh);
+  }
 
   const Packed<T>& V_transposed() const { return V_transposed_; }
   const Packed<T>& V_packed() const { return V_packed_; }
@@ -87,6 +115,8 @@ template <class T> class Readout {
   const Matrix<const T> V_;
   const T* const c_;
   Packed<T> V_transposed_, V_packed_;
+  const Dropout<T> dropout_;
+  Array<T> read_, back_;  // of a window, with dropout
   const IndexRows targets_;
   const Rows<const T> y_, weight_;
   const Index weights_per_step_;

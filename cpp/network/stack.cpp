@@ -40,9 +40,10 @@ template <class T> std::vector<LayerInput<T>> inputs(const Context<T>& ctx, cons
   std::vector<LayerInput<T>> all;
   all.reserve(p.chain.size());
   for (const auto& layer : p.chain) {
-    if (!all.empty())
+    if (const Index below = Index(all.size()) - 1; below >= 0) {
       all.emplace_back(ctx, layer.U, layer.b);
-    else if (ctx.network.input == Input::token)
+      all.back().drop(Dropout<T>(ctx, below, batch.disturbance));
+    } else if (ctx.network.input == Input::token)
       all.emplace_back(ctx, layer.U, layer.b, sort(batch.tokens, ctx.timeline));
     else
       all.emplace_back(ctx, layer.U, layer.b, sort(batch.x, ctx.timeline));
@@ -83,14 +84,14 @@ template <class T> class Stack {
       stage_.forward(w, states.before, states.h, v_window);
       const Matrix<const T> top = states.h.back();
       const Matrix<T> o_w = o_in_place ? Matrix<T>(o(w.begin, 0), w.size(), ctx_.network.n_out) : readout_.window(w);
-      if (every_step) readout_.outputs_of_window(top, o_w);
+      if (every_step) readout_.outputs_of_window(w, top, o_w);
       ctx_.for_each_row_block(w, [&](Index from, Index to) {
         for (std::size_t l = 0; l < h.size(); ++l)
           if (h[l].given() && !in_place[l]) scatter(states.h[l], w, from, to, h[l]);
         for (std::size_t l = 0; l < v.size(); ++l)
           if (v[l].given()) scatter(v_window[l], w, from, to, v[l]);
         if (!every_step) return;
-        readout_.outputs_of_block(top, o_w, from, to);
+        readout_.outputs_of_block(w, top, o_w, from, to);
         if (!o_in_place) scatter(o_w, w, from, to, o);
       });
       states.close(w);
@@ -142,32 +143,32 @@ template <class T> class Stack {
       const Matrix<const T> h = stage_.last_of_top();
       losses[0] = readout_.last_loss(h, true);
       dh_last = Array<T>(h.rows * h.cols);
-      readout_.backward(readout_.last(), dh_last.matrix(h.rows, h.cols));
+      readout_.backward_last(dh_last.matrix(h.rows, h.cols));
       last = Above<T>::only_last(dh_last.data());
-      sums.collect(single_step(timeline.batch), {}, readout_.last(), h);
+      sums.collect(single_step(timeline.batch), {}, readout_.last(), readout_.read_of_last(h));
     }
     const Rows<const T> d_h = sort(own.d_h, timeline);
     tape.rewind(forward, [&](const Window& w, const PerLayer<const T>& before, const PerLayer<const T>& h) {
       const Matrix<const T> top = h.back();
       const Matrix<T> d_o = readout_.window(w), da = stage_.da_of_top(w);
       const Above<T> above = d_h.given() ? Above<T>() : every_step ? readout_.above(d_o) : last;
-      if (every_step) readout_.outputs_of_window(top, d_o);
+      if (every_step) readout_.outputs_of_window(w, top, d_o);
       ctx_.for_each_row_block(w, [&](Index from, Index to) {
         if (every_step) {
-          readout_.outputs_of_block(top, d_o, from, to);
+          readout_.outputs_of_block(w, top, d_o, from, to);
           readout_.losses(w, from, to, d_o, true);
         }
         for (std::size_t l = 0; prefetches && l < h.size(); ++l)
           if (tape.holds_before(w, h[l], l)) prefetch(h[l].row(from) - w.size() * h[l].cols, (to - from) * h[l].cols);
         if (d_h.given()) {
           gather(d_h, w, from, to, da);
-          if (every_step) readout_.add_above(d_o, da, from, to);
+          if (every_step) readout_.add_above(w, d_o, da, from, to);
         }
         stage_.prepare_block(w, above, from, to, da);
       });
       if (every_step) losses[std::size_t(w.index)] = readout_.total(w.size());
       if (d_h.given() && !every_step) add_last(w, dh_last, da);
-      stage_.backward(w, above, da, before, h, every_step ? d_o : Matrix<T>(), sums);
+      stage_.backward(w, above, da, before, h, every_step ? d_o : Matrix<T>(), readout_.read_of(w, top), sums);
     });
     stage_.give_initial_gradients(results.r0, sums);
     sums.close();
@@ -210,9 +211,9 @@ template <class T> class Stack {
 
   double loss_of(const Window& w, Matrix<const T> h) {
     const Matrix<T> o = readout_.window(w);
-    readout_.outputs_of_window(h, o);
+    readout_.outputs_of_window(w, h, o);
     ctx_.for_each_row_block(w, [&](Index from, Index to) {
-      readout_.outputs_of_block(h, o, from, to);
+      readout_.outputs_of_block(w, h, o, from, to);
       readout_.losses(w, from, to, o, false);
     });
     return readout_.total(w.size());

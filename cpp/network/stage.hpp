@@ -21,6 +21,8 @@ template <class T> class Stage {
     for (LayerInput<T>& input : inputs) {
       const Index l = Index(layers_.size());
       layers_.emplace_back(ctx, layer + l, p.chain[std::size_t(first_chain_ + l)], std::move(input), reset_);
+      if (batch.disturbance.noise > 0)
+        layers_.back().disturb(Noise<T>(ctx, first_chain_ + l, layers_.back().n, batch.disturbance, reverse));
       widths_.push_back(layers_.back().n);
     }
     const Index sequences = ctx.timeline.batch;
@@ -126,17 +128,22 @@ template <class T> class Stage {
   }
 
   /// da(t) of the window, layer by layer from the top; what enters the layers below; and the window's part of the gradients.
-  /// `above` and `da` are the top layer's. d_o is what the readout adds to the gradients; no rows where it adds nothing.
+  /// `above` and `da` are the top layer's. d_o is what the readout adds to the gradients, and h_read what it has read; no rows
+  /// where it adds nothing.
   void backward(const Window& w, const Above<T>& above, Matrix<T> da, const PerLayer<const T>& before, const PerLayer<const T>& h,
-                Matrix<const T> d_o, GradientSums<T>& sums) {
+                Matrix<const T> d_o, Matrix<const T> h_read, GradientSums<T>& sums) {
     ctx_.check_interruption(w);
     const std::size_t top = layers_.size() - 1;
     for (std::size_t l = 0; l <= top; ++l) {
+      const LayerInput<T>& input = layers_[l].input;
       if (l > 0) layers_[l].input.look_at(h[l - 1]);
+      if (l > 0 && input.drops()) ctx_.for_each_row_block(w, [&](Index from, Index to) { input.fetch_for_sums(w, from, to); });
       terms_[l].da = l == top ? da : da_.rows(l, 0, w.size());
     }
     const auto above_of = [&](std::size_t l) {
-      return l == top ? above : Above<T>::product_of(terms_[l + 1].da, layers_[l + 1].input.U_packed());
+      if (l == top) return above;
+      const LayerInput<T>& input = layers_[l + 1].input;
+      return Above<T>::product_of(terms_[l + 1].da, input.U_packed(), input.dropout());
     };
     if (pipelines(w)) {
       layers_[top].hoist_window(w, above, da);
@@ -166,7 +173,7 @@ template <class T> class Stage {
         terms_[l].x = layers_[l].input.rows_for_sums(w);
     }
     layers_.front().input.backward(w, terms_[0].da);
-    sums.collect(w, terms_, d_o, h.back());
+    sums.collect(w, terms_, d_o, h_read);
   }
 
   /// dL/dh(0), or dL/dv(0), of each layer, after the first window: of each sequence and, where it is learned, of the parameter.

@@ -32,9 +32,8 @@ template <class T> struct RecurrentStep {
   RecurrentStep(const Kernels<T>& k, const Network& network, Index layer, Matrix<const T> W, int threads = 1)
       : unit(unit_of(network.activation)), W_transposed(pack_transposed<T>(k, W, threads)) {
     if (!network.leaky()) return;
-    const std::vector<double>& given = network.leak[std::size_t(layer)];
     alpha = Array<T>(W.rows);
-    for (Index j = 0; j < W.rows; ++j) alpha[j] = T(given[given.size() == 1 ? 0 : std::size_t(j)]);
+    for (Index j = 0; j < W.rows; ++j) alpha[j] = T(network.alpha(layer, j));
   }
 
   bool leaky() const { return alpha.data() != nullptr; }

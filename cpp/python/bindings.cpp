@@ -165,17 +165,28 @@ template <std::size_t n> struct Signature {
   std::array<PyObject*, n> interned = {};  // made when the module is
 };
 
-Signature<13> forward_signature{
-    "forward", {"network", "parameters", "lengths", "x", "y", "r0", "reset", "teacher_forcing", "seed", "h", "v", "o", "r_last"}};
-Signature<11> loss_signature{
-    "loss", {"network", "parameters", "lengths", "x", "y", "r0", "weight", "reset", "teacher_forcing", "seed", "each"}};
-Signature<15> gradients_signature{"loss_and_gradients",
-                                  {"network", "parameters", "lengths", "x", "y", "r0", "weight", "reset", "teacher_forcing", "seed",
-                                   "flat", "dr0", "dx", "r_last", "memory_limit"}};
+Signature<15> forward_signature{"forward",
+                                {"network", "parameters", "lengths", "x", "y", "r0", "reset", "teacher_forcing", "noise", "dropout",
+                                 "seed", "h", "v", "o", "r_last"}};
+Signature<13> loss_signature{
+    "loss",
+    {"network", "parameters", "lengths", "x", "y", "r0", "weight", "reset", "teacher_forcing", "noise", "dropout", "seed", "each"}};
+Signature<17> gradients_signature{"loss_and_gradients",
+                                  {"network", "parameters", "lengths", "x", "y", "r0", "weight", "reset", "teacher_forcing",
+                                   "noise", "dropout", "seed", "flat", "dr0", "dx", "r_last", "memory_limit"}};
 
-Signature<15> backward_signature{"backward",
-                                 {"network", "parameters", "lengths", "x", "y", "r0", "reset", "teacher_forcing", "seed", "h",
-                                  "d_o", "d_h", "flat", "dr0", "dx"}};
+Signature<17> backward_signature{"backward",
+                                 {"network", "parameters", "lengths", "x", "y", "r0", "reset", "teacher_forcing", "noise",
+                                  "dropout", "seed", "h", "d_o", "d_h", "flat", "dr0", "dx"}};
+
+Disturbance disturbance_of(const Network& network, const py::object& noise, const py::object& dropout, const py::object& seed) {
+  const Disturbance d{noise.cast<double>(), dropout.cast<double>(), seed.cast<std::uint64_t>()};
+  if (!(d.noise >= 0)) throw py::value_error("noise: expected a number of at least 0");
+  if (!(d.dropout >= 0 && d.dropout < 1)) throw py::value_error("dropout: expected a number in [0, 1)");
+  if (network.recurrence != Recurrence::h && (d.noise > 0 || d.dropout > 0))
+    throw py::value_error("noise, dropout: expected 0 where the recurrence runs from the output");
+  return d;
+}
 
 // The arguments in the order of the signature. The names of a call are interned, so that most comparisons are of pointers.
 template <std::size_t n>
@@ -199,15 +210,17 @@ std::array<py::object, n> arguments(const Signature<n>& signature, PyObject* con
 }
 
 PyObject* py_forward(PyObject*, PyObject* const* given, Py_ssize_t positional, PyObject* names) {
-  const auto [net, parameters, lengths, x, y, r0, reset, p_forced, seed, h, v, o, r_last] =
+  const auto [net, parameters, lengths, x, y, r0, reset, p_forced, noise, dropout, seed, h, v, o, r_last] =
       arguments(forward_signature, given, positional, names);
   const Network& network = net.template cast<const Network&>();
   const py::array flat = array_of(parameters);
   const TeacherForcing forcing{p_forced.template cast<double>(), seed.template cast<std::uint64_t>()};
+  const Disturbance disturbance = disturbance_of(network, noise, dropout, seed);
   with_dtype(flat, [&, &lengths = lengths, &x = x, &y = y, &r0 = r0, &reset = reset, &h = h, &v = v, &o = o,
                     &r_last = r_last](auto number) {
     using T = decltype(number);
-    const auto batch = batch_of<T>(network, lengths.template cast<std::vector<Index>>(), x, r0, reset, y);
+    auto batch = batch_of<T>(network, lengths.template cast<std::vector<Index>>(), x, r0, reset, y);
+    batch.disturbance = disturbance;
     ForwardResults<T> results;
     results.h = rows_of_each<T>(h, true);
     results.v = rows_of_each<T>(v, true);
@@ -222,15 +235,17 @@ PyObject* py_forward(PyObject*, PyObject* const* given, Py_ssize_t positional, P
 }
 
 PyObject* py_loss(PyObject*, PyObject* const* given, Py_ssize_t positional, PyObject* names) {
-  const auto [net, parameters, lengths, x, y, r0, weight, reset, p, seed, each] =
+  const auto [net, parameters, lengths, x, y, r0, weight, reset, p, noise, dropout, seed, each] =
       arguments(loss_signature, given, positional, names);
   const Network& network = net.template cast<const Network&>();
   const py::array flat = array_of(parameters);
   const TeacherForcing forcing{p.template cast<double>(), seed.template cast<std::uint64_t>()};
+  const Disturbance disturbance = disturbance_of(network, noise, dropout, seed);
   const double sum = with_dtype(
       flat, [&, &lengths = lengths, &x = x, &y = y, &r0 = r0, &weight = weight, &reset = reset, &each = each](auto number) {
         using T = decltype(number);
-        const auto batch = batch_of<T>(network, lengths.template cast<std::vector<Index>>(), x, r0, reset, y, weight);
+        auto batch = batch_of<T>(network, lengths.template cast<std::vector<Index>>(), x, r0, reset, y, weight);
+        batch.disturbance = disturbance;
         const T* const theta = all_memory<const T>(flat);
         const Rows<double> losses = rows<double>(each, network.readout == ReadoutFrom::all);
         return without_lock([&] { return loss<T>(network, theta, batch, forcing, losses); });
@@ -239,17 +254,19 @@ PyObject* py_loss(PyObject*, PyObject* const* given, Py_ssize_t positional, PyOb
 }
 
 PyObject* py_loss_and_gradients(PyObject*, PyObject* const* given, Py_ssize_t positional, PyObject* names) {
-  const auto [net, parameters, lengths, x, y, r0, weight, reset, p, seed, d_flat, dr0, dx, r_last, memory_limit] =
+  const auto [net, parameters, lengths, x, y, r0, weight, reset, p, noise, dropout, seed, d_flat, dr0, dx, r_last, memory_limit] =
       arguments(gradients_signature, given, positional, names);
   const Network& network = net.template cast<const Network&>();
   const py::array flat = array_of(parameters), gradient = array_of(d_flat);
   const TeacherForcing forcing{p.template cast<double>(), seed.template cast<std::uint64_t>()};
+  const Disturbance disturbance = disturbance_of(network, noise, dropout, seed);
   const Index limit = memory_limit.template cast<Index>();
   const double sum = with_dtype(flat, [&, &lengths = lengths, &x = x, &y = y, &r0 = r0, &weight = weight, &reset = reset,
                                        &dr0 = dr0, &dx = dx, &r_last = r_last](auto number) {
     using T = decltype(number);
     if (y.is_none()) throw py::type_error("y: expected targets, got None");
-    const auto batch = batch_of<T>(network, lengths.template cast<std::vector<Index>>(), x, r0, reset, y, weight);
+    auto batch = batch_of<T>(network, lengths.template cast<std::vector<Index>>(), x, r0, reset, y, weight);
+    batch.disturbance = disturbance;
     GradientResults<T> results;
     results.flat = all_memory<T>(gradient);
     results.r0 = rows_of_each<T>(dr0, false);
@@ -262,15 +279,17 @@ PyObject* py_loss_and_gradients(PyObject*, PyObject* const* given, Py_ssize_t po
 }
 
 PyObject* py_backward(PyObject*, PyObject* const* given, Py_ssize_t positional, PyObject* names) {
-  const auto [net, parameters, lengths, x, y, r0, reset, p_forced, seed, h, d_o, d_h, d_flat, dr0, dx] =
+  const auto [net, parameters, lengths, x, y, r0, reset, p_forced, noise, dropout, seed, h, d_o, d_h, d_flat, dr0, dx] =
       arguments(backward_signature, given, positional, names);
   const Network& network = net.template cast<const Network&>();
   const py::array flat = array_of(parameters), gradient = array_of(d_flat);
   const TeacherForcing forcing{p_forced.template cast<double>(), seed.template cast<std::uint64_t>()};
+  const Disturbance disturbance = disturbance_of(network, noise, dropout, seed);
   with_dtype(flat, [&, &lengths = lengths, &x = x, &y = y, &r0 = r0, &reset = reset, &h = h, &d_o = d_o, &d_h = d_h, &dr0 = dr0,
                     &dx = dx](auto number) {
     using T = decltype(number);
-    const auto batch = batch_of<T>(network, lengths.template cast<std::vector<Index>>(), x, r0, reset, y);
+    auto batch = batch_of<T>(network, lengths.template cast<std::vector<Index>>(), x, r0, reset, y);
+    batch.disturbance = disturbance;
     OwnLoss<T> own;
     own.h = rows_of_each<const T>(h, true);
     own.d_o = rows<const T>(d_o, network.readout == ReadoutFrom::all);

@@ -99,8 +99,8 @@ inline py::array array_of(const py::handle& object) {
 
 // How an array holds integers.
 inline Integer integer_of(const py::array& array) {
-  for (const Integer type : {Integer::int64, Integer::uint8, Integer::int32, Integer::uint16, Integer::int8, Integer::int16,
-                             Integer::uint32})
+  for (const Integer type :
+       {Integer::int64, Integer::uint8, Integer::int32, Integer::uint16, Integer::int8, Integer::int16, Integer::uint32})
     if (with_integer(type, [&](auto v) { return holds<decltype(v)>(array); })) return type;
   throw py::type_error("unexpected dtype");
 }

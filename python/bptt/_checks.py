@@ -74,6 +74,20 @@ def a_path(name: str, value: str | bytes | os.PathLike[str]) -> str:
     raise ValueError(f"{name}: expected a path that a file can have, got {shown(value)}")
 
 
+def seed_of_draws(seed: int | np.random.Generator | None, draws: bool) -> int:
+    """Return the seed of the core's draws, else raise. A new one is taken only if anything draws."""
+    expected = "seed: expected an int in [0, 2**64), a numpy.random.Generator or None"
+    if seed is None:
+        return int.from_bytes(os.urandom(8), "little") if draws else 0
+    if isinstance(seed, np.random.Generator):
+        return int(seed.integers(2**64, dtype=np.uint64)) if draws else 0
+    if isinstance(seed, bool) or not isinstance(seed, int | np.integer):
+        raise TypeError(f"{expected}, got {type(seed).__name__}")
+    if not 0 <= seed < 2**64:
+        raise ValueError(f"{expected}, got {shown(seed, str)}")
+    return int(seed)
+
+
 def generator(seed: int | np.random.Generator | None) -> np.random.Generator:
     """Return the random generator that `seed` stands for, else raise."""
     expected = "seed: expected an int of at least 0, a numpy.random.Generator or None"

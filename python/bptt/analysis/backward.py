@@ -114,6 +114,7 @@ def backward_steps(
         dL/dh(t) = V^T dL/do(t) + W^T dL/da(t+1)               (10.19-10.21)
         dL/da(t) = f'(a(t)) dL/dh(t)
 
+    Of leaky units ``dL/dv(t) = f'(v(t)) dL/dh(t) + (1 - alpha) dL/dv(t+1)`` and ``dL/da(t) = alpha dL/dv(t)``.
     The norms of the last two show how gradients vanish or explode through time. Their sums over the steps are the
     gradients of `loss_and_gradients`: ``gradients.b`` is the sum of ``d_a``. All is computed in float64, whatever the
     dtype of the network.
@@ -241,9 +242,14 @@ def _through_time(part: Part, from_above: Array, slope: Array) -> tuple[Array, A
     """dL/dh(t) and dL/da(t) of a layer in one direction, of which `from_above` comes through what is above."""
     dh, da = from_above.copy(), np.zeros_like(from_above)
     from_next = np.zeros_like(from_above[0])  # W^T da(t+1); no step follows the last
+    leaked = 0.0 * from_next  # (1 - alpha) dv(t+1) of leaky units
     for t in reversed(part.order()):
         dh[t] += from_next  # 10.19-10.21
-        da[t] = slope[t] * dh[t]
+        da[t] = slope[t] * dh[t] + leaked
+        if part.alpha is not None:
+            leaked = (1.0 - part.alpha) * da[t]
+            leaked[part.is_cut[t]] = 0.0
+            da[t] *= part.alpha
         from_next = da[t] @ part.letters.W
         from_next[part.is_cut[t]] = 0.0
     return dh, da

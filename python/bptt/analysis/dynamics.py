@@ -1,7 +1,8 @@
 """The step map of a network, s(t) = F(s(t-1), x(t)), and its Jacobian: the one place here that knows what a unit does.
 
-The state s is what a step hands to the next: h of all layers side by side, from the bottom to the top; of a
-`JordanRNN` r, its output. All is float64. Tangent vectors are rows, so that those of many states are one product.
+The state s is what a step hands to the next: h of all layers side by side, from the bottom to the top (v of leaky
+units); of a `JordanRNN` r, its output. All is float64. Tangent vectors are rows, so that those of many states are one
+product.
 """
 
 from __future__ import annotations
@@ -113,40 +114,68 @@ class Dynamics(Protocol):
         ...
 
 
+def alphas(rnn: Any) -> list[Array] | None:
+    """alpha of every unit of every layer of leaky units; None without a leak."""
+    told, count = rnn.leak, len(rnn.layers)
+    if told == 1.0:
+        return None
+    each = [told] * count if isinstance(told, float) or count == 1 else told
+    return [np.broadcast_to(np.array(alpha), len(layer.b)) for alpha, layer in zip(each, rnn.layers, strict=True)]
+
+
 class StackDynamics:
-    """Layers in one direction: h^l(t) = f(b^l + W^l h^l(t-1) + U^l h^(l-1)(t))."""
+    """Layers in one direction: h^l(t) = f(a^l(t)) with a^l(t) = b^l + W^l h^l(t-1) + U^l h^(l-1)(t).
+
+    Of leaky units the state is v^l(t) = (1 - alpha) v^l(t-1) + alpha a^l(t), and h^l(t) = f(v^l(t)).
+    """
 
     def __init__(self, rnn: Any) -> None:
         self.f, self.slope = ACTIVATION[rnn.activation], SLOPE[rnn.activation]
         self.U = [layer.U for layer in rnn.layers]
         self.W = [layer.W for layer in rnn.layers]
         self.b = [layer.b for layer in rnn.layers]
+        self.alpha = alphas(rnn)
         self.sizes = tuple(len(b) for b in self.b)
         self.tokens = rnn.input == "token"
         self.ends = np.cumsum(self.sizes)[:-1]
-        parts = np.split(np.eye(sum(self.sizes)), self.ends, axis=1)
-        self.W_columns = [part @ W.T for part, W in zip(parts, self.W, strict=True)]  # W times each unit vector
+        self.units = np.split(np.eye(sum(self.sizes)), self.ends, axis=1)  # of each layer, as rows
+        self.W_columns = [units @ W.T for units, W in zip(self.units, self.W, strict=True)]
 
     def drive(self, x: Array) -> Array:
         return product(self.U[0], x, self.tokens)
 
     def linearise(self, state: Array, drive: Array) -> tuple[Array, list[Array]]:
-        after, from_below = [], drive
-        for k, h in enumerate(np.split(state, self.ends, axis=-1)):
-            h = self.f(self.b[k] + rows_times(h, self.W[k]) + from_below)
-            after.append(h)
+        after, slopes, slopes_before, from_below = [], [], [], drive
+        for k, s in enumerate(np.split(state, self.ends, axis=-1)):
+            h = s if self.alpha is None else self.f(s)
+            slopes_before.append(self.slope(h))
+            a = self.b[k] + rows_times(h, self.W[k]) + from_below
+            v = a if self.alpha is None else (1.0 - self.alpha[k]) * s + self.alpha[k] * a
+            h = self.f(v)
+            after.append(h if self.alpha is None else v)
+            slopes.append(self.slope(h))
             if k + 1 < len(self.U):
                 from_below = rows_times(h, self.U[k + 1])
-        return np.concatenate(after, axis=-1), [self.slope(h) for h in after]
+        return np.concatenate(after, axis=-1), slopes if self.alpha is None else [*slopes, *slopes_before]
 
     def push(self, slopes: Sequence[Array], rows: Array | None = None) -> Array:
         after: list[Array] = []
-        before = None if rows is None else np.split(rows, self.ends, axis=-1)
-        for k, slope in enumerate(slopes):
-            da = self.W_columns[k] if before is None else rows_times(before[k], self.W[k])
-            if k > 0:
-                da = da + rows_times(after[-1], self.U[k])
-            after.append(slope[..., None, :] * da)
+        dh_below: Array | None = None
+        before = self.units if rows is None else np.split(rows, self.ends, axis=-1)
+        layers = len(self.U)
+        for k, slope in enumerate(slopes[:layers]):
+            if rows is not None:
+                dh = before[k] if self.alpha is None else slopes[layers + k][..., None, :] * before[k]
+                da = rows_times(dh, self.W[k])
+            elif self.alpha is None:
+                da = self.W_columns[k]
+            else:
+                da = np.concatenate(slopes[layers:], axis=-1)[..., :, None] * self.W_columns[k]
+            if dh_below is not None:
+                da = da + rows_times(dh_below, self.U[k])
+            dv = da if self.alpha is None else (1.0 - self.alpha[k]) * before[k] + self.alpha[k] * da
+            dh_below = slope[..., None, :] * dv
+            after.append(dh_below if self.alpha is None else dv)
         return after[0] if len(after) == 1 else np.concatenate(after, axis=-1)
 
 

@@ -80,7 +80,7 @@ def lyapunov(
     seed : int or numpy.random.Generator, optional
         Of the first tangent vectors.
     **arguments
-        ``h0`` (``r0``), as for ``rnn.forward``.
+        ``h0`` (``v0``, ``r0``), as for ``rnn.forward``.
 
     Returns
     -------
@@ -104,7 +104,7 @@ def lyapunov(
     k = size("n_exponents", n_exponents, 1, n)
     every = size("every", every, 1)
     random = generator(seed)
-    name = "r0" if rnn.feeds_outputs_back else "h0"
+    name = "r0" if rnn.feeds_outputs_back else "h0" if rnn.leak == 1.0 else "v0"
     for other in arguments:
         if other != name:
             raise TypeError(f"{other}: expected no argument beside x but {name}")

@@ -27,7 +27,7 @@ class FixedPoints:
     Attributes
     ----------
     state : ndarray
-        ``[m, n]``: h of all layers side by side, from the bottom to the top; of a `JordanRNN` r.
+        ``[m, n]``: h of all layers side by side, from the bottom to the top; v of leaky units; of a `JordanRNN` r.
     x : ndarray
         The input at which each point is one, ``[m, n_in]`` (tokens ``[m]``).
     q : ndarray
@@ -75,7 +75,7 @@ class FixedPoints:
 
     @property
     def h0(self) -> Any:
-        """The states as ``rnn.forward`` takes them, ``[m, n_hidden]``; of several layers a list. (As r0 likewise.)"""
+        """The states as ``rnn.forward`` takes them (as v0 or r0 too), ``[m, n_hidden]``; of several layers a list."""
         parts = np.split(self.state, np.cumsum(self._dynamics.sizes)[:-1], axis=1)
         return parts[0] if len(parts) == 1 else parts
 
@@ -129,7 +129,8 @@ def fixed_points(
         The network, in one direction.
     states : array_like, or list
         States near which to look, ``[..., n]``, such as ``run.h`` of some trajectories; of several layers a list with
-        an array a layer, such as ``run.layers``. Of a `JordanRNN`, what it feeds back.
+        an array a layer, such as ``run.layers``. Of leaky units v, such as ``run.v`` or ``run.v_layers``. Of a
+        `JordanRNN`, what it feeds back.
     x : array_like, optional
         The input: ``[n_in]``, or one for each state, ``[..., n_in]``, such as what the trajectories have read; a token,
         or one for each state. 0 by default, save for tokens.

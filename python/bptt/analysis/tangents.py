@@ -55,8 +55,9 @@ def spectrum(rnn: Any) -> dict[str, Array]:
 def jacobians(rnn: Any, x: Any, **arguments: Any) -> Any:
     """Return the Jacobian ds(t)/ds(t-1) of every step along a trajectory.
 
-    The state s is h of all layers side by side, from the bottom to the top, n numbers. Of one layer it is
-    ``diag(f'(a(t))) W``. Of a `JordanRNN` the state is r, its output: ``unit'(o(t)) V diag(f'(a(t))) W``.
+    The state s is h of all layers side by side, from the bottom to the top, n numbers. Of one layer the Jacobian is
+    ``diag(f'(a(t))) W``. Of leaky units the state is v: ``diag(1 - alpha) + diag(alpha) W diag(f'(v(t-1)))``. Of a
+    `JordanRNN` the state is r, its output: ``unit'(o(t)) V diag(f'(a(t))) W``.
 
     Parameters
     ----------
@@ -186,7 +187,7 @@ class Linearised:
         self.trajectory = Trajectory(rnn, x, arguments)
         self.dynamics = dynamics_of(self.trajectory.rnn)
         parts = [part for (part,) in self.trajectory.parts]
-        before = np.concatenate([part.before for part in parts], axis=2)
+        before = np.concatenate([part.state for part in parts], axis=2)
         with np.errstate(over="ignore", invalid="ignore"):  # states may be infinite, as those of the network are
             _, self.slopes = self.dynamics.linearise(before, self.dynamics.drive(self.trajectory.x))
         self.is_zero = parts[0].is_cut | ~self.trajectory.exists

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from bptt._arrays import INT64, Array
-from bptt.analysis.dynamics import FLOAT64, in_float64, product
+from bptt.analysis.dynamics import ACTIVATION, FLOAT64, alphas, in_float64, product
 from bptt.networks.jordan import JordanRNN
 from bptt.networks.sequences import sequences
 from bptt.networks.states import States
@@ -24,6 +24,8 @@ class Part:
     before: Array  # what each step saw of the one before it: r(t-1), of the reverse direction r(t+1)
     h: Array
     is_cut: Array  # bool [tau, batch]: where no gradient goes to the step before
+    state: Array  # the state that each step saw: `before`, or v of leaky units
+    alpha: Array | None = None  # of leaky units
     reverse: bool = False
 
     def preactivation(self) -> Array:
@@ -52,11 +54,12 @@ class Trajectory:
         self.x = self.padded(self.s.data)
         flags = self.s.flags("reset", rest.pop("reset", None))
         self.reset = np.zeros_like(self.exists) if flags is None else self.padded(flags).astype(bool)
-        name = "r0" if self.is_jordan else "h0"
+        alpha = None if self.is_jordan else alphas(self.rnn)
+        name = "r0" if self.is_jordan else "h0" if alpha is None else "v0"
         widths = (self.rnn.n_out,) if self.is_jordan else tuple(len(layer.b) for layer in self.rnn.layers)
         self.states = States(name, widths, not self.is_jordan and self.rnn.bidirectional)
         given = self.states.read(self.s, rest.pop(name, None), FLOAT64)
-        self.initial = self.states.zeros(self.batch, FLOAT64) if given is None else given
+        self.initial = self.rnn._first_state(self.batch) if given is None else given
 
         rest |= {name: self.states.nested(self.initial), "lengths": self.lengths, "reset": self.reset}
         y = rest.pop("y", None)
@@ -65,8 +68,8 @@ class Trajectory:
             seen = np.where(weights != 0.0, vectors, 0.0)  # 0 where there is no target, or it is not read
             rest["y"] = seen if self.rnn.output != "softmax" else np.where(seen.any(axis=2), seen.argmax(axis=2), -1)
         if not self.is_jordan:
-            self.run = self.rnn.forward(self.x, **rest, all_layers=True)
-            self.parts = self._stack()
+            self.run = self.rnn.forward(self.x, **rest, all_layers=True, v=alpha is not None)
+            self.parts = self._stack(alpha)
         else:
             self.run = self.rnn.forward(self.x, **rest)
             forcing: dict[str, Any] = {key: rest[key] for key in ("teacher_forcing", "seed") if key in rest}
@@ -88,25 +91,31 @@ class Trajectory:
     @property
     def last(self) -> dict[str, Any]:
         """The argument of `forward` with which the next window goes on."""
-        name, state = ("r0", self.run.r_last) if self.is_jordan else ("h0", self.run.h_last)
+        name = self.states.name
+        state = getattr(self.run, name.replace("0", "_last"))
         return {name: self.states.give_back(self.s, [array for _, array in self.states.arrays_of(state)])}
 
-    def _stack(self) -> list[list[Part]]:
+    def _stack(self, alpha: list[Array] | None) -> list[list[Part]]:
         below, tokens = self.x, self.rnn.input == "token"
         parts: list[list[Part]] = []
         initial = iter(self.initial)
-        for layer, h in zip(self.rnn.layers, self.run.layers, strict=True):
+        first = iter(self.rnn._first_state(1))
+        f = ACTIVATION[self.rnn.activation]
+        for k, (layer, h) in enumerate(zip(self.rnn.layers, self.run.layers, strict=True)):
             directions = [layer] if layer.reverse is None else [layer, layer.reverse]
+            states = np.split(h if alpha is None else self.run.v_layers[k], len(directions), axis=2)
             of_directions = []
             for d, (letters, h_d) in enumerate(zip(directions, np.split(h, len(directions), axis=2), strict=True)):
-                before, is_cut = self._before(h_d, next(initial), d == 1)
-                of_directions.append(Part(letters, below, tokens, before, h_d, is_cut, d == 1))
+                state, is_cut = self._before(states[d], next(initial), d == 1, next(first))
+                before = state if alpha is None else f(state)  # 0 where the state is
+                alpha_k = None if alpha is None else alpha[k]
+                of_directions.append(Part(letters, below, tokens, before, h_d, is_cut, state, alpha_k, d == 1))
             parts.append(of_directions)
             below, tokens = h, False
         return parts
 
-    def _before(self, h: Array, h0: Array, reverse: bool) -> tuple[Array, Array]:
-        """What each step of a direction sees, and where a new sequence begins in its order."""
+    def _before(self, h: Array, h0: Array, reverse: bool, first: Array | float = 0.0) -> tuple[Array, Array]:
+        """What each step of a direction sees, and where a new sequence begins in its order, with `first`."""
         before, is_cut = np.zeros_like(h), np.zeros_like(self.exists)
         ends = self.lengths - 1, np.arange(self.batch)
         if reverse:  # a new sequence that starts at t + 1 ends another at t
@@ -116,7 +125,8 @@ class Trajectory:
         else:
             before[1:], before[0] = h[:-1], h0
             is_cut[:] = self.reset
-        before[is_cut | ~self.exists] = 0.0
+        before[~self.exists] = 0.0
+        before[is_cut & self.exists] = first
         if reverse:
             is_cut[ends] = True  # beyond a length there is no step
         return before, is_cut
@@ -129,7 +139,7 @@ class Trajectory:
             fed = fed.copy()
             fed[:-1] = np.where(is_forced[1:, :, None], seen[:-1], fed[:-1])
         before, is_cut = self._before(fed, self.initial[0], False)
-        return Part(self.rnn, self.x, self.rnn.input == "token", before, self.run.h, is_cut | is_forced)
+        return Part(self.rnn, self.x, self.rnn.input == "token", before, self.run.h, is_cut | is_forced, before)
 
     def _forced(self, forcing: dict[str, Any]) -> Array:
         """Which steps see the target before them, as the core draws them.

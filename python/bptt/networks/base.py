@@ -17,6 +17,7 @@ from bptt._arrays import INT64, Array, aligned, new_array, shape_text
 from bptt._checks import a_path, choice, generator, size, truth
 from bptt.networks import initial_weights, model_file
 from bptt.networks.beams import NOT_FINITE, Beams, Step, search
+from bptt.networks.disturbance import CALM, Disturbed
 from bptt.networks.drawing import Drawing, Start, one_hot
 from bptt.networks.leak import told_leak
 from bptt.networks.options import Options
@@ -240,6 +241,7 @@ class RecurrentNetwork(Letters):
         y: Any = None,
         forced: Forced = NEVER,
         v: bool = False,
+        disturbed: Disturbed = CALM,
     ) -> tuple[str, list[Any], bool, Any, list[int] | None, Any, str, WayBack | None, list[Any] | None]:
         """What a `Run` is made of."""
         truth("all_layers", all_layers)
@@ -259,7 +261,9 @@ class RecurrentNetwork(Letters):
             "r0": None if r0 is None else states.read(s, r0, dtype),
             "reset": None if reset is None else s.flags("reset", reset),
             "teacher_forcing": forced[0],
-            "seed": forced[1],
+            "noise": disturbed[0],
+            "dropout": disturbed[1],
+            "seed": forced[1] or disturbed[2],  # no network has both
         }
         h = [*below, top]
         all_v = [s.empty(n, dtype) if all_layers else None for n in widths[:-1]] if v else []
@@ -303,7 +307,17 @@ class RecurrentNetwork(Letters):
         )
         return flat, self._layout, None if dx is None else s.give_back(dx), states.give_back(s, dr0), None, states.name
 
-    def _loss(self, x: Any, y: Any, r0: Any, lengths: Any, weight: Any, reset: Any, forced: Forced = NEVER) -> float:
+    def _loss(
+        self,
+        x: Any,
+        y: Any,
+        r0: Any,
+        lengths: Any,
+        weight: Any,
+        reset: Any,
+        forced: Forced = NEVER,
+        disturbed: Disturbed = CALM,
+    ) -> float:
         s = self._sequences(x, lengths)
         targets, weights = self._targets(s, y, weight)
         return _core.loss(
@@ -316,7 +330,9 @@ class RecurrentNetwork(Letters):
             weight=weights,
             reset=s.flags("reset", reset),
             teacher_forcing=forced[0],
-            seed=forced[1],
+            noise=disturbed[0],
+            dropout=disturbed[1],
+            seed=forced[1] or disturbed[2],
             each=None,
         )
 
@@ -331,6 +347,7 @@ class RecurrentNetwork(Letters):
         wrt_x: bool,
         memory_limit: int | None,
         forced: Forced = NEVER,
+        disturbed: Disturbed = CALM,
     ) -> tuple[float, Parts]:
         """The loss, and what `Gradients` are made of."""
         s = self._sequences(x, lengths)
@@ -354,7 +371,9 @@ class RecurrentNetwork(Letters):
             weight=weights,
             reset=None if reset is None else s.flags("reset", reset),
             teacher_forcing=forced[0],
-            seed=forced[1],
+            noise=disturbed[0],
+            dropout=disturbed[1],
+            seed=forced[1] or disturbed[2],
             flat=flat,
             dr0=dr0,
             dx=dx,
@@ -382,6 +401,8 @@ class RecurrentNetwork(Letters):
             weight=None,
             reset=s.flags("reset", reset),
             teacher_forcing=forced[0],
+            noise=0.0,
+            dropout=0.0,
             seed=forced[1],
             each=losses,
         )

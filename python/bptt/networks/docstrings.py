@@ -96,6 +96,18 @@ _PARAGRAPHS = {
             Whether to keep what `backward` needs: the h(t) of all layers, a copy of the parameters, and x itself, which
             must not change until then.
     """,
+    "noise, dropout, seed": """
+        noise : float
+            sigma, at least 0: v(t) of each step and unit has ``sqrt(2 alpha) sigma N(0, 1)`` more (N.5), as in Song,
+            Yang and Wang (2016) and in PsychRNN; a(t) of units without a leak, whose alpha is 1. 0 by default: none.
+        dropout : float
+            In ``[0, 1)``: the probability with which each number that goes up from a layer, to the layer above or to
+            the readout, is 0 (N.6); the others are divided by ``1 - dropout``. What goes from step to step is whole
+            (Zaremba 2014), and so are x, ``h`` and ``v`` of a run. 0 by default: none.
+        seed : int or numpy.random.Generator, optional
+            Of the draws of noise and dropout; by default a new one. A draw depends on it, on the layer and direction,
+            the step, the sequence's place in the batch and the unit alone.
+    """,
     "backward": """
         Return the gradients of a loss of one's own, whose dL/do and dL/dh are given, by back-propagation through time.
 

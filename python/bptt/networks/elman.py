@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, DTypeLike
 from bptt._arrays import Array
 from bptt._checks import size, truth
 from bptt.networks.beams import Beams
+from bptt.networks.disturbance import disturbed
 from bptt.networks.docstrings import shared_paragraphs
 from bptt.networks.drawing import Start, beam_width, drawing, one_hot
 from bptt.networks.leak import told_leak
@@ -192,6 +193,9 @@ class ElmanRNN(TrainableNetwork):
         all_layers: bool = False,
         v: bool = False,
         gradient: bool = False,
+        noise: float = 0.0,
+        dropout: float = 0.0,
+        seed: int | np.random.Generator | None = None,
     ) -> ElmanRun:
         """Run the network over the sequences, left to right (equations 10.8-10.11), with two directions both ways.
 
@@ -213,6 +217,7 @@ class ElmanRNN(TrainableNetwork):
         v : bool
             Of leaky units: whether to give back v(t) too.
         {gradient}
+        {noise, dropout, seed}
 
         Returns
         -------
@@ -222,7 +227,9 @@ class ElmanRNN(TrainableNetwork):
         """
         if truth("v", v) and not self._options.leak:
             raise ValueError("v: expected False, as the state of units without a leak is h")
-        return ElmanRun(*self._forward(x, self._state(h0, v0), lengths, reset, all_layers, gradient, v=v))
+        how = disturbed(noise, dropout, seed)
+        state = self._state(h0, v0)
+        return ElmanRun(*self._forward(x, state, lengths, reset, all_layers, gradient, v=v, disturbed=how))
 
     @shared_paragraphs
     def loss(
@@ -235,12 +242,15 @@ class ElmanRNN(TrainableNetwork):
         lengths: ArrayLike | None = None,
         weight: Any = None,
         reset: Any = None,
+        noise: float = 0.0,
+        dropout: float = 0.0,
+        seed: int | np.random.Generator | None = None,
     ) -> float:
         """{loss}
 
         Parameters
         ----------
-        x, h0, v0, lengths, reset
+        x, h0, v0, lengths, reset, noise, dropout, seed
             As for `forward`.
         {y}
             For ``readout="last"`` without the tau axis: ``[batch]`` or ``[batch, n_out]``.
@@ -251,7 +261,8 @@ class ElmanRNN(TrainableNetwork):
         -------
         {returned loss}
         """
-        return self._loss(x, y, self._state(h0, v0), lengths, weight, reset)
+        how = disturbed(noise, dropout, seed)
+        return self._loss(x, y, self._state(h0, v0), lengths, weight, reset, disturbed=how)
 
     @shared_paragraphs
     def loss_and_gradients(
@@ -266,6 +277,9 @@ class ElmanRNN(TrainableNetwork):
         reset: Any = None,
         wrt_x: bool = False,
         memory_limit: int | None = None,
+        noise: float = 0.0,
+        dropout: float = 0.0,
+        seed: int | np.random.Generator | None = None,
     ) -> tuple[float, ElmanGradients]:
         """Return the total loss and its exact gradients, by back-propagation through time (section 10.2.2).
 
@@ -275,7 +289,7 @@ class ElmanRNN(TrainableNetwork):
 
         Parameters
         ----------
-        x, y, h0, v0, lengths, weight, reset
+        x, y, h0, v0, lengths, weight, reset, noise, dropout, seed
             As for `loss`.
         {wrt_x}
         {memory_limit}
@@ -290,7 +304,8 @@ class ElmanRNN(TrainableNetwork):
             in place of ``h0`` and ``h_last``. With `learn_h0`, ``h0`` is the gradient of the parameter, and ``h0_each``
             that of each sequence's own.
         """
-        loss, parts = self._loss_and_gradients(x, y, self._state(h0, v0), lengths, weight, reset, wrt_x, memory_limit)
+        how, state = disturbed(noise, dropout, seed), self._state(h0, v0)
+        loss, parts = self._loss_and_gradients(x, y, state, lengths, weight, reset, wrt_x, memory_limit, disturbed=how)
         return loss, ElmanGradients(*parts)
 
     @shared_paragraphs

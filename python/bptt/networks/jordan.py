@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from typing import Any, ClassVar, Literal, overload
 
@@ -10,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
 from bptt._arrays import Array, as_array, as_indices, shape_text
-from bptt._checks import choice, shown, size
+from bptt._checks import choice, seed_of_draws, shown, size
 from bptt.networks.base import Forced
 from bptt.networks.beams import Beams
 from bptt.networks.docstrings import shared_paragraphs
@@ -247,16 +246,7 @@ class JordanRNN(TrainableNetwork):
         if not 0 <= teacher_forcing <= 1:  # nor NaN
             raise ValueError(f"teacher_forcing: expected a number from 0 to 1, got {shown(teacher_forcing, str)}")
         p = float(teacher_forcing)
-        expected = "seed: expected an int in [0, 2**64), a numpy.random.Generator or None"
-        if seed is None:
-            return Forced(p, int.from_bytes(os.urandom(8), "little") if 0 < p < 1 else 0)
-        if isinstance(seed, np.random.Generator):
-            return Forced(p, int(seed.integers(2**64, dtype=np.uint64)) if 0 < p < 1 else 0)
-        if isinstance(seed, bool) or not isinstance(seed, int | np.integer):
-            raise TypeError(f"{expected}, got {type(seed).__name__}")
-        if not 0 <= seed < 2**64:
-            raise ValueError(f"{expected}, got {shown(seed, str)}")
-        return Forced(p, int(seed))
+        return Forced(p, seed_of_draws(seed, 0 < p < 1))
 
     @shared_paragraphs
     def stream(self, r0: ArrayLike | None = None, batch: int | None = None) -> Stream:

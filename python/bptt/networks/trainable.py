@@ -46,6 +46,8 @@ class TrainableNetwork(RecurrentNetwork):
         teacher_forcing: float | Callable[[int], float] | None = None,
         metrics: Mapping[str, Callable[[Any, Any], Any]] | None = None,
         constraints: Any = None,
+        noise: float | Callable[[int], float] | None = None,
+        dropout: float | Callable[[int], float] | None = None,
     ) -> History:
         """Train the parameters: an update follows the gradient of the mean loss per target of a batch or window.
 
@@ -108,6 +110,9 @@ class TrainableNetwork(RecurrentNetwork):
         constraints : Constraint or sequence of Constraint, optional
             Of this run, beside those that the network has as its `constraints`: see `bptt.constraints`. The parameters
             are brought into them when training begins, and are in them after each update.
+        noise, dropout : float or callable, optional
+            Of an `ElmanRNN`: as for its `loss`, or a function of the update (from 0) that tells it. Each update has
+            draws of its own. Validation and metrics are without both.
 
         Returns
         -------
@@ -158,6 +163,8 @@ class TrainableNetwork(RecurrentNetwork):
                 callbacks=callbacks,
                 teacher_forcing=teacher_forcing,
                 metrics=metrics,
+                noise=noise,
+                dropout=dropout,
             ),
             seed=seed,
             checkpoint=checkpoint,

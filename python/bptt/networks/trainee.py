@@ -9,6 +9,7 @@ import numpy as np
 
 from bptt._arrays import BOOL, Array
 from bptt.networks.base import RecurrentNetwork
+from bptt.networks.disturbance import Disturbed
 from bptt.networks.results import Gradients, Run
 from bptt.training.batches import Batch, Batches, Data, FreshData
 from bptt.training.protocol import State
@@ -86,14 +87,27 @@ class Trainee:
         return Run(*self._rnn._forward(given["x"], None, given["lengths"], given["reset"])).y_hat
 
     def loss_and_gradients(
-        self, batch: Batch, state: State | None, teacher_forcing: float | None, random: np.random.Generator | None
+        self,
+        batch: Batch,
+        state: State | None,
+        teacher_forcing: float | None,
+        random: np.random.Generator | None,
+        *,
+        noise: float = 0.0,
+        dropout: float = 0.0,
+        seed: int = 0,
     ) -> tuple[float, Gradients, State]:
         """The total loss of a batch that begins in `state`, its gradients, and the state after the last step."""
         rnn = self._rnn
         initial = None if state is None else rnn._states.nested(state)
         forced = rnn._FORCED if teacher_forcing is None else rnn._forced(teacher_forcing, random)
         loss, parts = rnn._loss_and_gradients(
-            **_given(batch), r0=initial, wrt_x=False, memory_limit=None, forced=forced
+            **_given(batch),
+            r0=initial,
+            wrt_x=False,
+            memory_limit=None,
+            forced=forced,
+            disturbed=Disturbed(noise, dropout, seed),
         )
         return loss, Gradients(*parts), [array for _, array in rnn._states.arrays_of(parts[4])]
 

@@ -4,13 +4,15 @@ The recurrent networks of *Deep Learning* (Goodfellow, Bengio, Courville, 2016) 
 lines are its equations. ``layer.py`` is a layer, ``leak.py`` one of leaky units, ``readout.py`` what makes outputs and
 losses of its states. ``stack.py`` puts one under the other: figures 10.3 and 10.5, several layers (figure 10.13 (a))
 and two directions (figure 10.11), by `forward`, `loss`, `loss_and_gradients`. ``feedback.py`` is figures 10.4 and 10.6,
-by `jordan_forward`, `jordan_loss`, `jordan_loss_and_gradients`. ``drawing.py`` is what is made of o(t) where a sequence
-is continued: `draw_class`, `beam_search`. ``steps.py`` gives every step of the way back, by `backward_steps` and
+by `jordan_forward`, `jordan_loss`, `jordan_loss_and_gradients`. ``disturbance.py`` is noise and dropout, whose numbers
+are given: `noise_draws` and `dropout_draws` draw them. ``drawing.py`` is what is made of o(t) where a sequence is
+continued: `draw_class`, `beam_search`. ``steps.py`` gives every step of the way back, by `backward_steps` and
 `jordan_backward_steps`. Nothing given is ever changed.
 """
 
 from __future__ import annotations
 
+from .disturbance import dropout_draws, noise_draws
 from .drawing import beam_search, draw_class
 from .feedback import (
     Feedback,
@@ -69,6 +71,7 @@ __all__ = [
     "beam_search",
     "draw_class",
     "draws",
+    "dropout_draws",
     "forced_steps",
     "forward",
     "jordan_backward_steps",
@@ -79,6 +82,7 @@ __all__ = [
     "linear_loss",
     "loss",
     "loss_and_gradients",
+    "noise_draws",
     "philox4x32",
     "sigmoid",
     "sigmoid_loss",

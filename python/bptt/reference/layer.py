@@ -66,23 +66,33 @@ def reset_flags(reset: Sequence[bool] | None, tau: int) -> list[bool]:
     return [False] * tau if reset is None else list(reset)
 
 
-def preactivation(layer: Layer, below: Any, r_before: Vector, input: Input) -> Vector:
-    """a(t) of one step, which sees r(t-1)."""
-    return vector_sum(layer.b, matvec(layer.W, r_before), INPUT_PRODUCT[input](layer.U, below))  # 10.8
+def preactivation(layer: Layer, below: Any, r_before: Vector, input: Input, noise: Vector | None = None) -> Vector:
+    """a(t) of one step, which sees r(t-1), and what noise adds to it."""
+    a = vector_sum(layer.b, matvec(layer.W, r_before), INPUT_PRODUCT[input](layer.U, below))  # 10.8
+    return a if noise is None else vector_sum(a, noise)
 
 
-def step(layer: Layer, below: Any, r_before: Vector, input: Input, activation: Activation) -> Vector:
+def step(
+    layer: Layer, below: Any, r_before: Vector, input: Input, activation: Activation, noise: Vector | None = None
+) -> Vector:
     """h(t) of one step, which sees r(t-1)."""
-    return ACTIVATION[activation](preactivation(layer, below, r_before, input))  # 10.9
+    return ACTIVATION[activation](preactivation(layer, below, r_before, input, noise))  # 10.9
 
 
 def layer_forward(
-    layer: Layer, below: Sequence[Any], h0: Vector, reset: list[bool], input: Input, activation: Activation
+    layer: Layer,
+    below: Sequence[Any],
+    h0: Vector,
+    reset: list[bool],
+    input: Input,
+    activation: Activation,
+    noise: Sequence[Vector | None],
 ) -> list[Vector]:
     """h(0) ... h(tau)."""
     h = [h0]
-    for below_t, reset_t in zip(below, reset, strict=True):
-        h.append(step(layer, below_t, masked(h[-1], reset_t, layer.h0), input, activation))  # 10.8-10.9
+    for below_t, reset_t, noise_t in zip(below, reset, noise, strict=True):
+        before = masked(h[-1], reset_t, layer.h0)
+        h.append(step(layer, below_t, before, input, activation, noise_t))  # 10.8-10.9
     return h
 
 

@@ -44,12 +44,13 @@ def leaky_forward(
     input: Input,
     activation: Activation,
     alpha: Vector,
+    noise: Sequence[Vector | None],
 ) -> tuple[list[Vector], list[Vector]]:
     """v(0) ... v(tau), and h(0) ... h(tau)."""
     v, h = [v0], [ACTIVATION[activation](v0)]
     first = None if layer.h0 is None else ACTIVATION[activation](layer.h0)
-    for below_t, reset_t in zip(below, reset, strict=True):
-        a_t = preactivation(layer, below_t, masked(h[-1], reset_t, first), input)  # 10.8
+    for below_t, reset_t, noise_t in zip(below, reset, noise, strict=True):
+        a_t = preactivation(layer, below_t, masked(h[-1], reset_t, first), input, noise_t)  # 10.8
         v.append(mix(alpha, masked(v[-1], reset_t, layer.h0), a_t))  # N.1
         h.append(ACTIVATION[activation](v[-1]))  # N.2
     return v, h

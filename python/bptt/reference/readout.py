@@ -43,16 +43,24 @@ def sigmoid(o: Vector) -> Vector:
     return [math.exp(min(o_i, 0.0)) / (1.0 + math.exp(-abs(o_i))) for o_i in o]  # 6.19, without overflow
 
 
-def sigmoid_loss(o_i: float, y_i: float) -> float:
+def sigmoid_term(o_i: float, y_i: float) -> float:
     return y_i * softplus(-o_i) + (1.0 - y_i) * softplus(o_i)  # 6.26 at y = 1 and y = 0, mixed between them
 
 
-def linear_loss(o_i: float, y_i: float) -> float:
+def sigmoid_loss(o: Vector, y: Vector) -> float:
+    return math.fsum(map(sigmoid_term, o, y))
+
+
+def linear_term(o_i: float, y_i: float) -> float:
     return (o_i - y_i) ** 2 / 2.0  # 6.17 without its constant
 
 
+def linear_loss(o: Vector, y: Vector) -> float:
+    return math.fsum(map(linear_term, o, y))
+
+
 OUTPUT_UNIT: dict[str, Callable[[Vector], Vector]] = {"softmax": softmax, "sigmoid": sigmoid, "linear": list}
-OUTPUT_LOSS: dict[str, Callable[[float, float], float]] = {"sigmoid": sigmoid_loss, "linear": linear_loss}
+LOSS_TERM: dict[str, Callable[[float, float], float]] = {"sigmoid": sigmoid_term, "linear": linear_term}
 
 
 def step_loss(o: Vector, y: Any, weight: Weight, output: Output) -> float:
@@ -63,7 +71,7 @@ def step_loss(o: Vector, y: Any, weight: Weight, output: Output) -> float:
         assert isinstance(weight, float)
         return weight * softmax_loss(o, y)
     terms = zip(o, y, each_output(weight, len(o)), strict=True)
-    return math.fsum(w_i * OUTPUT_LOSS[output](o_i, y_i) for o_i, y_i, w_i in terms if w_i != 0.0)
+    return math.fsum(w_i * LOSS_TERM[output](o_i, y_i) for o_i, y_i, w_i in terms if w_i != 0.0)
 
 
 def each_output(weight: Weight, n_out: int) -> Vector:

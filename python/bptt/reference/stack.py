@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from .batches import for_each, number_of_sequences
+from .disturbance import Numbers, added, dropped, dropped_last
 from .layer import (
     ACTIVATION,
     ACTIVATION_GRADIENT,
@@ -171,33 +172,43 @@ def unfold(
     input: Input,
     activation: Activation,
     alpha: list[Any],
+    noise: Numbers | None = None,
+    sigma: float = 1.0,
+    dropout: Numbers | None = None,
 ) -> tuple[list[list[list[Vector]]], list[list[list[Vector]]]]:
     """v(0) ... v(tau) of every layer and direction, none without a leak; and h(0) ... h(tau)."""
     check_steps(x)
     v: list[list[list[Vector]]] = []
     h: list[list[list[Vector]]] = []
     below = x  # h^0(t) = x(t)
-    for layer, initial_l, alpha_l in zip(layers, state_list(layers, initial), alpha, strict=True):
+    for k, (layer, initial_l, alpha_l) in enumerate(zip(layers, state_list(layers, initial), alpha, strict=True)):
         v_l, h_l = [], []
         for d, (letters, initial_d) in enumerate(zip(directions(layer), initial_l, strict=True)):
             steps, reset_d = in_order(below, d), resets_in_order(reset, d)
+            noise_d = in_order(added(noise, sigma, k, d, len(x), alpha_l), d)
             if alpha_l is None:
-                h_d = layer_forward(letters, steps, initial_d, reset_d, input, activation)  # 10.8-10.9
+                h_d = layer_forward(letters, steps, initial_d, reset_d, input, activation, noise_d)  # 10.8-10.9
             else:
-                v_d, h_d = leaky_forward(letters, steps, initial_d, reset_d, input, activation, alpha_l)
+                v_d, h_d = leaky_forward(letters, steps, initial_d, reset_d, input, activation, alpha_l, noise_d)
                 v_l.append(v_d)
             h_l.append(h_d)
         v.append(v_l)
         h.append(h_l)
-        below, input = side_by_side(h_l), "real"
+        below, input = dropped(dropout, k, side_by_side(h_l)), "real"
     return v, h
 
 
-def outputs(parameters: Stack, h: list[list[Vector]], readout: Readout) -> tuple[list[Vector], list[Vector]]:
+def outputs(
+    parameters: Stack, h: list[list[Vector]], readout: Readout, dropout: Numbers | None = None
+) -> tuple[list[Vector], list[Vector]]:
     """The states that are read of the top layer's, and their outputs: of every step, or one of each (figure 10.5)."""
     if readout not in ("all", "last"):
         raise ValueError(f'readout: expected "all" or "last", got {readout!r}')
-    read = side_by_side(h) if readout == "all" else [concatenate([h_d[-1] for h_d in h])]
+    top = len(parameters.layers) - 1
+    if readout == "all":
+        read = dropped(dropout, top, side_by_side(h))
+    else:
+        read = [dropped_last(dropout, top, concatenate([h_d[-1] for h_d in h]))]
     return read, [output_of(parameters.V, parameters.c, h_t) for h_t in read]  # 10.10
 
 
@@ -220,6 +231,9 @@ def forward(
     leak: Leak = 1.0,
     v0: State | None = None,
     reset: Sequence[bool] | None = None,
+    noise: Numbers | None = None,
+    sigma: float = 1.0,
+    dropout: Numbers | None = None,
 ) -> Run:
     """Run the network over one sequence, equations 10.8-10.11.
 
@@ -245,10 +259,14 @@ def forward(
     reset
         True where a new sequence starts, ``[tau]``: such a step sees 0, or ``h0`` of the layers, in place of h(t-1)
         (and v(t-1)), and so does the second direction's step t-1 in place of its state of t. Nowhere by default.
+    noise, sigma, dropout
+        Numbers ``[layer][direction][t][unit]``, see ``disturbance.py``: z of the noise, which is multiplied by sigma,
+        and the factors of what goes up from a layer. None by default.
     """
     alpha, initial = alphas(parameters.layers, leak, h0, v0)
-    v, h = unfold(parameters.layers, x, initial, reset_flags(reset, len(x)), input, activation, alpha)
-    _, o = outputs(parameters, h[-1], readout)
+    how = (noise, sigma, dropout)
+    v, h = unfold(parameters.layers, x, initial, reset_flags(reset, len(x)), input, activation, alpha, *how)
+    _, o = outputs(parameters, h[-1], readout, dropout)
     y_hat = [OUTPUT_UNIT[output](o_t) for o_t in o]  # 10.11
     layers = [side_by_side(h_l) for h_l in h]
     last = as_state([[steps[-1] for steps in of_layer] for of_layer in (h if alpha[0] is None else v)])
@@ -273,12 +291,15 @@ def loss(
     leak: Leak = 1.0,
     v0: State | None = None,
     reset: Sequence[bool] | None = None,
+    noise: Numbers | None = None,
+    sigma: float = 1.0,
+    dropout: Numbers | None = None,
 ) -> float:
     """The total loss of one sequence: the weighted sum of L(t) over its steps, equations 10.12-10.14.
 
     Parameters
     ----------
-    parameters, x, h0, input, output, readout, activation, leak, v0, reset
+    parameters, x, h0, input, output, readout, activation, leak, v0, reset, noise, sigma, dropout
         As in `forward`.
     y
         softmax: classes ``[tau]`` in ``[0, n_out)``, or -1 where there is no target; sigmoid (between 0 and 1) and
@@ -288,8 +309,9 @@ def loss(
         linear it may be ``[tau, n_out]``, one for each output. Where it is 0, y is not read.
     """
     alpha, initial = alphas(parameters.layers, leak, h0, v0)
-    _, h = unfold(parameters.layers, x, initial, reset_flags(reset, len(x)), input, activation, alpha)
-    _, o = outputs(parameters, h[-1], readout)
+    how = (noise, sigma, dropout)
+    _, h = unfold(parameters.layers, x, initial, reset_flags(reset, len(x)), input, activation, alpha, *how)
+    _, o = outputs(parameters, h[-1], readout, dropout)
     y, weight = targets(y, weight, len(x), output, readout)
     return total_loss(o, y, weight, output)
 
@@ -356,26 +378,32 @@ def loss_and_gradients(
     leak: Leak = 1.0,
     v0: State | None = None,
     reset: Sequence[bool] | None = None,
+    noise: Numbers | None = None,
+    sigma: float = 1.0,
+    dropout: Numbers | None = None,
 ) -> tuple[float, Gradients]:
     """The loss of one sequence and its exact gradients, equations 10.17-10.28; the arguments are those of `loss`."""
     layers = parameters.layers
     reset = reset_flags(reset, len(x))
     alpha, initial = alphas(layers, leak, h0, v0)
-    _, h = unfold(layers, x, initial, reset, input, activation, alpha)
-    h_read, o = outputs(parameters, h[-1], readout)
+    _, h = unfold(layers, x, initial, reset, input, activation, alpha, noise, sigma, dropout)
+    h_read, o = outputs(parameters, h[-1], readout, dropout)
     y, weight = targets(y, weight, len(x), output, readout)
 
     do = [output_gradient(o_t, y_t, w_t, output) for o_t, y_t, w_t in zip(o, y, weight, strict=True)]  # 10.18
     dV, dc = readout_gradients(do, h_read)  # 10.24, 10.22
-    dh = state_gradients(parameters.V, do)  # V^T do(t)
+    top, dh = len(layers) - 1, state_gradients(parameters.V, do)  # V^T do(t)
+    dh = dropped(dropout, top, dh) if readout == "all" else [dropped_last(dropout, top, dh[0])]
     gradients: list[Layer] = []
     d_initial: list[list[Vector]] = []
     for k in reversed(range(len(layers))):
-        below, input_k = (x, input) if k == 0 else (side_by_side(h[k - 1]), "real")
+        below, input_k = (x, input) if k == 0 else (dropped(dropout, k - 1, side_by_side(h[k - 1])), "real")
         from_above = by_direction(layers[k], dh, len(x))
         gradient, d_initial_k, dh = through_layer(
             layers[k], below, h[k], from_above, reset, input_k, activation, alpha[k], initial is not None
         )
+        if k > 0:
+            dh = dropped(dropout, k - 1, dh)
         gradients.insert(0, gradient)
         d_initial.insert(0, d_initial_k)
     state, plain = as_state(d_initial), alpha[0] is None

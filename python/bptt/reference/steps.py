@@ -12,11 +12,13 @@ from typing import Any
 
 from .feedback import Feedback, feedback_pass
 from .layer import Activation, Input, below_gradients, layer_backward, preactivation, reset_flags
+from .leak import Leak, leaky_backward
 from .parameters import Layer, Stack
 from .readout import Output, Target, Weight, output_gradient, state_gradients
 from .stack import (
     Readout,
     State,
+    alphas,
     by_direction,
     directions,
     in_order,
@@ -56,11 +58,15 @@ def steps_of_direction(
     reset: list[bool],
     input: Input,
     activation: Activation,
+    alpha: Vector | None,
 ) -> LayerSteps:
     """All in the order in which the direction goes; ``h`` over t = 0 ... tau."""
     r = [masked(h_t, reset_t) for h_t, reset_t in zip(h[:-1], reset, strict=True)]
     a = [preactivation(layer, below_t, r_t, input) for below_t, r_t in zip(below, r, strict=True)]  # 10.8
-    da, _ = layer_backward(layer, h, from_above, reset, activation)  # 10.19-10.21
+    if alpha is None:
+        da, _ = layer_backward(layer, h, from_above, reset, activation)  # 10.19-10.21
+    else:
+        da, _ = leaky_backward(layer, h, from_above, reset, activation, alpha)
     W_transposed = transpose(layer.W)
     from_next = [masked(matvec(W_transposed, da_t), reset_t) for da_t, reset_t in zip(da[1:], reset[1:], strict=True)]
     dh = [vector_sum(*parts) for parts in zip([*from_next, zeros(len(layer.b))], from_above, strict=True)]
@@ -83,11 +89,14 @@ def backward_steps(
     output: Output = "softmax",
     readout: Readout = "all",
     activation: Activation = "tanh",
+    leak: Leak = 1.0,
+    v0: State | None = None,
     reset: Sequence[bool] | None = None,
 ) -> BackwardSteps:
     """What is computed of every step on the way back, equations 10.18-10.21; the arguments are those of `loss`."""
     reset = reset_flags(reset, len(x))
-    h = unfold(parameters.layers, x, h0, reset, input, activation)
+    alpha, initial = alphas(parameters.layers, leak, h0, v0)
+    _, h = unfold(parameters.layers, x, initial, reset, input, activation, alpha)
     _, o = outputs(parameters, h[-1], readout)
     y, weight = targets(y, weight, len(x), output, readout)
     do = [output_gradient(o_t, y_t, w_t, output) for o_t, y_t, w_t in zip(o, y, weight, strict=True)]  # 10.18
@@ -97,12 +106,11 @@ def backward_steps(
         below, input_k = (x, input) if k == 0 else (side_by_side(h[k - 1]), "real")
         letters = directions(parameters.layers[k])
         from_above = by_direction(parameters.layers[k], dh, len(x))
-        found = [
-            steps_of_direction(
-                letters_d, in_order(below, d), h[k][d], from_above[d], resets_in_order(reset, d), input_k, activation
-            )
-            for d, letters_d in enumerate(letters)
-        ]
+        found = []
+        for d, letters_d in enumerate(letters):
+            steps, reset_d = in_order(below, d), resets_in_order(reset, d)
+            given = (letters_d, steps, h[k][d], from_above[d], reset_d)
+            found.append(steps_of_direction(*given, input_k, activation, alpha[k]))
         dbelow = [in_order(below_gradients(letters_d, found[d].da), d) for d, letters_d in enumerate(letters)]
         dh = [vector_sum(*parts) for parts in zip(*dbelow, strict=True)]
         if len(found) == 2:

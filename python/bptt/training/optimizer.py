@@ -23,7 +23,7 @@ _DTYPES = (np.dtype(np.float32), np.dtype(np.float64))
 _LEAST_EPS = 1e-30  # where float32 still divides by it
 _SCALES = 1e-30, 1e30  # beyond them a float32 gradient, once divided, would be infinite or 0
 _MOST_UPDATES = 2**53
-_LETTERS = ("U", "W", "b", "V", "c")
+_LETTERS = ("U", "W", "b", "h0", "v0", "V", "c")
 _NO_RULE = "sgd"  # keeps nothing; with a rate of 0 it moves nothing
 _BESIDE_THE_NORM = 1e-6  # as in the core's clipping
 

@@ -61,9 +61,17 @@ class Network(HasParameters, Protocol):
         """What `forward` predicts, in the form of the batch: at every step, or for each sequence."""
 
     def loss_and_gradients(
-        self, batch: Batch, state: State | None, teacher_forcing: float | None, random: np.random.Generator | None
+        self,
+        batch: Batch,
+        state: State | None,
+        teacher_forcing: float | None,
+        random: np.random.Generator | None,
+        *,
+        noise: float = 0.0,
+        dropout: float = 0.0,
+        seed: int = 0,
     ) -> tuple[float, HasFlat, State]:
         """The total loss of a batch that begins in `state`, its gradients, and the state after the last step.
 
-        What steps draw under teacher forcing is drawn from `random`.
+        What steps draw under teacher forcing is drawn from `random`; noise and dropout are drawn from `seed`.
         """

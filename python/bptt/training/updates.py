@@ -32,6 +32,10 @@ def _count(name: str, value: int | None) -> int | None:
     return None if value is None else size(name, value, 1)
 
 
+_DISTURBANCES = {"noise": math.inf, "dropout": 1.0}  # and what each is below
+_NOT_FED_BACK = {"noise": "its units have no state", "dropout": "what goes up from its units is its recurrence"}
+
+
 @dataclass
 class Settings:
     """What `fit` was asked for, checked."""
@@ -49,6 +53,8 @@ class Settings:
     callbacks: Sequence[Callable[[History], Any]]
     teacher_forcing: Callable[[int], float] | float | None
     metrics: Mapping[str, Metric] | None
+    noise: Callable[[int], float] | float | None
+    dropout: Callable[[int], float] | float | None
 
     def __post_init__(self) -> None:
         if not isinstance(self.optimizer, Optimizer):
@@ -73,6 +79,10 @@ class Settings:
                 raise TypeError(f"callbacks: expected functions of the history, got {type(callback).__name__}")
         self.shuffle = truth("shuffle", self.shuffle)
         self.metrics = checked_metrics(self.metrics)
+        for name, most in _DISTURBANCES.items():
+            value = getattr(self, name)
+            if value is not None and not callable(value):
+                setattr(self, name, number(name, value, 0, most))
 
     def check(self, network: Network, data: Data | FreshData, validation: Data | None) -> None:
         """Raise ValueError for what this network or these data do not have."""
@@ -80,6 +90,9 @@ class Settings:
             raise ValueError("patience: expected None without validation data")
         if self.teacher_forcing is not None and not network.feeds_outputs_back:
             raise ValueError("teacher_forcing: expected None, as no outputs are fed back")
+        for name in _DISTURBANCES:
+            if getattr(self, name) is not None and network.feeds_outputs_back:
+                raise ValueError(f"{name}: expected None with a recurrence from the output, as {_NOT_FED_BACK[name]}")
         if isinstance(data, FreshData):
             self._check_fresh(validation)
         elif self.truncate is not None:
@@ -122,6 +135,7 @@ class Settings:
             "teacher_forcing": described(self.teacher_forcing),
             "optimizer": self.optimizer.configuration(),
             **({"metrics": sorted(self.metrics)} if self.metrics else {}),
+            **{name: described(value) for name in _DISTURBANCES if (value := getattr(self, name)) is not None},
         }
 
 
@@ -178,7 +192,19 @@ class Training:
         s, begin = self.settings, time.perf_counter()
         forcing = s.teacher_forcing(self.updates) if callable(s.teacher_forcing) else s.teacher_forcing
         random = None if forcing is None else self._random(1, self.updates)
-        return *self.network.loss_and_gradients(batch, self.state, forcing, random), begin
+        disturbances = self._disturbances()
+        return *self.network.loss_and_gradients(batch, self.state, forcing, random, **disturbances), begin
+
+    def _disturbances(self) -> dict[str, Any]:
+        """Noise and dropout of the next update, with their seed."""
+        told = {name: value for name in _DISTURBANCES if (value := getattr(self.settings, name)) is not None}
+        here: dict[str, Any] = {
+            name: number(name, value(self.updates) if callable(value) else value, 0, _DISTURBANCES[name])
+            for name, value in told.items()
+        }
+        if here:
+            here["seed"] = int(self._random(3, self.passes, self.batch).integers(2**64, dtype=np.uint64))
+        return here
 
     def _schedule_here(self) -> Any:
         """The schedule, after the epochs that were made: their losses are all that it depends on."""
