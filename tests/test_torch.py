@@ -145,7 +145,7 @@ def solve(p: Problem) -> dict[str, Any]:
         "loss alone": total.item(),
         "loss": total.item(),
         **{name: place.grad.numpy() for name, place in places.items()},
-        **named_state_of(case, case.initial, [*h0.grad.numpy()]),
+        **named_state_of(case, case.of_each, [*h0.grad.numpy()]),
         "x": None if case.input == "token" else [x.grad.numpy() for x in xs],
         "h": [state.detach().numpy() for state in states],
         "o": outputs(o),
