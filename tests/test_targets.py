@@ -113,6 +113,14 @@ def test_what_is_refused(kind: Any) -> None:
     assert np.isfinite(sigmoid.loss(x, y, weight=own))
 
 
+def test_weights_of_each_output_in_a_column_of_sequences() -> None:
+    rnn = ElmanRNN(3, 6, 2, output="linear", seed=0)
+    x, y, w = ([np.full((n, k), 0.5) for n in (4, 2)] for k in (3, 2, 2))
+    column = np.empty(2, object)
+    column[:] = w
+    assert rnn.loss(x, y, weight=column) == rnn.loss(x, y, weight=w) == rnn.loss(x, y) / 2
+
+
 # ---- Training ----
 
 

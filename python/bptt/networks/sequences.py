@@ -80,6 +80,7 @@ class Sequences:
     def has_row_for_each_target(self, value: Any, every_step: bool) -> bool:
         """Whether an argument beside the targets has an axis more than one number for each."""
         if self.form == "list" and every_step:
+            value = _as_list(value)
             return isinstance(value, list | tuple) and len(value) > 0 and np.ndim(value[0]) == 2
         axes = (1 if every_step else 0) + (0 if self.form == "single" else 1)
         return np.ndim(value) == axes + 1
