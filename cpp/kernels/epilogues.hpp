@@ -5,6 +5,13 @@
 #include "kernels/kernels.hpp"
 #include "kernels/simd.hpp"
 
+// One function, of which the compiler makes no copies for constant arguments.
+#if __has_cpp_attribute(gnu::noclone)
+#define BPTT_ONE_FUNCTION [[gnu::noinline, gnu::noclone]]
+#else
+#define BPTT_ONE_FUNCTION [[gnu::noinline]]
+#endif
+
 namespace bptt::BPTT_ISA {
 namespace {
 
@@ -53,10 +60,7 @@ template <class T> [[gnu::always_inline]] inline Vector<T> leak(Vector<T> carry,
 // A tile of R rows and P vectors through leaky units, where its sums have just been stored. One function for tiles of all sizes:
 // there are many.
 template <class T>
-#if __has_cpp_attribute(gnu::noclone)
-[[gnu::noclone]]
-#endif
-[[gnu::noinline]] void leak_tile(const Affine<T>& s, Index R, Index P, Index row, Index column, Index last) {
+BPTT_ONE_FUNCTION void leak_tile(const Affine<T>& s, Index R, Index P, Index row, Index column, Index last) {
   const bool back = is_derivative(s.leaky);
   for (Index r = row; r < row + R; ++r)
     for (Index p = 0; p < P; ++p) {

@@ -69,6 +69,27 @@ template <class T, int R, int P> [[gnu::always_inline]] inline void prefetch(con
     for (int p = 0; p < P; ++p) __builtin_prefetch(rows + r * stride + p * lanes<T>);
 }
 
+// What becomes of the sums of a tile: columns [column, column + P vectors) of rows [row, row + R); `last` columns of the last
+// vector exist.
+template <class T, int R, int P>
+[[gnu::always_inline]] inline void finish(const Affine<T>& s, Vector<T> (&values)[R * P], Index row, Index column, Index last) {
+  T* const out = s.out + row * s.out_stride + column;
+  apply<T>(s.epilogue, values);
+  if (is_derivative(s.epilogue)) apply_derivative<T, R, P>(s.epilogue, values, s.h + row * s.h_stride + column, s.h_stride, last);
+  for (int r = 0; r < R; ++r) {
+#pragma GCC unroll 8
+    for (int p = 0; p < P - 1; ++p) store(out + r * s.out_stride + p * lanes<T>, values[r * P + p]);
+    store_first(out + r * s.out_stride + (P - 1) * lanes<T>, values[r * P + P - 1], last);
+  }
+  if (s.alpha != nullptr) leak_tile<T>(s, R, P, row, column, last);
+}
+
+// The same of R rows, one by one, for tiles of less frequent sizes: there are many.
+template <class T, int P> BPTT_ONE_FUNCTION void finish_rows(const Affine<T>& s, Vector<T>* values, Index R, Index row,
+                                                             Index column, Index last) {
+  for (Index r = 0; r < R; ++r) finish<T, 1, P>(s, reinterpret_cast<Vector<T>(&)[P]>(values[r * P]), row + r, column, last);
+}
+
 // Columns [column, column + P vectors) of rows [row, row + R); `last` columns of the last vector exist.
 template <class T, int R, int P, int C> void affine_tile(const Affine<T>& s, Index row, Index column, Index last) {
   Vector<T> sums[R][P];
@@ -79,11 +100,9 @@ template <class T, int R, int P, int C> void affine_tile(const Affine<T>& s, Ind
     for (int p = 0; p < P - 1; ++p) sums[r][p] = load(start + p * lanes<T>);
     sums[r][P - 1] = load_first(start + (P - 1) * lanes<T>, last);
   }
-  T* const out = s.out + row * s.out_stride + column;
-  const T* const h = is_derivative(s.epilogue) ? s.h + row * s.h_stride + column : nullptr;
   if (R > 3 && s.columns >= long_row) {  // what the end of the tile needs arrives while it computes
-    if (is_derivative(s.epilogue)) prefetch<T, R, P>(h, s.h_stride);
-    prefetch<T, R, P>(out, s.out_stride);
+    if (is_derivative(s.epilogue)) prefetch<T, R, P>(s.h + row * s.h_stride + column, s.h_stride);
+    prefetch<T, R, P>(s.out + row * s.out_stride + column, s.out_stride);
   }
   if (s.product[0].depth > 0) accumulate<T, R, P, C>(sums, s.product[0], row, column);
   if (s.product[1].depth > 0) accumulate<T, R, P, C>(sums, s.product[1], row, column);
@@ -93,14 +112,10 @@ template <class T, int R, int P, int C> void affine_tile(const Affine<T>& s, Ind
   for (int r = 0; r < R; ++r)
 #pragma GCC unroll 8
     for (int p = 0; p < P; ++p) values[r * P + p] = sums[r][p];
-  apply<T>(s.epilogue, values);
-  if (is_derivative(s.epilogue)) apply_derivative<T, R, P>(s.epilogue, values, h, s.h_stride, last);
-  for (int r = 0; r < R; ++r) {
-#pragma GCC unroll 8
-    for (int p = 0; p < P - 1; ++p) store(out + r * s.out_stride + p * lanes<T>, values[r * P + p]);
-    store_first(out + r * s.out_stride + (P - 1) * lanes<T>, values[r * P + P - 1], last);
-  }
-  if (s.alpha != nullptr) leak_tile<T>(s, R, P, row, column, last);
+  if constexpr (R == 1 || (C == 1 ? R > 3 && P == 2 : R == narrow_rows))
+    finish<T, R, P>(s, values, row, column, last);
+  else
+    finish_rows<T, P>(s, values, R, row, column, last);
 }
 
 // ---- A^T B -----------------------------------------------------------------------------------------------------------------
