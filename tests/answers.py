@@ -146,10 +146,9 @@ def kappa(p: Problem) -> float:
     case, targets = p.case, 0.0
     if not case.activity:
         return 0.0
-    for i, y in enumerate(p.y):  # one target a sequence where only the last step has one
-        weight: Any = 1.0 if p.weight is None else np.asarray(p.weight[i], np.float64)
-        there = y != -1 if case.output == "softmax" else ~np.isnan(y).all(axis=-1) | (np.asarray(weight) == 0)
-        targets += float(np.sum(np.where(there, weight, 0.0)))
+    for i, y in enumerate(p.y):
+        there = y != -1 if case.output == "softmax" else np.ones(y.shape[:-1])  # NaN stands where the weight is 0
+        targets += float(np.sum(there * (1.0 if p.weight is None else p.weight[i])))
     units = sum(case.sizes) * (2 if case.bidirectional else 1)
     return case.activity * targets / (units * sum(case.lengths))
 
