@@ -50,7 +50,7 @@ template <class T> [[gnu::always_inline]] inline Vector<T> leak(Vector<T> carry,
   return alpha == broadcast(T(1)) ? value : fma(alpha, value - carry, carry);
 }
 
-// What is `late` of a tile of R rows and P vectors, whose sums have just been stored. One function for tiles of all sizes: there are
+// What is late of a tile of R rows and P vectors, whose sums have just been stored. One function for tiles of all sizes: there are
 // many.
 template <class T>
 #if __has_cpp_attribute(gnu::noclone)

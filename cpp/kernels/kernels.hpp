@@ -41,7 +41,7 @@ template <class T> struct Affine {
   // Leaky units, if alpha is given: leak(s) = carry + alpha (s - carry) of the sum s, or s to the bit where alpha is 1. Forward it
   // comes before f, and is stored in carry_out, which may be `carry` itself. On the way back it comes after f'.
   const T* alpha = nullptr;  // [columns]
-  const T* carry = nullptr;             // [rows, columns]
+  const T* carry = nullptr;  // [rows, columns]
   T* carry_out = nullptr;
   Index carry_stride = 0, carry_step = 0;  // of both
   T* out = nullptr;

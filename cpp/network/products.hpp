@@ -84,7 +84,7 @@ template <class T> class Sum {
   }
   /// The order of the sums is the same whichever columns are computed together.
   void into(Matrix<T> out, Epilogue epilogue = Epilogue::identity, const Steps& steps = {}) {
-    assert(epilogue != Epilogue::tanh_derivative && epilogue != Epilogue::relu_derivative);
+    assert(epilogue != Epilogue::tanh_derivative && epilogue != Epilogue::relu_derivative && s_.pull == T(0));
     compute(epilogue, out, steps);
   }
   /// The way back through a unit: times f'(a), where f(a) = h.
