@@ -137,8 +137,20 @@ def solve_elman(p: Problem, i: int, parameters: reference.Stack, shapes: dict[st
     options: dict[str, Any] = {name: getattr(case, name) for name in ("input", "output", "readout", "activation")}
     options |= {"leak": case.leaks, case.initial: initial, "reset": reset, **disturbance(case, i, len(x))}
     run = reference.forward(parameters, x, **options)
-    loss, gradients = reference.loss_and_gradients(parameters, x, y, weight=weight, **options)
+    loss, gradients = reference.loss_and_gradients(parameters, x, y, weight=weight, **options, kappa=kappa(p))
     return named(case, shapes, loss, gradients, run)
+
+
+def kappa(p: Problem) -> float:
+    """What the loss of the whole batch has of each h(t)^2: the cost of activity, of its mean, for every target."""
+    case, targets = p.case, 0.0
+    if not case.activity:
+        return 0.0
+    for i, y in enumerate(p.y):
+        there = y != -1 if case.output == "softmax" else np.ones(y.shape[:-1])  # NaN stands where the weight is 0
+        targets += float(np.sum(there * (1.0 if p.weight is None else p.weight[i])))
+    units = sum(case.sizes) * (2 if case.bidirectional else 1)
+    return case.activity * targets / (units * sum(case.lengths))
 
 
 def disturbance(case: Case, sequence: int, tau: int) -> dict[str, Any]:
@@ -169,7 +181,7 @@ def solve_jordan(p: Problem, i: int, parameters: reference.Stack, shapes: dict[s
     forced = reference.forced_steps(case.teacher_forcing, case.seed, i, len(x) + 1)
     run = reference.jordan_forward(parameters, x, r0, **options, reset=reset)
     loss, gradients = reference.jordan_loss_and_gradients(
-        parameters, x, y, r0, weight, **options, forced=forced[:-1], reset=reset
+        parameters, x, y, r0, weight, **options, forced=forced[:-1], reset=reset, kappa=kappa(p)
     )
     # What one step more would see where targets are seen: the last target; or the output of the steps since the last
     # one whose r(t-1) is known without those before it. They run free.

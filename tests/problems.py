@@ -44,6 +44,7 @@ class Case:
     learn_h0: bool = False  # h(0), or v(0), is a parameter
     noise: float = 0.0
     dropout: float = 0.0
+    activity: float = 0.0
 
     @property
     def leaks(self) -> Any:
@@ -55,7 +56,7 @@ class Case:
 
     @property
     def disturbance(self) -> dict[str, Any]:
-        """The arguments of noise and dropout."""
+        """The arguments of noise and dropout, of `forward` too."""
         if not (self.noise or self.dropout):
             return {}
         return {"noise": self.noise, "dropout": self.dropout, "seed": self.seed}
@@ -120,6 +121,7 @@ class Case:
             "-learned" if self.learn_h0 else "",
             f"-noise{self.noise}" if self.noise else "",
             f"-dropout{self.dropout}" if self.dropout else "",
+            f"-activity{self.activity}" if self.activity else "",
         ]
         return f"{self.input}-{self.output}-{kind}-{sizes}-{time}{''.join(marks)}"
 
@@ -218,6 +220,8 @@ class Problem:
             return values[0] if form == "single" else values
 
         given = {**self.inputs(form, beyond), "y": targets(self.y), "weight": targets(self.weight)}
+        if self.case.activity:
+            given["activity"] = self.case.activity
         if self.case.feedback is not None:
             given |= {"teacher_forcing": self.case.teacher_forcing, "seed": self.case.seed}
         return given

@@ -57,11 +57,11 @@ template <class T> [[gnu::always_inline]] inline Vector<T> leak(Vector<T> carry,
   return alpha == broadcast(T(1)) ? value : fma(alpha, value - carry, carry);
 }
 
-// A tile of R rows and P vectors through leaky units, where its sums have just been stored. One function for tiles of all sizes:
-// there are many.
+// What is late of a tile of R rows and P vectors, whose sums have just been stored. One function for tiles of all sizes: there are
+// many.
 template <class T>
-BPTT_ONE_FUNCTION void leak_tile(const Affine<T>& s, Index R, Index P, Index row, Index column, Index last) {
-  const bool back = is_derivative(s.leaky);
+BPTT_ONE_FUNCTION void late_tile(const Affine<T>& s, Index R, Index P, Index row, Index column, Index last) {
+  const bool back = is_derivative(s.late);
   for (Index r = row; r < row + R; ++r)
     for (Index p = 0; p < P; ++p) {
       const Index n = p < P - 1 ? lanes<T> : last, j = column + p * lanes<T>;
@@ -70,12 +70,13 @@ BPTT_ONE_FUNCTION void leak_tile(const Affine<T>& s, Index R, Index P, Index row
       Vector<T> value[1] = {load_n(out)};
       if (back) {
         const Vector<T> h = load_n(s.h + r * s.h_stride + j);
-        value[0] = s.leaky == Epilogue::tanh_derivative ? through_tanh<T>(value[0], h) : through_relu<T>(value[0], h);
+        if (s.pull != T(0)) value[0] = fma(broadcast(s.pull), h, value[0]);
+        value[0] = s.late == Epilogue::tanh_derivative ? through_tanh<T>(value[0], h) : through_relu<T>(value[0], h);
       }
-      value[0] = leak<T>(load_n(s.carry + r * s.carry_stride + j), value[0], load_n(s.alpha + j));
+      if (s.alpha != nullptr) value[0] = leak<T>(load_n(s.carry + r * s.carry_stride + j), value[0], load_n(s.alpha + j));
       if (!back) {
         store_first(s.carry_out + r * s.carry_stride + j, value[0], n);
-        apply<T>(s.leaky, value);
+        apply<T>(s.late, value);
       }
       store_first(out, value[0], n);
     }

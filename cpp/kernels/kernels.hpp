@@ -35,11 +35,13 @@ template <class T> struct Affine {
   Epilogue epilogue = Epilogue::identity;
   const T* h = nullptr;  // the unit's values, for derivatives
   Index h_stride = 0, h_step = 0;
+  // In place of `epilogue`, where more is done than that: what follows. It is done to what has just been stored.
+  Epilogue late = Epilogue::identity;
+  T pull = 0;  // on the way back: the sum has so many times h more
   // Leaky units, if alpha is given: leak(s) = carry + alpha (s - carry) of the sum s, or s to the bit where alpha is 1. Forward it
   // comes before f, and is stored in carry_out, which may be `carry` itself. On the way back it comes after f'.
-  Epilogue leaky = Epilogue::identity;  // in place of `epilogue`
-  const T* alpha = nullptr;             // [columns]
-  const T* carry = nullptr;             // [rows, columns]
+  const T* alpha = nullptr;  // [columns]
+  const T* carry = nullptr;  // [rows, columns]
   T* carry_out = nullptr;
   Index carry_stride = 0, carry_step = 0;  // of both
   T* out = nullptr;

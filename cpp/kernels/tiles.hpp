@@ -81,7 +81,7 @@ template <class T, int R, int P>
     for (int p = 0; p < P - 1; ++p) store(out + r * s.out_stride + p * lanes<T>, values[r * P + p]);
     store_first(out + r * s.out_stride + (P - 1) * lanes<T>, values[r * P + P - 1], last);
   }
-  if (s.alpha != nullptr) leak_tile<T>(s, R, P, row, column, last);
+  if (s.late != Epilogue::identity) late_tile<T>(s, R, P, row, column, last);
 }
 
 // The same of R rows, one by one, for tiles of less frequent sizes: there are many.

@@ -3,6 +3,7 @@
 #include <memory>
 #include <numeric>
 
+#include "network/activity.hpp"
 #include "network/networks.hpp"
 #include "network/readout.hpp"
 #include "network/stage.hpp"
@@ -19,6 +20,7 @@ template <class T> class Bidirectional {
         batch_(batch),
         row_of_step_(ctx_.timeline.row_of_step()),
         readout_(ctx_, p_, batch),
+        activity_(ctx_, batch.activity),
         layers_(std::size_t(network.layers())),
         h_window_(std::max(ctx_.timeline.largest, ctx_.timeline.batch) * network.n_top()) {}
 
@@ -63,14 +65,14 @@ template <class T> class Bidirectional {
       compute(l);
       if (l > 0) layer(l - 1).clear();
     }
-    if (!readout_.every_step()) return readout_.last_loss(last_states(), false);
+    if (!readout_.every_step()) return readout_.last_loss(last_states(), false) + activity_.total();
     double total = 0;
     for (const Window& w : ctx_.timeline.windows) {
       const Matrix<T> o = readout_.window(w);
       for_each_output(w, h_window(w), o, [&](Index from, Index to) { readout_.losses(w, from, to, o, false); });
       total += readout_.total(w.size());
     }
-    return total;
+    return total + activity_.total();
   }
 
   double loss_and_gradients(const GradientResults<T>& results, Index memory_limit, const OwnLoss<T>& own) {
@@ -108,7 +110,7 @@ template <class T> class Bidirectional {
       layer(l).clear();
     }
     sums.close();
-    return total;
+    return total + activity_.total();
   }
 
  private:
@@ -191,7 +193,10 @@ template <class T> class Bidirectional {
           chain.stage->forward(w, before, h, {v_window});
           return ctx_.for_each_row_block(w, [&](Index from, Index to) { scatter(v_window, w, from, to, v_kept); });
         }
-        if (!own.given()) return chain.stage->forward(w, before, h);
+        if (!own.given()) {
+          chain.stage->forward(w, before, h);
+          return activity_.collect(w, h);
+        }
         ctx_.check_interruption(w);
         ctx_.for_each_row_block(w, [&](Index from, Index to) { gather(kept, w, from, to, h[0]); });
         chain.stage->keep_last(w, 0, h[0]);
@@ -324,6 +329,7 @@ template <class T> class Bidirectional {
   const Batch<T>& batch_;
   const std::vector<Index> row_of_step_;
   Readout<T> readout_;
+  Activity<T> activity_;
   std::vector<Layer> layers_;
   const Array<T> h_window_;  // of the top layer, both directions
   Array<T> dh_last_[2];

@@ -28,6 +28,7 @@ template <class T> struct Batch {
   Rows<const T> weight;            // of each step's loss
   Index weights_per_step = 1;      // or n_out, for sigmoid and linear: one for each output
   Disturbance disturbance;         // of hidden recurrence alone
+  double activity = 0;             // kappa: the loss has kappa h(t)^2 of every hidden unit and step more; not in `backward`
 };
 
 /// Which steps of an output-recurrent network see the target in place of its own output (section 10.2.1): each with probability p,

@@ -5,6 +5,7 @@
 #include <optional>
 
 #include "base/philox.hpp"
+#include "network/activity.hpp"
 #include "network/gradient_sums.hpp"
 #include "network/networks.hpp"
 #include "network/readout.hpp"
@@ -28,6 +29,7 @@ template <class T> class Feedback {
         p_(network, parameters),
         layer_(ctx_, 0, p_.chain[0], input_of(ctx_, p_, batch), no_reset_),
         readout_(ctx_, p_, batch),
+        activity_(ctx_, batch.activity),
         reset_(sort(batch.reset, ctx_.timeline), ctx_.timeline.lengths, ctx_.timeline.tau, false),
         forcing_(forcing),
         n_(network.n(0)),
@@ -36,6 +38,7 @@ template <class T> class Feedback {
         runs_free_(forcing.p < 1),
         r0_given_(!batch.r0.empty()) {
     const Timeline& timeline = ctx_.timeline;
+    layer_.penalize(batch.activity);
     r0_ = zeros<T>(timeline.batch * m_);
     const Matrix<T> r0 = r0_.matrix(timeline.batch, m_);
     if (r0_given_) gather(sort(batch.r0[0], timeline), single_step(timeline.batch), 0, timeline.batch, r0);
@@ -76,11 +79,12 @@ template <class T> class Feedback {
     readout_.send_losses_to(each);
     double total = 0;
     const auto anywhere = [](const Window&) -> T* { return nullptr; };
-    for_each_window(anywhere, anywhere, [&](const Window& w, Matrix<const T>, Matrix<T> o) {
+    for_each_window(anywhere, anywhere, [&](const Window& w, Matrix<const T> h, Matrix<T> o) {
       ctx_.for_each_row_block(w, [&](Index from, Index to) { readout_.losses(w, from, to, o, false); });
       total += readout_.total(w.size());
+      activity_.collect(w, h);
     });
-    return total;
+    return total + activity_.total();
   }
 
   double loss_and_gradients(const GradientResults<T>& results, Index memory_limit, const OwnLoss<T>& own) {
@@ -116,6 +120,7 @@ template <class T> class Feedback {
         if (!runs_free_) step_back(d_o, h, da, from, to);
       });
       losses[std::size_t(w.index)] = readout_.total(w.size());
+      activity_.collect(w, h);
       if (runs_free_)
         ctx_.for_each_part(w.steps, operations(w), [&](Index first, Index last) {  // from the last step
           for_each_slice(
@@ -176,7 +181,7 @@ template <class T> class Feedback {
     for (Index i = 0; i < timeline.batch; ++i)
       if (barred_next_[i]) std::fill_n(dr0.row(i), m_, T(0));
     scatter(dr0, single_step(timeline.batch), 0, timeline.batch, sort(results.r0[0], timeline));
-    return std::accumulate(losses.begin(), losses.end(), 0.0);
+    return std::accumulate(losses.begin(), losses.end(), 0.0) + activity_.total();
   }
 
  private:
@@ -484,6 +489,7 @@ template <class T> class Feedback {
   const ResetFlags no_reset_;  // the layer itself has no recurrence to reset
   RecurrentLayer<T> layer_;
   Readout<T> readout_;
+  Activity<T> activity_;
   const ResetFlags reset_;
   const TeacherForcing forcing_;
   const Index n_, m_;  // n_hidden, n_out

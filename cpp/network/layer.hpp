@@ -64,6 +64,9 @@ template <class T> class RecurrentLayer {
   /// From now on a(t) has noise.
   void disturb(Noise<T> noise) { noise_.emplace(std::move(noise)); }
 
+  /// From now on the loss has `activity` times h(t)^2 of every unit more.
+  void penalize(double activity) { pull_ = T(2 * activity); }
+
   // ---- The equations of a step ----
 
   /// Left to right: see RecurrentStep.
@@ -71,7 +74,7 @@ template <class T> class RecurrentLayer {
     step_(a, r, v, h, steps);
   }
 
-  /// dh(t) = what comes from above + W^T da(t+1)     (10.19-10.21)
+  /// dh(t) = what comes from above + W^T da(t+1)     (10.19-10.21), and 2 kappa h(t) of a penalty kappa h(t)^2     (N.8)
   /// da(t) = dh(t) f'(a(t))                          (the diag(1 - h(t)^2) dh(t) of 10.23-10.28)
   /// f'(a(t)) follows from h = h(t): 1 - h(t)^2 for tanh; for relu 1 where h(t) > 0, else 0.
   /// Leaky units: dv(t) = f'(v(t)) dh(t) + (1 - alpha) dv(t+1), da(t) = alpha dv(t); so     (N.3, N.4)
@@ -82,6 +85,7 @@ template <class T> class RecurrentLayer {
       const bool last = da_after.rows == 0;
       dh.leak(step_.alpha.data(), last ? Matrix<const T>(ctx_->zero.data(), 1, n, 0) : da_after, nullptr, last ? 0 : steps.out);
     }
+    if (pull_ != T(0)) dh.plus_h(pull_);
     dh.into(da, step_.unit.derivative, h, steps);
   }
 
@@ -345,6 +349,7 @@ template <class T> class RecurrentLayer {
   const ResetFlags* reset_;
   RecurrentStep<T> step_;
   std::optional<Noise<T>> noise_;
+  T pull_ = 0;
   Packed<T> W_packed_;
   Array<T> masked_, masked_v_, da_next_, first_, first_h_;
 };

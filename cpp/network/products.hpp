@@ -77,9 +77,14 @@ template <class T> class Sum {
     s_.carry_out = carry_out;
     return *this;
   }
+  /// On the way back through a unit: so many times its value h more.
+  Sum& plus_h(T times) {
+    s_.pull = times;
+    return *this;
+  }
   /// The order of the sums is the same whichever columns are computed together.
   void into(Matrix<T> out, Epilogue epilogue = Epilogue::identity, const Steps& steps = {}) {
-    assert(epilogue != Epilogue::tanh_derivative && epilogue != Epilogue::relu_derivative);
+    assert(epilogue != Epilogue::tanh_derivative && epilogue != Epilogue::relu_derivative && s_.pull == T(0));
     compute(epilogue, out, steps);
   }
   /// The way back through a unit: times f'(a), where f(a) = h.
@@ -101,8 +106,9 @@ template <class T> class Sum {
     s_.rows = out.rows;
     s_.columns = to - from;
     s_.whole = out.cols;
-    s_.epilogue = s_.alpha != nullptr ? Epilogue::identity : epilogue;
-    s_.leaky = epilogue;
+    const bool late = s_.alpha != nullptr || s_.pull != T(0);
+    s_.epilogue = late ? Epilogue::identity : epilogue;
+    s_.late = late ? epilogue : Epilogue::identity;
     s_.out = out.data + from;
     s_.start += from;
     for (Product<T>& product : s_.product) product.panels += from * product.depth;

@@ -2,6 +2,7 @@
 // is read out; figure 10.13 (a) with several layers): forward left to right, back-propagation through time right to left.
 #include <numeric>
 
+#include "network/activity.hpp"
 #include "network/networks.hpp"
 #include "network/readout.hpp"
 #include "network/stage.hpp"
@@ -57,7 +58,8 @@ template <class T> class Stack {
       : ctx_(network, batch.lengths),
         p_(network, parameters),
         stage_(ctx_, p_, batch, 0, false, inputs(ctx_, p_, batch)),
-        readout_(ctx_, p_, batch) {}
+        readout_(ctx_, p_, batch),
+        activity_(ctx_, batch.activity) {}
 
   void forward(const ForwardResults<T>& results) {
     const Timeline& timeline = ctx_.timeline;
@@ -110,9 +112,11 @@ template <class T> class Stack {
       states.open(w, {});
       stage_.forward(w, states.before, states.h);
       if (readout_.every_step()) total += loss_of(w, states.h.back());
+      activity_.collect(w, states.h);
       states.close(w);
     }
-    return readout_.every_step() ? total : readout_.last_loss(stage_.last_of_top(), false);
+    if (!readout_.every_step()) total = readout_.last_loss(stage_.last_of_top(), false);
+    return total + activity_.total();
   }
 
   double loss_and_gradients(const GradientResults<T>& results, Index memory_limit, const OwnLoss<T>& own) {
@@ -167,12 +171,13 @@ template <class T> class Stack {
         stage_.prepare_block(w, above, from, to, da);
       });
       if (every_step) losses[std::size_t(w.index)] = readout_.total(w.size());
+      activity_.collect(w, h);
       if (d_h.given() && !every_step) add_last(w, dh_last, da);
       stage_.backward(w, above, da, before, h, every_step ? d_o : Matrix<T>(), readout_.read_of(w, top), sums);
     });
     stage_.give_initial_gradients(results.r0, sums);
     sums.close();
-    return std::accumulate(losses.begin(), losses.end(), 0.0);
+    return std::accumulate(losses.begin(), losses.end(), 0.0) + activity_.total();
   }
 
  private:
@@ -228,6 +233,7 @@ template <class T> class Stack {
   const Parameters<const T> p_;
   Stage<T> stage_;
   Readout<T> readout_;
+  Activity<T> activity_;
 };
 
 }  // namespace

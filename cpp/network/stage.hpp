@@ -23,6 +23,7 @@ template <class T> class Stage {
       layers_.emplace_back(ctx, layer + l, p.chain[std::size_t(first_chain_ + l)], std::move(input), reset_);
       if (batch.disturbance.noise > 0)
         layers_.back().disturb(Noise<T>(ctx, first_chain_ + l, layers_.back().n, batch.disturbance, reverse));
+      layers_.back().penalize(batch.activity);
       widths_.push_back(layers_.back().n);
     }
     const Index sequences = ctx.timeline.batch;

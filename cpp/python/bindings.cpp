@@ -168,12 +168,12 @@ template <std::size_t n> struct Signature {
 Signature<15> forward_signature{"forward",
                                 {"network", "parameters", "lengths", "x", "y", "r0", "reset", "teacher_forcing", "noise", "dropout",
                                  "seed", "h", "v", "o", "r_last"}};
-Signature<13> loss_signature{
-    "loss",
-    {"network", "parameters", "lengths", "x", "y", "r0", "weight", "reset", "teacher_forcing", "noise", "dropout", "seed", "each"}};
-Signature<17> gradients_signature{"loss_and_gradients",
+Signature<14> loss_signature{"loss",
+                             {"network", "parameters", "lengths", "x", "y", "r0", "weight", "reset", "teacher_forcing", "noise",
+                              "dropout", "seed", "activity", "each"}};
+Signature<18> gradients_signature{"loss_and_gradients",
                                   {"network", "parameters", "lengths", "x", "y", "r0", "weight", "reset", "teacher_forcing",
-                                   "noise", "dropout", "seed", "flat", "dr0", "dx", "r_last", "memory_limit"}};
+                                   "noise", "dropout", "seed", "activity", "flat", "dr0", "dx", "r_last", "memory_limit"}};
 
 Signature<17> backward_signature{"backward",
                                  {"network", "parameters", "lengths", "x", "y", "r0", "reset", "teacher_forcing", "noise",
@@ -186,6 +186,12 @@ Disturbance disturbance_of(const Network& network, const py::object& noise, cons
   if (network.recurrence != Recurrence::h && (d.noise > 0 || d.dropout > 0))
     throw py::value_error("noise, dropout: expected 0 where the recurrence runs from the output");
   return d;
+}
+
+double activity_of(const py::object& activity) {
+  const double kappa = activity.cast<double>();
+  if (!(kappa >= 0)) throw py::value_error("activity: expected a number of at least 0");
+  return kappa;
 }
 
 // The arguments in the order of the signature. The names of a call are interned, so that most comparisons are of pointers.
@@ -235,17 +241,19 @@ PyObject* py_forward(PyObject*, PyObject* const* given, Py_ssize_t positional, P
 }
 
 PyObject* py_loss(PyObject*, PyObject* const* given, Py_ssize_t positional, PyObject* names) {
-  const auto [net, parameters, lengths, x, y, r0, weight, reset, p, noise, dropout, seed, each] =
+  const auto [net, parameters, lengths, x, y, r0, weight, reset, p, noise, dropout, seed, activity, each] =
       arguments(loss_signature, given, positional, names);
   const Network& network = net.template cast<const Network&>();
   const py::array flat = array_of(parameters);
   const TeacherForcing forcing{p.template cast<double>(), seed.template cast<std::uint64_t>()};
   const Disturbance disturbance = disturbance_of(network, noise, dropout, seed);
+  const double kappa = activity_of(activity);
   const double sum = with_dtype(
       flat, [&, &lengths = lengths, &x = x, &y = y, &r0 = r0, &weight = weight, &reset = reset, &each = each](auto number) {
         using T = decltype(number);
         auto batch = batch_of<T>(network, lengths.template cast<std::vector<Index>>(), x, r0, reset, y, weight);
         batch.disturbance = disturbance;
+        batch.activity = kappa;
         const T* const theta = all_memory<const T>(flat);
         const Rows<double> losses = rows<double>(each, network.readout == ReadoutFrom::all);
         return without_lock([&] { return loss<T>(network, theta, batch, forcing, losses); });
@@ -254,12 +262,13 @@ PyObject* py_loss(PyObject*, PyObject* const* given, Py_ssize_t positional, PyOb
 }
 
 PyObject* py_loss_and_gradients(PyObject*, PyObject* const* given, Py_ssize_t positional, PyObject* names) {
-  const auto [net, parameters, lengths, x, y, r0, weight, reset, p, noise, dropout, seed, d_flat, dr0, dx, r_last, memory_limit] =
-      arguments(gradients_signature, given, positional, names);
+  const auto [net, parameters, lengths, x, y, r0, weight, reset, p, noise, dropout, seed, activity, d_flat, dr0, dx, r_last,
+              memory_limit] = arguments(gradients_signature, given, positional, names);
   const Network& network = net.template cast<const Network&>();
   const py::array flat = array_of(parameters), gradient = array_of(d_flat);
   const TeacherForcing forcing{p.template cast<double>(), seed.template cast<std::uint64_t>()};
   const Disturbance disturbance = disturbance_of(network, noise, dropout, seed);
+  const double kappa = activity_of(activity);
   const Index limit = memory_limit.template cast<Index>();
   const double sum = with_dtype(flat, [&, &lengths = lengths, &x = x, &y = y, &r0 = r0, &weight = weight, &reset = reset,
                                        &dr0 = dr0, &dx = dx, &r_last = r_last](auto number) {
@@ -267,6 +276,7 @@ PyObject* py_loss_and_gradients(PyObject*, PyObject* const* given, Py_ssize_t po
     if (y.is_none()) throw py::type_error("y: expected targets, got None");
     auto batch = batch_of<T>(network, lengths.template cast<std::vector<Index>>(), x, r0, reset, y, weight);
     batch.disturbance = disturbance;
+    batch.activity = kappa;
     GradientResults<T> results;
     results.flat = all_memory<T>(gradient);
     results.r0 = rows_of_each<T>(dr0, false);

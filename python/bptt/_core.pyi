@@ -91,6 +91,7 @@ def loss(
     noise: float,
     dropout: float,
     seed: int,
+    activity: float,
     each: _Steps | None,
 ) -> float: ...
 def loss_and_gradients(
@@ -107,6 +108,7 @@ def loss_and_gradients(
     noise: float,
     dropout: float,
     seed: int,
+    activity: float,
     flat: _Array,
     dr0: list[_Array],
     dx: _Steps | None,

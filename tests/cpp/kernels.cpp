@@ -3,10 +3,12 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
+#include <cstring>
 #include <limits>
 #include <random>
 #include <vector>
 
+#include "base/philox.hpp"
 #include "kernels/isa.hpp"
 #include "network/products.hpp"
 
@@ -53,11 +55,12 @@ template <class T> void check_affine(Index steps, Index rows, Index columns, Ind
   Steps all;
   all.count = steps;
   all.out = all.h = step;
+  T pull = 0;  // of the way back
   const auto with = [&](Epilogue epilogue, bool is_derivative) {
     auto out = numbers<T>(steps * step);
     out[std::size_t(steps * step)] = guard;
     Sum<T> sum(k);
-    sum.from(start.data()).plus(x_0, packed, rows * depth);
+    sum.from(start.data()).plus(x_0, packed, rows * depth).plus_h(pull);
     const Matrix<T> to(out.data(), rows, columns);
     is_derivative ? sum.into(to, epilogue, h_0, all) : sum.into(to, epilogue, all);
     if (!(out[std::size_t(steps * step)] == guard)) {
@@ -80,6 +83,7 @@ template <class T> void check_affine(Index steps, Index rows, Index columns, Ind
       some.count = carry_step > 0 ? 1 : steps;
       Sum<T> sum(k);
       sum.from(start.data()).plus({x.data() + t * rows * depth, rows, depth}, packed, rows * depth);
+      if (is_derivative) sum.plus_h(pull);
       sum.leak(alpha.data(), {before, rows, columns}, is_derivative ? nullptr : carry_out + t * carry_step, 0);
       const Matrix<T> to(out.data() + t * step, rows, columns);
       is_derivative ? sum.into(to, epilogue, h_0, some) : sum.into(to, epilogue, some);
@@ -95,6 +99,9 @@ template <class T> void check_affine(Index steps, Index rows, Index columns, Ind
   }
   std::vector<double> v_exact(v.begin(), v.begin() + step);
   const auto relu = with(Epilogue::relu, false), relu_back = with(Epilogue::relu_derivative, true);
+  pull = T(0.375);
+  const auto tanh_pulled = with(Epilogue::tanh_derivative, true), relu_pulled = with(Epilogue::relu_derivative, true);
+  const auto leaky_pulled = leaky(Epilogue::tanh_derivative, true, nullptr, 0);
   for (Index r = 0; r < steps * rows; ++r)
     for (Index j = 0; j < columns; ++j) {
       double a = start[std::size_t(j)];
@@ -113,6 +120,10 @@ template <class T> void check_affine(Index steps, Index rows, Index columns, Ind
       expect<T>("v of a step", kept[at], v_exact[i], depth * (1 + r / rows));
       expect<T>("relu(v) of a step", leaky_kept[at], leaky_relu[at], -8);
       expect<T>("way back of leaky units", leaky_back[at], (1 - share) * was + share * a * (1 - value * value), depth);
+      const double pulled = (a + 0.375 * value) * (1 - value * value);
+      expect<T>("(start + A B + 0.375 h) (1 - h^2)", tanh_pulled[at], pulled, depth);
+      expect<T>("(start + A B + 0.375 h) (h > 0)", relu_pulled[at], value > 0 ? a + 0.375 * value : 0, depth);
+      expect<T>("pulled way back of leaky units", leaky_pulled[at], (1 - share) * was + share * pulled, depth);
       if (share == 1) expect<T>("relu(v) without a leak", leaky_relu[at], relu[at], -8);
     }
   if (const Index half = columns / 2 / k.panel * k.panel; half > 0 && depth > 0) {  // columns by parts: the same bits
@@ -341,6 +352,91 @@ template <class T> void check_update(Index n) {
   expect<double>("sum of squares", k.sum_of_squares(x.data(), n), squares, n);
 }
 
+// ---- Draws ----
+
+struct KnownAnswer {
+  std::uint32_t counter[4], key[2], words[4];
+};
+// Those that the authors of Philox 4x32-10 publish with it (Random123, kat_vectors).
+constexpr KnownAnswer known_answers[] = {
+    {{0, 0, 0, 0}, {0, 0}, {0x6627E8D5, 0xE169C58D, 0xBC57AC4C, 0x9B00DBD8}},
+    {{0xFFFFFFFF, 0xFFFFFFFF, 0xFFFFFFFF, 0xFFFFFFFF}, {0xFFFFFFFF, 0xFFFFFFFF}, {0x408F276D, 0x41C83B0E, 0xA20BC7C6, 0x6D5451FD}},
+    {{0x243F6A88, 0x85A308D3, 0x13198A2E, 0x03707344}, {0xA4093822, 0x299F31D0}, {0xD16CFE09, 0x94FDCCEB, 0x5001E420, 0x24126EA1}}};
+
+void expect_word(const char* what, std::uint64_t got, std::uint64_t wanted) {
+  ++compared;
+  if (got == wanted) return;
+  ++failures;
+  std::printf("%s: %s is %llx, expected %llx\n", isa().c_str(), what, (unsigned long long)got, (unsigned long long)wanted);
+}
+
+std::uint64_t seed_of(const std::uint32_t (&key)[2]) { return key[0] + (std::uint64_t(key[1]) << 32); }
+
+// Each answer at each of the places, the others beside it.
+void check_bits() {
+  const Kernels<float>& k = kernels<float>();
+  for (const KnownAnswer& answer : known_answers)
+    for (int place = 0; place < Places::count; ++place) {
+      Places places;
+      std::uint32_t bits[4][Places::count];
+      for (int i = 0; i < Places::count; ++i)
+        for (int word = 0; word < 4; ++word)
+          places.word[word][i] = i == place ? answer.counter[word] : std::uint32_t(random_bits());
+      k.draw_bits(seed_of(answer.key), places, bits);
+      for (int word = 0; word < 4; ++word) expect_word("a word of Philox", bits[word][place], answer.words[word]);
+    }
+  for (const KnownAnswer& answer : known_answers) {  // the same generator, one place at a time: its leading 53 bits
+    const auto& c = answer.counter;
+    const double u = uniform(seed_of(answer.key), c[0] + (std::uint64_t(c[1]) << 32), c[2] + (std::uint64_t(c[3]) << 32));
+    expect_word("a number in [0, 1)", std::uint64_t(u * 0x1p53),
+                (std::uint64_t(answer.words[0] >> 5) << 26) + (answer.words[1] >> 6));
+  }
+}
+
+// All bits that were drawn by the first instruction set.
+template <class T> std::vector<T> first_normals;
+
+// Normal numbers are what Box and Muller make of the words, and have the bits of every other instruction set.
+template <class T> void check_normals() {
+  const Kernels<T>& k = kernels<T>();
+  constexpr int blocks = 4000;
+  std::vector<T> all;
+  double moments[4] = {};
+  for (int block = 0; block < blocks; ++block) {
+    Places places;
+    for (int i = 0; i < Places::count; ++i) {
+      places.word[0][i] = std::uint32_t(block);
+      places.word[2][i] = std::uint32_t(i);
+    }
+    std::uint32_t bits[4][Places::count];
+    T z[4][Places::count];
+    k.draw_bits(11, places, bits);
+    k.normals(11, places, z);
+    for (int word = 0; word < 4; ++word)
+      for (int i = 0; i < Places::count; ++i) {
+        const double u = double(T(T(bits[word / 2 * 2][i] >> 1) + T(0.5))) * 0x1p-31;  // in float rounded, as it is there
+        const double angle = 2 * std::acos(-1.0) * double(bits[word / 2 * 2 + 1][i]) * 0x1p-32;
+        const double wanted = std::sqrt(-2 * std::log(u)) * (word % 2 == 0 ? std::cos(angle) : std::sin(angle));
+        expect<T>("a normal number", z[word][i], wanted, 8);  // up to 6.7, and of a radius and a sine of some eps each
+        all.push_back(z[word][i]);
+        for (int power = 1; power <= 4; ++power) moments[power - 1] += std::pow(double(z[word][i]), power);
+      }
+  }
+  // 4.5 standard deviations, which are those of 1, 2, 15 and 96 by the number of draws; draws are the same in every run.
+  const double count = double(all.size()), mean[] = {0, 1, 0, 3}, variance[] = {1, 2, 15, 96};
+  for (int power = 0; power < 4; ++power) {
+    ++compared;
+    if (std::abs(moments[power] / count - mean[power]) <= 4.5 * std::sqrt(variance[power] / count)) continue;
+    ++failures;
+    std::printf("%s: moment %d of the normal numbers is %g\n", isa().c_str(), power + 1, moments[power] / count);
+  }
+  if (first_normals<T>.empty()) first_normals<T> = all;
+  ++compared;
+  if (std::memcmp(all.data(), first_normals<T>.data(), all.size() * sizeof(T)) == 0) return;
+  ++failures;
+  std::printf("%s: the normal numbers have other bits\n", isa().c_str());
+}
+
 template <class T> void check_all() {
   for (const Index columns : {1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 31, 32, 33, 63, 65, 97, 130})
     for (const Index rows : {1, 2, 3, 4, 5, 7, 8, 9, 12, 13, 17}) {
@@ -352,6 +448,7 @@ template <class T> void check_all() {
   check_outer<T>(1030, 9, 5);  // more than one block of rows
   for (Index n = 0; n < 70; ++n) check_update<T>(n);
   check_nan<T>();
+  check_normals<T>();
 }
 
 }  // namespace
@@ -361,6 +458,7 @@ int main() {
     set_isa(name);
     check_all<float>();
     check_all<double>();
+    check_bits();
     std::printf("%s: %ld numbers compared, %d failures in all\n", name.c_str(), compared, failures);
   }
   return failures == 0 ? 0 : 1;

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import functools
+import math
 import os
 import sys
 from collections.abc import Iterator
@@ -14,7 +15,7 @@ from numpy.typing import ArrayLike
 
 from bptt import _core
 from bptt._arrays import INT64, Array, aligned, new_array, shape_text
-from bptt._checks import a_path, choice, generator, size, truth
+from bptt._checks import a_path, choice, generator, number, size, truth
 from bptt.networks import initial_weights, model_file
 from bptt.networks.beams import NOT_FINITE, Beams, Step, search
 from bptt.networks.disturbance import CALM, Disturbed
@@ -25,6 +26,7 @@ from bptt.networks.parameters import STATES, Layout, Letters, copy_in
 from bptt.networks.results import Parts, WayBack
 from bptt.networks.sequences import Sequences, sequences
 from bptt.networks.states import States
+from bptt.training.batches import Data
 
 if TYPE_CHECKING:
     from bptt.constraints.held import Constraints, Held
@@ -195,6 +197,15 @@ class RecurrentNetwork(Letters):
         s.check_weights(weights, self._every_step)
         return targets, weights
 
+    def _kappa(self, activity: float, s: Sequences, targets: Any, weights: Any) -> float:
+        """What the loss has of h(t)^2 of every unit and step, so that it has `activity` times the mean a target."""
+        if activity.__class__ is float and activity == 0.0:
+            return 0.0
+        activity = number("activity", activity, 0, math.inf)
+        how = {"padded": s.padded and s.form == "batch", "every_step": self._every_step, "classes": self._classes}
+        of = Data(s.data, targets, weights, None, s.lengths, **how)
+        return activity * of.targets / (of.steps * sum(self._h_widths))
+
     def _what_to_do(self, s: Sequences, y: Any) -> str:
         """What to do about targets that do not fit, where their shape tells."""
         shape, tail = tuple(getattr(y, "shape", ())), () if self._classes else (self._n_out,)
@@ -317,6 +328,7 @@ class RecurrentNetwork(Letters):
         reset: Any,
         forced: Forced = NEVER,
         disturbed: Disturbed = CALM,
+        activity: float = 0.0,
     ) -> float:
         s = self._sequences(x, lengths)
         targets, weights = self._targets(s, y, weight)
@@ -333,6 +345,7 @@ class RecurrentNetwork(Letters):
             noise=disturbed[0],
             dropout=disturbed[1],
             seed=forced[1] or disturbed[2],
+            activity=self._kappa(activity, s, targets, weights),
             each=None,
         )
 
@@ -348,6 +361,7 @@ class RecurrentNetwork(Letters):
         memory_limit: int | None,
         forced: Forced = NEVER,
         disturbed: Disturbed = CALM,
+        activity: float = 0.0,
     ) -> tuple[float, Parts]:
         """The loss, and what `Gradients` are made of."""
         s = self._sequences(x, lengths)
@@ -374,6 +388,7 @@ class RecurrentNetwork(Letters):
             noise=disturbed[0],
             dropout=disturbed[1],
             seed=forced[1] or disturbed[2],
+            activity=self._kappa(activity, s, targets, weights),
             flat=flat,
             dr0=dr0,
             dx=dx,
@@ -404,6 +419,7 @@ class RecurrentNetwork(Letters):
             noise=0.0,
             dropout=0.0,
             seed=forced[1],
+            activity=0.0,
             each=losses,
         )
         if isinstance(losses, list):

@@ -108,6 +108,15 @@ _PARAGRAPHS = {
             Of the draws of noise and dropout; by default a new one. A draw depends on it, on the layer and direction,
             the step, the sequence's place in the batch and the unit alone.
     """,
+    "activity": """
+        activity : float
+            lambda, at least 0, of a cost of activity: the loss per target has lambda times the mean of h(t)^2 more
+            (N.7), as PsychRNN's ``L2_firing_rate`` and the metabolic cost of Song, Yang and Wang (2016) have it. The
+            mean is over the hidden units of all layers and directions, the sequences, and all their steps within the
+            lengths, those without a target too. h(0) is no part of it, and dropout is done to what goes up alone. The
+            loss, which is a sum, has lambda times this mean times the number of targets more, each counted by its
+            weight. 0 by default: none.
+    """,
     "backward": """
         Return the gradients of a loss of one's own, whose dL/do and dL/dh are given, by back-propagation through time.
 

@@ -245,6 +245,7 @@ class ElmanRNN(TrainableNetwork):
         noise: float = 0.0,
         dropout: float = 0.0,
         seed: int | np.random.Generator | None = None,
+        activity: float = 0.0,
     ) -> float:
         """{loss}
 
@@ -256,13 +257,14 @@ class ElmanRNN(TrainableNetwork):
             For ``readout="last"`` without the tau axis: ``[batch]`` or ``[batch, n_out]``.
         {weight}
             For ``readout="last"``: ``[batch]``.
+        {activity}
 
         Returns
         -------
         {returned loss}
         """
         how = disturbed(noise, dropout, seed)
-        return self._loss(x, y, self._state(h0, v0), lengths, weight, reset, disturbed=how)
+        return self._loss(x, y, self._state(h0, v0), lengths, weight, reset, disturbed=how, activity=activity)
 
     @shared_paragraphs
     def loss_and_gradients(
@@ -280,6 +282,7 @@ class ElmanRNN(TrainableNetwork):
         noise: float = 0.0,
         dropout: float = 0.0,
         seed: int | np.random.Generator | None = None,
+        activity: float = 0.0,
     ) -> tuple[float, ElmanGradients]:
         """Return the total loss and its exact gradients, by back-propagation through time (section 10.2.2).
 
@@ -289,7 +292,7 @@ class ElmanRNN(TrainableNetwork):
 
         Parameters
         ----------
-        x, y, h0, v0, lengths, weight, reset, noise, dropout, seed
+        x, y, h0, v0, lengths, weight, reset, noise, dropout, seed, activity
             As for `loss`.
         {wrt_x}
         {memory_limit}
@@ -305,7 +308,9 @@ class ElmanRNN(TrainableNetwork):
             that of each sequence's own.
         """
         how, state = disturbed(noise, dropout, seed), self._state(h0, v0)
-        loss, parts = self._loss_and_gradients(x, y, state, lengths, weight, reset, wrt_x, memory_limit, disturbed=how)
+        loss, parts = self._loss_and_gradients(
+            x, y, state, lengths, weight, reset, wrt_x, memory_limit, disturbed=how, activity=activity
+        )
         return loss, ElmanGradients(*parts)
 
     @shared_paragraphs

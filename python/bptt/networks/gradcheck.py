@@ -26,6 +26,9 @@ def gradcheck(
     r0: ArrayLike | None = None,
     teacher_forcing: float | None = None,
     reset: Any = None,
+    noise: float = 0.0,
+    dropout: float = 0.0,
+    activity: float = 0.0,
     step: float = 1e-5,
     tolerance: float = 1e-6,
     most: int = 200,
@@ -53,6 +56,10 @@ def gradcheck(
         Of leaky units, in place of h0 and in its form.
     r0, teacher_forcing : optional
         As for ``JordanRNN.loss``.
+    noise, dropout : float
+        As for ``ElmanRNN.loss``.
+    activity : float
+        As for ``rnn.loss``.
     step : float
         Of the differences.
     tolerance : float
@@ -61,8 +68,7 @@ def gradcheck(
     most : int
         Check at most this many elements of each parameter, chosen at random.
     seed : int
-        Of that choice, and of what the steps draw where `teacher_forcing` is between 0 and 1: in all evaluations the
-        same ones see the target.
+        Of that choice, and of all draws of noise, dropout and `teacher_forcing`: they are the same in all evaluations.
 
     Returns
     -------
@@ -80,10 +86,13 @@ def gradcheck(
     """
     if not isinstance(rnn, RecurrentNetwork):
         raise TypeError(f"rnn: expected an ElmanRNN or a JordanRNN, got {type(rnn).__name__}")
-    of_outputs = {"h0": False, "v0": False, "r0": True, "teacher_forcing": True}
-    for (name, needs_outputs), value in zip(of_outputs.items(), (h0, v0, r0, teacher_forcing), strict=True):
-        if value is not None and rnn.feeds_outputs_back is not needs_outputs:
-            raise TypeError(f"{name}: expected None, as {type(rnn).__name__}.loss has no such argument")
+    disturbed = {"noise": number("noise", noise, 0, math.inf), "dropout": number("dropout", dropout, 0, 1)}
+    of_hidden, of_outputs = {"h0": h0, "v0": v0}, {"r0": r0, "teacher_forcing": teacher_forcing}
+    others = {**of_hidden, **disturbed} if rnn.feeds_outputs_back else of_outputs
+    for name, value in others.items():
+        if value is not None and not (name in disturbed and value == 0):
+            none = 0 if name in disturbed else None
+            raise TypeError(f"{name}: expected {none}, as {type(rnn).__name__}.loss has no such argument")
     step = number("step", step, 0.0, math.inf, "()")
     tolerance = number("tolerance", tolerance, 0.0, math.inf)
     most = size("most", most, 0)
@@ -94,8 +103,11 @@ def gradcheck(
     random = np.random.default_rng(seed)
     given = {"h0": h0, "v0": v0, "r0": r0, "lengths": lengths, "weight": weight, "reset": reset}
     arguments = {name: value for name, value in given.items() if value is not None}
+    arguments |= {"activity": activity, "seed": seed}
     if teacher_forcing is not None:
-        arguments |= {"teacher_forcing": teacher_forcing, "seed": seed}
+        arguments["teacher_forcing"] = teacher_forcing
+    if not rnn.feeds_outputs_back:
+        arguments |= disturbed
     _, gradients = double.loss_and_gradients(x, y, **arguments)
     has_kinks = rnn.activation == "relu"
 

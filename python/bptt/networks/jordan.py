@@ -175,6 +175,7 @@ class JordanRNN(TrainableNetwork):
         lengths: ArrayLike | None = None,
         weight: Any = None,
         reset: Any = None,
+        activity: float = 0.0,
     ) -> float:
         """{loss}
 
@@ -193,11 +194,14 @@ class JordanRNN(TrainableNetwork):
             that gives one; by default a new one every time. A draw depends on it, on the step (counted from the
             sequence's first) and on the sequence's place in the batch, and on nothing else; see `reference.draws`.
 
+        {activity}
+
         Returns
         -------
         {returned loss}
         """
-        return self._loss(x, y, r0, lengths, weight, reset, self._forced(teacher_forcing, seed))
+        forced = self._forced(teacher_forcing, seed)
+        return self._loss(x, y, r0, lengths, weight, reset, forced, activity=activity)
 
     @shared_paragraphs
     def loss_and_gradients(
@@ -213,6 +217,7 @@ class JordanRNN(TrainableNetwork):
         seed: int | np.random.Generator | None = None,
         wrt_x: bool = False,
         memory_limit: int | None = None,
+        activity: float = 0.0,
     ) -> tuple[float, JordanGradients]:
         """Return the total loss and its exact gradients.
 
@@ -221,7 +226,7 @@ class JordanRNN(TrainableNetwork):
 
         Parameters
         ----------
-        x, y, r0, lengths, weight, teacher_forcing, seed, reset
+        x, y, r0, lengths, weight, teacher_forcing, seed, reset, activity
             As for `loss`.
         {wrt_x}
         {memory_limit}
@@ -237,7 +242,9 @@ class JordanRNN(TrainableNetwork):
             target of the last or the network's own output, drawn if need be.
         """
         forced = self._forced(teacher_forcing, seed)
-        loss, parts = self._loss_and_gradients(x, y, r0, lengths, weight, reset, wrt_x, memory_limit, forced)
+        loss, parts = self._loss_and_gradients(
+            x, y, r0, lengths, weight, reset, wrt_x, memory_limit, forced, activity=activity
+        )
         return loss, JordanGradients(*parts)
 
     def _forced(self, teacher_forcing: float, seed: int | np.random.Generator | None) -> Forced:

@@ -48,6 +48,7 @@ class TrainableNetwork(RecurrentNetwork):
         constraints: Any = None,
         noise: float | Callable[[int], float] | None = None,
         dropout: float | Callable[[int], float] | None = None,
+        activity: float | Callable[[int], float] | None = None,
     ) -> History:
         """Train the parameters: an update follows the gradient of the mean loss per target of a batch or window.
 
@@ -113,6 +114,12 @@ class TrainableNetwork(RecurrentNetwork):
         noise, dropout : float or callable, optional
             Of an `ElmanRNN`: as for its `loss`, or a function of the update (from 0) that tells it. Each update has
             draws of its own. Validation and metrics are without both.
+        activity : float or callable, optional
+            lambda of a cost of activity, as for `loss`, or a function of the update (from 0) that tells it: what an
+            update follows is the mean loss per target, and lambda times the mean of h(t)^2 over the hidden units of all
+            layers and directions and all steps of its batch or window. A window without a target is no update. The
+            losses of updates and epochs have it; those of validation have not, so that they tell how well the task is
+            done.
 
         Returns
         -------
@@ -165,6 +172,7 @@ class TrainableNetwork(RecurrentNetwork):
                 metrics=metrics,
                 noise=noise,
                 dropout=dropout,
+                activity=activity,
             ),
             seed=seed,
             checkpoint=checkpoint,

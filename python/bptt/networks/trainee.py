@@ -96,6 +96,7 @@ class Trainee:
         noise: float = 0.0,
         dropout: float = 0.0,
         seed: int = 0,
+        activity: float = 0.0,
     ) -> tuple[float, Gradients, State]:
         """The total loss of a batch that begins in `state`, its gradients, and the state after the last step."""
         rnn = self._rnn
@@ -108,6 +109,7 @@ class Trainee:
             memory_limit=None,
             forced=forced,
             disturbed=Disturbed(noise, dropout, seed),
+            activity=activity,
         )
         return loss, Gradients(*parts), [array for _, array in rnn._states.arrays_of(parts[4])]
 

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from .activity import activity_gradient, activity_loss
 from .batches import for_each, number_of_sequences
 from .layer import (
     ACTIVATION_GRADIENT,
@@ -199,6 +200,7 @@ def jordan_loss(
     activation: Activation = "tanh",
     forced: Sequence[bool] | float = 1.0,
     reset: Sequence[bool] | None = None,
+    kappa: float = 0.0,
 ) -> float:
     """The total loss of one sequence: the weighted sum of L(t) over its steps, equations 10.12-10.14.
 
@@ -216,12 +218,14 @@ def jordan_loss(
         Which steps see the target y(t-1) in place of the network's own output, ``[tau]``; or 1.0 for all, 0.0 for none.
         A class is seen as its one-hot vector, and where there is no target or it is not read, 0 is seen. The first step
         sees r(0), and a step that starts a new sequence 0, whatever is said here.
+    kappa
+        The loss has so many times h(t)^2 of every step and hidden unit more.
     """
     weight = step_weights(y, weight, len(x), output)
     fed = fed_targets(y, weight, forced, len(parameters.c), output)
     unit = unit_before_feedback(output, feedback)
-    _, _, o = unfold(parameters, x, r0, fed, reset_flags(reset, len(x)), input, unit, activation)
-    return total_loss(o, y, weight, output)
+    _, h, o = unfold(parameters, x, r0, fed, reset_flags(reset, len(x)), input, unit, activation)
+    return total_loss(o, y, weight, output) + activity_loss(kappa, [h])
 
 
 # --- Back-propagation through time
@@ -252,6 +256,7 @@ def feedback_pass(
     activation: Activation,
     forced: Sequence[bool] | float,
     reset: Sequence[bool] | None,
+    kappa: float = 0.0,
 ) -> FeedbackPass:
     """Forward, and back through time."""
     weight = step_weights(y, weight, len(x), output)
@@ -270,7 +275,7 @@ def feedback_pass(
             output_gradient(o[t], y[t], weight[t], output),  # 10.18
             UNIT_GRADIENT[unit](OUTPUT_UNIT[unit](o[t]), dr_t),  # and what comes back through r(t)
         )
-        dh_t = matvec(V_transposed, do_t)  # 10.19, at every step: h(t) has no descendant but o(t)
+        (dh_t,) = activity_gradient(kappa, [h[t]], [matvec(V_transposed, do_t)])  # 10.19, N.8
         da_t = ACTIVATION_GRADIENT[activation](h[t], dh_t)
         dr_t = masked(matvec(W_transposed, da_t), reset[t] or fed[t] is not None)  # dL/dr(t-1)
         do.insert(0, do_t)
@@ -292,6 +297,7 @@ def jordan_loss_and_gradients(
     activation: Activation = "tanh",
     forced: Sequence[bool] | float = 1.0,
     reset: Sequence[bool] | None = None,
+    kappa: float = 0.0,
 ) -> tuple[float, JordanGradients]:
     """The loss of one sequence and its exact gradients; the arguments are those of `jordan_loss`.
 
@@ -299,9 +305,9 @@ def jordan_loss_and_gradients(
     where every step is forced, nothing does.
     """
     layer = parameters.only_layer
-    way = feedback_pass(parameters, x, y, r0, weight, input, output, feedback, activation, forced, reset)
+    way = feedback_pass(parameters, x, y, r0, weight, input, output, feedback, activation, forced, reset, kappa)
     dV, dc = readout_gradients(way.do, way.h)  # 10.24, 10.22
-    loss = total_loss(way.o, y, step_weights(y, weight, len(x), output), output)
+    loss = total_loss(way.o, y, step_weights(y, weight, len(x), output), output) + activity_loss(kappa, [way.h])
     return loss, JordanGradients(
         layers=[parameter_gradients(layer, x, way.r, way.da, input)],  # 10.23, 10.26, 10.28
         V=dV,

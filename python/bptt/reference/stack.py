@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
+from .activity import activity_gradient, activity_loss
 from .batches import for_each, number_of_sequences
 from .disturbance import Numbers, added, dropped, dropped_last
 from .layer import (
@@ -294,6 +295,7 @@ def loss(
     noise: Numbers | None = None,
     sigma: float = 1.0,
     dropout: Numbers | None = None,
+    kappa: float = 0.0,
 ) -> float:
     """The total loss of one sequence: the weighted sum of L(t) over its steps, equations 10.12-10.14.
 
@@ -307,13 +309,15 @@ def loss(
     weight
         What L(t) is multiplied by, ``[tau]``, or one float if the readout is "last"; 1 by default. For sigmoid and
         linear it may be ``[tau, n_out]``, one for each output. Where it is 0, y is not read.
+    kappa
+        The loss has so many times h(t)^2 of every step and hidden unit more, of all layers and directions.
     """
     alpha, initial = alphas(parameters.layers, leak, h0, v0)
     how = (noise, sigma, dropout)
     _, h = unfold(parameters.layers, x, initial, reset_flags(reset, len(x)), input, activation, alpha, *how)
     _, o = outputs(parameters, h[-1], readout, dropout)
     y, weight = targets(y, weight, len(x), output, readout)
-    return total_loss(o, y, weight, output)
+    return total_loss(o, y, weight, output) + activity_loss(kappa, [h_d[1:] for h_l in h for h_d in h_l])
 
 
 # --- Back-propagation through time, from the top layer to the lowest
@@ -381,6 +385,7 @@ def loss_and_gradients(
     noise: Numbers | None = None,
     sigma: float = 1.0,
     dropout: Numbers | None = None,
+    kappa: float = 0.0,
 ) -> tuple[float, Gradients]:
     """The loss of one sequence and its exact gradients, equations 10.17-10.28; the arguments are those of `loss`."""
     layers = parameters.layers
@@ -398,7 +403,10 @@ def loss_and_gradients(
     d_initial: list[list[Vector]] = []
     for k in reversed(range(len(layers))):
         below, input_k = (x, input) if k == 0 else (dropped(dropout, k - 1, side_by_side(h[k - 1])), "real")
-        from_above = by_direction(layers[k], dh, len(x))
+        from_above = [
+            activity_gradient(kappa, h_d[1:], dh_d)
+            for h_d, dh_d in zip(h[k], by_direction(layers[k], dh, len(x)), strict=True)
+        ]
         gradient, d_initial_k, dh = through_layer(
             layers[k], below, h[k], from_above, reset, input_k, activation, alpha[k], initial is not None
         )
@@ -407,7 +415,8 @@ def loss_and_gradients(
         gradients.insert(0, gradient)
         d_initial.insert(0, d_initial_k)
     state, plain = as_state(d_initial), alpha[0] is None
-    return total_loss(o, y, weight, output), Gradients(
+    activity = activity_loss(kappa, [h_d[1:] for h_l in h for h_d in h_l])
+    return total_loss(o, y, weight, output) + activity, Gradients(
         layers=gradients,
         V=dV,
         c=dc,

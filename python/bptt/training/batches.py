@@ -87,6 +87,11 @@ class Data:
     def steps(self) -> int:
         return int(self.lengths.sum())
 
+    @property
+    def targets(self) -> float:
+        """The sum of the weights of all targets."""
+        return self._targets(self.y, self.weight, self.lengths)
+
     def take(self, part: Part) -> Batch:
         """Some steps of all sequences, or all steps of some sequences."""
         return self._window(part) if isinstance(part, slice) else self._some(part)

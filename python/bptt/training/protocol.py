@@ -70,8 +70,10 @@ class Network(HasParameters, Protocol):
         noise: float = 0.0,
         dropout: float = 0.0,
         seed: int = 0,
+        activity: float = 0.0,
     ) -> tuple[float, HasFlat, State]:
         """The total loss of a batch that begins in `state`, its gradients, and the state after the last step.
 
-        What steps draw under teacher forcing is drawn from `random`; noise and dropout are drawn from `seed`.
+        What steps draw under teacher forcing is drawn from `random`; noise and dropout are drawn from `seed`. Per
+        target, the loss has `activity` times the mean of h(t)^2 more.
         """

@@ -32,7 +32,7 @@ def _count(name: str, value: int | None) -> int | None:
     return None if value is None else size(name, value, 1)
 
 
-_DISTURBANCES = {"noise": math.inf, "dropout": 1.0}  # and what each is below
+_OF_AN_UPDATE = {"noise": math.inf, "dropout": 1.0, "activity": math.inf}  # and what each is below
 _NOT_FED_BACK = {"noise": "its units have no state", "dropout": "what goes up from its units is its recurrence"}
 
 
@@ -55,6 +55,7 @@ class Settings:
     metrics: Mapping[str, Metric] | None
     noise: Callable[[int], float] | float | None
     dropout: Callable[[int], float] | float | None
+    activity: Callable[[int], float] | float | None
 
     def __post_init__(self) -> None:
         if not isinstance(self.optimizer, Optimizer):
@@ -79,7 +80,7 @@ class Settings:
                 raise TypeError(f"callbacks: expected functions of the history, got {type(callback).__name__}")
         self.shuffle = truth("shuffle", self.shuffle)
         self.metrics = checked_metrics(self.metrics)
-        for name, most in _DISTURBANCES.items():
+        for name, most in _OF_AN_UPDATE.items():
             value = getattr(self, name)
             if value is not None and not callable(value):
                 setattr(self, name, number(name, value, 0, most))
@@ -90,9 +91,9 @@ class Settings:
             raise ValueError("patience: expected None without validation data")
         if self.teacher_forcing is not None and not network.feeds_outputs_back:
             raise ValueError("teacher_forcing: expected None, as no outputs are fed back")
-        for name in _DISTURBANCES:
+        for name, reason in _NOT_FED_BACK.items():
             if getattr(self, name) is not None and network.feeds_outputs_back:
-                raise ValueError(f"{name}: expected None with a recurrence from the output, as {_NOT_FED_BACK[name]}")
+                raise ValueError(f"{name}: expected None with a recurrence from the output, as {reason}")
         if isinstance(data, FreshData):
             self._check_fresh(validation)
         elif self.truncate is not None:
@@ -135,7 +136,7 @@ class Settings:
             "teacher_forcing": described(self.teacher_forcing),
             "optimizer": self.optimizer.configuration(),
             **({"metrics": sorted(self.metrics)} if self.metrics else {}),
-            **{name: described(value) for name in _DISTURBANCES if (value := getattr(self, name)) is not None},
+            **{name: described(value) for name in _OF_AN_UPDATE if (value := getattr(self, name)) is not None},
         }
 
 
@@ -192,17 +193,17 @@ class Training:
         s, begin = self.settings, time.perf_counter()
         forcing = s.teacher_forcing(self.updates) if callable(s.teacher_forcing) else s.teacher_forcing
         random = None if forcing is None else self._random(1, self.updates)
-        disturbances = self._disturbances()
-        return *self.network.loss_and_gradients(batch, self.state, forcing, random, **disturbances), begin
+        here = self._of_update()
+        return *self.network.loss_and_gradients(batch, self.state, forcing, random, **here), begin
 
-    def _disturbances(self) -> dict[str, Any]:
-        """Noise and dropout of the next update, with their seed."""
-        told = {name: value for name in _DISTURBANCES if (value := getattr(self.settings, name)) is not None}
+    def _of_update(self) -> dict[str, Any]:
+        """Noise and dropout of the next update, with their seed; and its cost of activity."""
+        told = {name: value for name in _OF_AN_UPDATE if (value := getattr(self.settings, name)) is not None}
         here: dict[str, Any] = {
-            name: number(name, value(self.updates) if callable(value) else value, 0, _DISTURBANCES[name])
+            name: number(name, value(self.updates) if callable(value) else value, 0, _OF_AN_UPDATE[name])
             for name, value in told.items()
         }
-        if here:
+        if not here.keys().isdisjoint(_NOT_FED_BACK):
             here["seed"] = int(self._random(3, self.passes, self.batch).integers(2**64, dtype=np.uint64))
         return here
 
