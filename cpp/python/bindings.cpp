@@ -165,27 +165,34 @@ template <std::size_t n> struct Signature {
   std::array<PyObject*, n> interned = {};  // made when the module is
 };
 
-Signature<15> forward_signature{"forward",
-                                {"network", "parameters", "lengths", "x", "y", "r0", "reset", "teacher_forcing", "noise", "dropout",
-                                 "seed", "h", "v", "o", "r_last"}};
-Signature<14> loss_signature{"loss",
-                             {"network", "parameters", "lengths", "x", "y", "r0", "weight", "reset", "teacher_forcing", "noise",
-                              "dropout", "seed", "activity", "each"}};
-Signature<18> gradients_signature{"loss_and_gradients",
-                                  {"network", "parameters", "lengths", "x", "y", "r0", "weight", "reset", "teacher_forcing",
-                                   "noise", "dropout", "seed", "activity", "flat", "dr0", "dx", "r_last", "memory_limit"}};
+Signature<12> forward_signature{"forward",
+                                {"network", "parameters", "lengths", "x", "y", "r0", "reset", "chance", "h", "v", "o", "r_last"}};
+Signature<11> loss_signature{"loss",
+                             {"network", "parameters", "lengths", "x", "y", "r0", "weight", "reset", "chance", "activity", "each"}};
+Signature<15> gradients_signature{"loss_and_gradients",
+                                  {"network", "parameters", "lengths", "x", "y", "r0", "weight", "reset", "chance", "activity",
+                                   "flat", "dr0", "dx", "r_last", "memory_limit"}};
 
-Signature<17> backward_signature{"backward",
-                                 {"network", "parameters", "lengths", "x", "y", "r0", "reset", "teacher_forcing", "noise",
-                                  "dropout", "seed", "h", "d_o", "d_h", "flat", "dr0", "dx"}};
+Signature<14> backward_signature{
+    "backward", {"network", "parameters", "lengths", "x", "y", "r0", "reset", "chance", "h", "d_o", "d_h", "flat", "dr0", "dx"}};
 
-Disturbance disturbance_of(const Network& network, const py::object& noise, const py::object& dropout, const py::object& seed) {
-  const Disturbance d{noise.cast<double>(), dropout.cast<double>(), seed.cast<std::uint64_t>()};
-  if (!(d.noise >= 0)) throw py::value_error("noise: expected a number of at least 0");
-  if (!(d.dropout >= 0 && d.dropout < 1)) throw py::value_error("dropout: expected a number in [0, 1)");
-  if (network.recurrence != Recurrence::h && (d.noise > 0 || d.dropout > 0))
+// Four in one argument: of a call with more than 15, Python makes a dictionary first.
+struct Chance {
+  TeacherForcing forcing;
+  Disturbance disturbance;
+};
+
+Chance chance_of(const Network& network, const py::object& given) {
+  if (!PyTuple_Check(given.ptr()) || PyTuple_GET_SIZE(given.ptr()) != 4)
+    throw py::type_error("chance: expected (teacher_forcing, noise, dropout, seed)");
+  const auto item = [&](Py_ssize_t i) { return py::handle(PyTuple_GET_ITEM(given.ptr(), i)); };
+  const double noise = item(1).cast<double>(), dropout = item(2).cast<double>();
+  const auto seed = item(3).cast<std::uint64_t>();
+  if (!(noise >= 0)) throw py::value_error("noise: expected a number of at least 0");
+  if (!(dropout >= 0 && dropout < 1)) throw py::value_error("dropout: expected a number in [0, 1)");
+  if (network.recurrence != Recurrence::h && (noise > 0 || dropout > 0))
     throw py::value_error("noise, dropout: expected 0 where the recurrence runs from the output");
-  return d;
+  return {{item(0).cast<double>(), seed}, {noise, dropout, seed}};
 }
 
 double activity_of(const py::object& activity) {
@@ -216,17 +223,16 @@ std::array<py::object, n> arguments(const Signature<n>& signature, PyObject* con
 }
 
 PyObject* py_forward(PyObject*, PyObject* const* given, Py_ssize_t positional, PyObject* names) {
-  const auto [net, parameters, lengths, x, y, r0, reset, p_forced, noise, dropout, seed, h, v, o, r_last] =
+  const auto [net, parameters, lengths, x, y, r0, reset, by_chance, h, v, o, r_last] =
       arguments(forward_signature, given, positional, names);
   const Network& network = net.template cast<const Network&>();
   const py::array flat = array_of(parameters);
-  const TeacherForcing forcing{p_forced.template cast<double>(), seed.template cast<std::uint64_t>()};
-  const Disturbance disturbance = disturbance_of(network, noise, dropout, seed);
+  const Chance chance = chance_of(network, by_chance);
   with_dtype(flat, [&, &lengths = lengths, &x = x, &y = y, &r0 = r0, &reset = reset, &h = h, &v = v, &o = o,
                     &r_last = r_last](auto number) {
     using T = decltype(number);
     auto batch = batch_of<T>(network, lengths.template cast<std::vector<Index>>(), x, r0, reset, y);
-    batch.disturbance = disturbance;
+    batch.disturbance = chance.disturbance;
     ForwardResults<T> results;
     results.h = rows_of_each<T>(h, true);
     results.v = rows_of_each<T>(v, true);
@@ -235,39 +241,37 @@ PyObject* py_forward(PyObject*, PyObject* const* given, Py_ssize_t positional, P
     results.o = rows<T>(o, network.readout == ReadoutFrom::all);
     results.r_last = rows_of_each<T>(r_last, false);
     const T* const p = all_memory<const T>(flat);
-    without_lock([&] { forward<T>(network, p, batch, forcing, results); });
+    without_lock([&] { forward<T>(network, p, batch, chance.forcing, results); });
   });
   return py::none().release().ptr();
 }
 
 PyObject* py_loss(PyObject*, PyObject* const* given, Py_ssize_t positional, PyObject* names) {
-  const auto [net, parameters, lengths, x, y, r0, weight, reset, p, noise, dropout, seed, activity, each] =
+  const auto [net, parameters, lengths, x, y, r0, weight, reset, by_chance, activity, each] =
       arguments(loss_signature, given, positional, names);
   const Network& network = net.template cast<const Network&>();
   const py::array flat = array_of(parameters);
-  const TeacherForcing forcing{p.template cast<double>(), seed.template cast<std::uint64_t>()};
-  const Disturbance disturbance = disturbance_of(network, noise, dropout, seed);
+  const Chance chance = chance_of(network, by_chance);
   const double kappa = activity_of(activity);
   const double sum = with_dtype(
       flat, [&, &lengths = lengths, &x = x, &y = y, &r0 = r0, &weight = weight, &reset = reset, &each = each](auto number) {
         using T = decltype(number);
         auto batch = batch_of<T>(network, lengths.template cast<std::vector<Index>>(), x, r0, reset, y, weight);
-        batch.disturbance = disturbance;
+        batch.disturbance = chance.disturbance;
         batch.activity = kappa;
         const T* const theta = all_memory<const T>(flat);
         const Rows<double> losses = rows<double>(each, network.readout == ReadoutFrom::all);
-        return without_lock([&] { return loss<T>(network, theta, batch, forcing, losses); });
+        return without_lock([&] { return loss<T>(network, theta, batch, chance.forcing, losses); });
       });
   return PyFloat_FromDouble(sum);
 }
 
 PyObject* py_loss_and_gradients(PyObject*, PyObject* const* given, Py_ssize_t positional, PyObject* names) {
-  const auto [net, parameters, lengths, x, y, r0, weight, reset, p, noise, dropout, seed, activity, d_flat, dr0, dx, r_last,
-              memory_limit] = arguments(gradients_signature, given, positional, names);
+  const auto [net, parameters, lengths, x, y, r0, weight, reset, by_chance, activity, d_flat, dr0, dx, r_last, memory_limit] =
+      arguments(gradients_signature, given, positional, names);
   const Network& network = net.template cast<const Network&>();
   const py::array flat = array_of(parameters), gradient = array_of(d_flat);
-  const TeacherForcing forcing{p.template cast<double>(), seed.template cast<std::uint64_t>()};
-  const Disturbance disturbance = disturbance_of(network, noise, dropout, seed);
+  const Chance chance = chance_of(network, by_chance);
   const double kappa = activity_of(activity);
   const Index limit = memory_limit.template cast<Index>();
   const double sum = with_dtype(flat, [&, &lengths = lengths, &x = x, &y = y, &r0 = r0, &weight = weight, &reset = reset,
@@ -275,7 +279,7 @@ PyObject* py_loss_and_gradients(PyObject*, PyObject* const* given, Py_ssize_t po
     using T = decltype(number);
     if (y.is_none()) throw py::type_error("y: expected targets, got None");
     auto batch = batch_of<T>(network, lengths.template cast<std::vector<Index>>(), x, r0, reset, y, weight);
-    batch.disturbance = disturbance;
+    batch.disturbance = chance.disturbance;
     batch.activity = kappa;
     GradientResults<T> results;
     results.flat = all_memory<T>(gradient);
@@ -283,23 +287,22 @@ PyObject* py_loss_and_gradients(PyObject*, PyObject* const* given, Py_ssize_t po
     results.x = rows<T>(dx, true);
     results.r_last = rows_of_each<T>(r_last, false);
     const T* const theta = all_memory<const T>(flat);
-    return without_lock([&] { return loss_and_gradients<T>(network, theta, batch, forcing, results, limit); });
+    return without_lock([&] { return loss_and_gradients<T>(network, theta, batch, chance.forcing, results, limit); });
   });
   return PyFloat_FromDouble(sum);
 }
 
 PyObject* py_backward(PyObject*, PyObject* const* given, Py_ssize_t positional, PyObject* names) {
-  const auto [net, parameters, lengths, x, y, r0, reset, p_forced, noise, dropout, seed, h, d_o, d_h, d_flat, dr0, dx] =
+  const auto [net, parameters, lengths, x, y, r0, reset, by_chance, h, d_o, d_h, d_flat, dr0, dx] =
       arguments(backward_signature, given, positional, names);
   const Network& network = net.template cast<const Network&>();
   const py::array flat = array_of(parameters), gradient = array_of(d_flat);
-  const TeacherForcing forcing{p_forced.template cast<double>(), seed.template cast<std::uint64_t>()};
-  const Disturbance disturbance = disturbance_of(network, noise, dropout, seed);
+  const Chance chance = chance_of(network, by_chance);
   with_dtype(flat, [&, &lengths = lengths, &x = x, &y = y, &r0 = r0, &reset = reset, &h = h, &d_o = d_o, &d_h = d_h, &dr0 = dr0,
                     &dx = dx](auto number) {
     using T = decltype(number);
     auto batch = batch_of<T>(network, lengths.template cast<std::vector<Index>>(), x, r0, reset, y);
-    batch.disturbance = disturbance;
+    batch.disturbance = chance.disturbance;
     OwnLoss<T> own;
     own.h = rows_of_each<const T>(h, true);
     own.d_o = rows<const T>(d_o, network.readout == ReadoutFrom::all);
@@ -310,7 +313,7 @@ PyObject* py_backward(PyObject*, PyObject* const* given, Py_ssize_t positional, 
     results.r0 = rows_of_each<T>(dr0, false);
     results.x = rows<T>(dx, true);
     const T* const theta = all_memory<const T>(flat);
-    without_lock([&] { backward<T>(network, theta, batch, forcing, own, results); });
+    without_lock([&] { backward<T>(network, theta, batch, chance.forcing, own, results); });
   });
   return py::none().release().ptr();
 }

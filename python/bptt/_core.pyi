@@ -48,10 +48,7 @@ def forward(
     y: _Steps | None,
     r0: list[_Array] | None,
     reset: _Steps | None,
-    teacher_forcing: float,
-    noise: float,
-    dropout: float,
-    seed: int,
+    chance: tuple[float, float, float, int],  # teacher forcing, noise, dropout, seed
     h: list[_Steps | None],
     v: list[_Steps | None] | None,
     o: _Steps,
@@ -66,10 +63,7 @@ def backward(
     y: _Steps | None,
     r0: list[_Array] | None,
     reset: _Steps | None,
-    teacher_forcing: float,
-    noise: float,
-    dropout: float,
-    seed: int,
+    chance: tuple[float, float, float, int],  # teacher forcing, noise, dropout, seed
     h: list[_Steps],
     d_o: _Steps | None,
     d_h: _Steps | None,
@@ -87,10 +81,7 @@ def loss(
     r0: list[_Array] | None,
     weight: _Steps | None,
     reset: _Steps | None,
-    teacher_forcing: float,
-    noise: float,
-    dropout: float,
-    seed: int,
+    chance: tuple[float, float, float, int],  # teacher forcing, noise, dropout, seed
     activity: float,
     each: _Steps | None,
 ) -> float: ...
@@ -104,10 +95,7 @@ def loss_and_gradients(
     r0: list[_Array] | None,
     weight: _Steps | None,
     reset: _Steps | None,
-    teacher_forcing: float,
-    noise: float,
-    dropout: float,
-    seed: int,
+    chance: tuple[float, float, float, int],  # teacher forcing, noise, dropout, seed
     activity: float,
     flat: _Array,
     dr0: list[_Array],

@@ -8,7 +8,7 @@ import math
 import os
 import sys
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -18,7 +18,7 @@ from bptt._arrays import INT64, Array, aligned, new_array, shape_text
 from bptt._checks import a_path, choice, generator, number, size, truth
 from bptt.networks import initial_weights, model_file
 from bptt.networks.beams import NOT_FINITE, Beams, Step, search
-from bptt.networks.disturbance import CALM, Disturbed
+from bptt.networks.chance import CALM, Chance
 from bptt.networks.drawing import Drawing, Start, one_hot
 from bptt.networks.leak import told_leak
 from bptt.networks.options import Options
@@ -35,16 +35,6 @@ Self = TypeVar("Self", bound="RecurrentNetwork")
 _FLOAT64 = np.dtype(np.float64)
 
 
-class Forced(NamedTuple):
-    """Which steps of a network see targets."""
-
-    probability: float
-    seed: int  # of the draws
-
-
-NEVER = Forced(0.0, 0)
-
-
 class RecurrentNetwork(Letters):
     """What the networks share: a base, not a network itself. In here r(t) is what a step lets the next one see."""
 
@@ -54,7 +44,7 @@ class RecurrentNetwork(Letters):
     LEFT_OUT: ClassVar[dict[str, Any]] = {}  # those of them that no file tells of a network that has this
     _INITIAL: ClassVar[str]  # what users call r(0)
     _INITS: ClassVar[tuple[str, ...]]  # its ways to choose initial weights
-    _FORCED: ClassVar[Forced] = NEVER  # by default
+    _CHANCE: ClassVar[Chance] = CALM  # by default
     _constraints: Held | None = None  # None: no constraints
     metadata: dict[str, Any]
 
@@ -228,7 +218,7 @@ class RecurrentNetwork(Letters):
         """Whether its steps see outputs, and so targets under teacher forcing."""
         return self._options.recurrence != "h"
 
-    def _forced(self, teacher_forcing: float, seed: int | np.random.Generator | None) -> Forced:
+    def _forced(self, teacher_forcing: float, seed: int | np.random.Generator | None) -> Chance:
         """Check what a user of teacher forcing gives."""
         raise NotImplementedError
 
@@ -250,9 +240,8 @@ class RecurrentNetwork(Letters):
         all_layers: bool = False,
         gradient: bool = False,
         y: Any = None,
-        forced: Forced = NEVER,
+        chance: Chance = CALM,
         v: bool = False,
-        disturbed: Disturbed = CALM,
     ) -> tuple[str, list[Any], bool, Any, list[int] | None, Any, str, WayBack | None, list[Any] | None]:
         """What a `Run` is made of."""
         truth("all_layers", all_layers)
@@ -264,27 +253,31 @@ class RecurrentNetwork(Letters):
         top = s.empty(widths[-1], dtype)
         o = s.empty(self._n_out, dtype) if every_step else np.empty((s.batch, self._n_out), dtype)
         r_last = states.empty(len(s.lengths), dtype)
-        given: dict[str, Any] = {
-            "parameters": self._flat,
-            "lengths": s.lengths,
-            "x": s.data,
-            "y": targets,
-            "r0": None if r0 is None else states.read(s, r0, dtype),
-            "reset": None if reset is None else s.flags("reset", reset),
-            "teacher_forcing": forced[0],
-            "noise": disturbed[0],
-            "dropout": disturbed[1],
-            "seed": forced[1] or disturbed[2],  # no network has both
-        }
+        r = None if r0 is None else states.read(s, r0, dtype)
+        flags = None if reset is None else s.flags("reset", reset)
         h = [*below, top]
         all_v = [s.empty(n, dtype) if all_layers else None for n in widths[:-1]] if v else []
         if v:
             all_v.append(s.empty(widths[-1], dtype))
-        _core.forward(network=self._core, **given, h=h, v=all_v or None, o=o, r_last=r_last)
+        _core.forward(
+            network=self._core,
+            parameters=self._flat,
+            lengths=s.lengths,
+            x=s.data,
+            y=targets,
+            r0=r,
+            reset=flags,
+            chance=chance,
+            h=h,
+            v=all_v or None,
+            o=o,
+            r_last=r_last,
+        )
         way_back = None
         if gradient:
-            given["parameters"] = self._flat.copy()  # an optimizer may step before the way back
-            way_back = functools.partial(self._backward, s, {**given, "h": h})
+            parameters = self._flat.copy()  # an optimizer may step before the way back
+            given = {"lengths": s.lengths, "x": s.data, "y": targets, "r0": r, "reset": flags, "chance": chance, "h": h}
+            way_back = functools.partial(self._backward, s, {"parameters": parameters, **given})
         return (
             self._options.output,
             [*(s.give_back(h) for h in below), s.give_back(top)] if all_layers else [s.give_back(top)],
@@ -326,8 +319,7 @@ class RecurrentNetwork(Letters):
         lengths: Any,
         weight: Any,
         reset: Any,
-        forced: Forced = NEVER,
-        disturbed: Disturbed = CALM,
+        chance: Chance = CALM,
         activity: float = 0.0,
     ) -> float:
         s = self._sequences(x, lengths)
@@ -341,10 +333,7 @@ class RecurrentNetwork(Letters):
             r0=self._states.read(s, r0, self._dtype),
             weight=weights,
             reset=s.flags("reset", reset),
-            teacher_forcing=forced[0],
-            noise=disturbed[0],
-            dropout=disturbed[1],
-            seed=forced[1] or disturbed[2],
+            chance=chance,
             activity=self._kappa(activity, s, targets, weights),
             each=None,
         )
@@ -359,8 +348,7 @@ class RecurrentNetwork(Letters):
         reset: Any,
         wrt_x: bool,
         memory_limit: int | None,
-        forced: Forced = NEVER,
-        disturbed: Disturbed = CALM,
+        chance: Chance = CALM,
         activity: float = 0.0,
     ) -> tuple[float, Parts]:
         """The loss, and what `Gradients` are made of."""
@@ -384,10 +372,7 @@ class RecurrentNetwork(Letters):
             r0=None if r0 is None else states.read(s, r0, dtype),
             weight=weights,
             reset=None if reset is None else s.flags("reset", reset),
-            teacher_forcing=forced[0],
-            noise=disturbed[0],
-            dropout=disturbed[1],
-            seed=forced[1] or disturbed[2],
+            chance=chance,
             activity=self._kappa(activity, s, targets, weights),
             flat=flat,
             dr0=dr0,
@@ -400,7 +385,7 @@ class RecurrentNetwork(Letters):
         return loss, (flat, self._layout, given_back, states.give_back(s, dr0), last, states.name)
 
     def _log_prob(
-        self, x: Any, y: Any, r0: Any, lengths: Any, reset: Any, forced: Forced = NEVER
+        self, x: Any, y: Any, r0: Any, lengths: Any, reset: Any, chance: Chance = CALM
     ) -> Array | list[Array] | np.float64:
         """Minus the loss of each step, or of each sequence where only the last step is read out."""
         s = self._sequences(x, lengths)
@@ -415,10 +400,7 @@ class RecurrentNetwork(Letters):
             r0=self._states.read(s, r0, self._dtype),
             weight=None,
             reset=s.flags("reset", reset),
-            teacher_forcing=forced[0],
-            noise=0.0,
-            dropout=0.0,
-            seed=forced[1],
+            chance=chance,
             activity=0.0,
             each=losses,
         )

@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, DTypeLike
 from bptt._arrays import Array
 from bptt._checks import size, truth
 from bptt.networks.beams import Beams
-from bptt.networks.disturbance import disturbed
+from bptt.networks.chance import disturbed
 from bptt.networks.docstrings import shared_paragraphs
 from bptt.networks.drawing import Start, beam_width, drawing, one_hot
 from bptt.networks.leak import told_leak
@@ -229,7 +229,7 @@ class ElmanRNN(TrainableNetwork):
             raise ValueError("v: expected False, as the state of units without a leak is h")
         how = disturbed(noise, dropout, seed)
         state = self._state(h0, v0)
-        return ElmanRun(*self._forward(x, state, lengths, reset, all_layers, gradient, v=v, disturbed=how))
+        return ElmanRun(*self._forward(x, state, lengths, reset, all_layers, gradient, v=v, chance=how))
 
     @shared_paragraphs
     def loss(
@@ -264,7 +264,7 @@ class ElmanRNN(TrainableNetwork):
         {returned loss}
         """
         how = disturbed(noise, dropout, seed)
-        return self._loss(x, y, self._state(h0, v0), lengths, weight, reset, disturbed=how, activity=activity)
+        return self._loss(x, y, self._state(h0, v0), lengths, weight, reset, chance=how, activity=activity)
 
     @shared_paragraphs
     def loss_and_gradients(
@@ -309,7 +309,7 @@ class ElmanRNN(TrainableNetwork):
         """
         how, state = disturbed(noise, dropout, seed), self._state(h0, v0)
         loss, parts = self._loss_and_gradients(
-            x, y, state, lengths, weight, reset, wrt_x, memory_limit, disturbed=how, activity=activity
+            x, y, state, lengths, weight, reset, wrt_x, memory_limit, chance=how, activity=activity
         )
         return loss, ElmanGradients(*parts)
 

@@ -10,8 +10,8 @@ from numpy.typing import ArrayLike, DTypeLike
 
 from bptt._arrays import Array, as_array, as_indices, shape_text
 from bptt._checks import choice, seed_of_draws, shown, size
-from bptt.networks.base import Forced
 from bptt.networks.beams import Beams
+from bptt.networks.chance import Chance
 from bptt.networks.docstrings import shared_paragraphs
 from bptt.networks.drawing import Start, beam_width, drawing, one_hot
 from bptt.networks.options import Options
@@ -84,7 +84,7 @@ class JordanRNN(TrainableNetwork):
     KEYS: ClassVar[tuple[str, ...]] = ("n_in", "n_hidden", "n_out", "input", "output", "feedback", *LATER_KEYS, "dtype")
     _INITIAL: ClassVar[str] = "r0"
     _INITS: ClassVar[tuple[str, ...]] = ("orthogonal", "uniform")
-    _FORCED: ClassVar[Forced] = Forced(1.0, 0)
+    _CHANCE: ClassVar[Chance] = Chance(1.0, 0.0, 0.0, 0)
 
     def __init__(
         self,
@@ -160,8 +160,8 @@ class JordanRNN(TrainableNetwork):
                     f"y: expected targets for the steps to see, as teacher_forcing is {teacher_forcing}, got None"
                 )
             return JordanRun(*self._forward(x, r0, lengths, reset, gradient=gradient))
-        forced = self._forced(1.0 if teacher_forcing is None else teacher_forcing, seed)
-        return JordanRun(*self._forward(x, r0, lengths, reset, gradient=gradient, y=y, forced=forced))
+        chance = self._forced(1.0 if teacher_forcing is None else teacher_forcing, seed)
+        return JordanRun(*self._forward(x, r0, lengths, reset, gradient=gradient, y=y, chance=chance))
 
     @shared_paragraphs
     def loss(
@@ -200,8 +200,8 @@ class JordanRNN(TrainableNetwork):
         -------
         {returned loss}
         """
-        forced = self._forced(teacher_forcing, seed)
-        return self._loss(x, y, r0, lengths, weight, reset, forced, activity=activity)
+        chance = self._forced(teacher_forcing, seed)
+        return self._loss(x, y, r0, lengths, weight, reset, chance, activity=activity)
 
     @shared_paragraphs
     def loss_and_gradients(
@@ -241,19 +241,19 @@ class JordanRNN(TrainableNetwork):
             `parameters`. Its ``r_last`` is the r0 of a next window: it is what the step after the last would see, the
             target of the last or the network's own output, drawn if need be.
         """
-        forced = self._forced(teacher_forcing, seed)
+        chance = self._forced(teacher_forcing, seed)
         loss, parts = self._loss_and_gradients(
-            x, y, r0, lengths, weight, reset, wrt_x, memory_limit, forced, activity=activity
+            x, y, r0, lengths, weight, reset, wrt_x, memory_limit, chance, activity=activity
         )
         return loss, JordanGradients(*parts)
 
-    def _forced(self, teacher_forcing: float, seed: int | np.random.Generator | None) -> Forced:
+    def _forced(self, teacher_forcing: float, seed: int | np.random.Generator | None) -> Chance:
         if isinstance(teacher_forcing, bool) or not isinstance(teacher_forcing, float | int | np.floating | np.integer):
             raise TypeError(f"teacher_forcing: expected a number from 0 to 1, got {type(teacher_forcing).__name__}")
         if not 0 <= teacher_forcing <= 1:  # nor NaN
             raise ValueError(f"teacher_forcing: expected a number from 0 to 1, got {shown(teacher_forcing, str)}")
         p = float(teacher_forcing)
-        return Forced(p, seed_of_draws(seed, 0 < p < 1))
+        return Chance(p, 0.0, 0.0, seed_of_draws(seed, 0 < p < 1))
 
     @shared_paragraphs
     def stream(self, r0: ArrayLike | None = None, batch: int | None = None) -> Stream:

@@ -9,7 +9,7 @@ import numpy as np
 
 from bptt._arrays import BOOL, Array
 from bptt.networks.base import RecurrentNetwork
-from bptt.networks.disturbance import Disturbed
+from bptt.networks.chance import Chance
 from bptt.networks.results import Gradients, Run
 from bptt.training.batches import Batch, Batches, Data, FreshData
 from bptt.training.protocol import State
@@ -78,8 +78,8 @@ class Trainee:
     def loss(self, batch: Batch, teacher_forcing: float | None) -> float:
         """The total loss of a batch; None stands for the network's own way."""
         rnn = self._rnn
-        forced = rnn._FORCED if teacher_forcing is None else rnn._forced(teacher_forcing, None)
-        return rnn._loss(**_given(batch), r0=None, forced=forced)
+        forced = rnn._CHANCE if teacher_forcing is None else rnn._forced(teacher_forcing, None)
+        return rnn._loss(**_given(batch), r0=None, chance=forced)
 
     def y_hat(self, batch: Batch) -> Any:
         """What `forward` predicts, in the form of the batch: at every step, or for each sequence."""
@@ -101,14 +101,13 @@ class Trainee:
         """The total loss of a batch that begins in `state`, its gradients, and the state after the last step."""
         rnn = self._rnn
         initial = None if state is None else rnn._states.nested(state)
-        forced = rnn._FORCED if teacher_forcing is None else rnn._forced(teacher_forcing, random)
+        forced = rnn._CHANCE if teacher_forcing is None else rnn._forced(teacher_forcing, random)
         loss, parts = rnn._loss_and_gradients(
             **_given(batch),
             r0=initial,
             wrt_x=False,
             memory_limit=None,
-            forced=forced,
-            disturbed=Disturbed(noise, dropout, seed),
+            chance=Chance(forced.teacher_forcing, noise, dropout, forced.seed or seed),
             activity=activity,
         )
         return loss, Gradients(*parts), [array for _, array in rnn._states.arrays_of(parts[4])]
