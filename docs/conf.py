@@ -51,7 +51,7 @@ numpydoc_show_class_members = False  # they follow, each with its docstring
 equations_in = {  # of several files that have an equation, the first is shown
     "reference": [
         f"../python/bptt/reference/{name}.py"
-        for name in ("layer", "readout", "stack", "feedback", "leak", "disturbance")
+        for name in ("layer", "readout", "stack", "feedback", "leak", "disturbance", "activity")
     ],
     "core": [
         f"../cpp/network/{name}"
@@ -59,6 +59,7 @@ equations_in = {  # of several files that have an equation, the first is shown
             "step.hpp",
             "layer.hpp",
             "disturbance.hpp",
+            "activity.hpp",
             "readout.cpp",
             "readout.hpp",
             "gradient_sums.hpp",

@@ -60,15 +60,43 @@ def test_the_same_steps_are_drawn_every_time(monkeypatch: pytest.MonkeyPatch) ->
     assert seeds == {0, 7}
 
 
+@pytest.mark.parametrize("kind", [ElmanRNN, JordanRNN])
+def test_what_a_loss_has_more_is_checked_too(kind: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Noise, dropout and the cost of activity reach both the gradients and all losses, with one seed."""
+    p = problem(make(4, 11, 5, (3, 6, 1, 6, 2), feedback=None if kind is ElmanRNN else "o"))
+    how: dict[str, Any] = {"activity": 2.0, **({"noise": 0.3, "dropout": 0.4} if kind is ElmanRNN else {})}
+    given: list[dict[str, Any]] = []
+    right = kind.loss
+
+    def remember(*args: Any, **more: Any) -> float:
+        given.append(more)
+        return float(right(*args, **more))
+
+    arguments = p.arguments()
+    arguments.pop("seed", None)
+    monkeypatch.setattr(kind, "loss", remember)
+    bptt.gradcheck(p.network("float64"), **arguments, **how, most=3, seed=7)
+    assert given
+    assert all(how.items() <= numbers_of(more).items() for more in given)
+    assert {more["seed"] for more in given} == {7}
+
+
+def numbers_of(arguments: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in arguments.items() if isinstance(value, float | int)}
+
+
 def test_what_is_another_networks_is_refused() -> None:
     x, y = np.zeros((4, 3)), np.zeros(4, int)
     for rnn, argument, value in [
         (ElmanRNN(3, 5, 2), "r0", np.zeros(2)),
         (ElmanRNN(3, 5, 2), "teacher_forcing", 1.0),
         (JordanRNN(3, 5, 2), "h0", np.zeros(5)),
+        (JordanRNN(3, 5, 2), "noise", 0.1),
+        (JordanRNN(3, 5, 2), "dropout", 0.1),
     ]:
         other: dict[str, Any] = {argument: value}
-        message = f"^{argument}: expected None, as {type(rnn).__name__}.loss has no such argument$"
+        none = 0 if argument in ("noise", "dropout") else None
+        message = f"^{argument}: expected {none}, as {type(rnn).__name__}.loss has no such argument$"
         with pytest.raises(TypeError, match=message):
             bptt.gradcheck(rnn, x, y, **other)
 
@@ -78,6 +106,7 @@ def test_what_is_another_networks_is_refused() -> None:
     [
         *(("step", value, ValueError) for value in (0.0, -1e-5, math.nan, math.inf)),
         *(("tolerance", value, ValueError) for value in (-1.0, math.nan)),
+        *(("noise", -1.0, ValueError), ("dropout", 1.0, ValueError), ("activity", -1.0, ValueError)),
         *(("most", -1, ValueError), ("most", 1.5, TypeError), ("seed", -1, ValueError), ("seed", "a", TypeError)),
         *(("rnn", None, TypeError), ("rnn", ElmanRNN, TypeError), ("step", "a", TypeError)),
     ],

@@ -343,6 +343,63 @@ def test_training_finds_where_sequences_begin() -> None:
     assert losses[1] < 0.1 * losses[0]
 
 
+@each_kind
+def test_weight_decay_may_be_its_own(options: dict[str, Any]) -> None:
+    """theta - lr (g + decay theta), where g is 0: (1 - 0.1 0.5) theta, of what is learned alone."""
+    rnn, letter = network(options), "v0" if "leak" in options else "h0"
+    before = {name: values.copy() for name, values in rnn.by_name().items()}
+    SGD(0.1, weight_decay={letter: 0.5}).step(rnn, np.zeros(rnn.parameters.size))
+    for name, values in rnn.by_name().items():
+        factor = 1 - 0.1 * 0.5 if name.startswith(letter) else 1
+        assert np.allclose(values, factor * before[name], rtol=1e-6, atol=0), name
+        assert name.startswith(letter) or same_bits(values, before[name])
+
+
+def test_weight_decay_of_a_letter_that_there_is_not_is_refused() -> None:
+    for rnn, letter in ((network({}), "v0"), (network({"leak": 0.5}), "h0"), (network({}, learn_h0=False), "h0")):
+        there, before = ", ".join(map(repr, dict.fromkeys(name for name in rnn.by_name()))), rnn.parameters.copy()
+        message = f"weight_decay: letter: expected one of {there}, as the network has, got {letter!r}"
+        optimizer = SGD(0.1, weight_decay={"W": 0.1, letter: 0.5})
+        refuses(partial(optimizer.step, rnn, np.ones(rnn.parameters.size)), ValueError, message)
+        refuses(partial(rnn.fit, X, Y, optimizer=optimizer, epochs=1, progress=False), ValueError, message)
+        assert same_bits(rnn.parameters, before)
+        assert optimizer.updates == 0
+
+
+@each_kind
+def test_constraints_reach_it(options: dict[str, Any]) -> None:
+    """Frozen it stays what it is; a bound on its norm, signs and zeros are kept by every update."""
+    letter = "v0" if "leak" in options else "h0"
+    how: dict[str, Any] = {"epochs": 5, "seed": 0, "progress": False}
+    frozen = network(options)
+    before = [values.copy() for values in learned(frozen)]
+    frozen.fit(
+        X, Y[-1] if "readout" in options else Y, optimizer=Adam(0.1), constraints=bptt.constraints.frozen(letter), **how
+    )
+    assert all(same_bits(now, then) for now, then in zip(learned(frozen), before, strict=True))
+
+    rnn, n = network(options), 5 if isinstance(options.get("n_hidden"), tuple) else 6
+    at: dict[str, Any] = {"layer": 1} if n == 5 else {}  # the upper one
+    rnn.constraints = [
+        bptt.constraints.max_norm(letter, 0.4),
+        bptt.constraints.mask(letter, np.arange(n) != 2, **at),
+        bptt.constraints.signs(letter, np.where(np.arange(n) < 2, 1, -1), **at),
+    ]
+    before = [values.copy() for values in learned(rnn)]
+    rnn.fit(X, Y[-1] if "readout" in options else Y, optimizer=Adam(0.1), **how)
+    for now, then in zip(learned(rnn), before, strict=True):
+        assert np.linalg.norm(now.astype(np.float64)) <= 0.4
+        assert not same_bits(now, then)
+    for values in learned(rnn)[-2 if options.get("bidirectional") else -1 :]:
+        assert values[2] == 0
+        assert (values[:2] >= 0).all()
+        assert (values[2:] <= 0).all()
+    with pytest.raises(
+        ValueError, match=rf"letters: expected .*'{letter}'.*, got '{'h0' if letter == 'v0' else 'v0'}'"
+    ):
+        rnn.constraints = bptt.constraints.frozen("h0" if letter == "v0" else "v0")
+
+
 @pytest.mark.parametrize("truncate", [None, 4])
 @pytest.mark.parametrize("options", [{"leak": 0.5}, {"n_hidden": (6, 5)}], ids=str)
 def test_training_is_resumed_to_the_bit(truncate: int | None, options: dict[str, Any], tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-// The cost of activity: kappa times the sum of h(t)^2 over the hidden units (N.7). Its way back is in the layers: see `penalize`.
+// The cost of activity. Its way back is in the layers: see `RecurrentLayer::penalize`.
 #pragma once
 
 #include <vector>
@@ -34,7 +34,7 @@ template <class T> class Activity {
     for (const Matrix<V>& layer : h) collect(w, Matrix<const T>(layer));
   }
 
-  /// kappa times the sum, from the first window to the last.
+  /// kappa times the sum of h(t)^2 over the hidden units, from the first window to the last     (N.7)
   double total() const {
     double sum = 0;
     for (const double of_window : windows_) sum += of_window;

@@ -74,7 +74,7 @@ template <class T> class RecurrentLayer {
     step_(a, r, v, h, steps);
   }
 
-  /// dh(t) = what comes from above + W^T da(t+1)     (10.19-10.21), and 2 kappa h(t) of a penalty kappa h(t)^2     (N.8)
+  /// dh(t) = what comes from above + W^T da(t+1)     (10.19-10.21)
   /// da(t) = dh(t) f'(a(t))                          (the diag(1 - h(t)^2) dh(t) of 10.23-10.28)
   /// f'(a(t)) follows from h = h(t): 1 - h(t)^2 for tanh; for relu 1 where h(t) > 0, else 0.
   /// Leaky units: dv(t) = f'(v(t)) dh(t) + (1 - alpha) dv(t+1), da(t) = alpha dv(t); so     (N.3, N.4)
@@ -85,7 +85,7 @@ template <class T> class RecurrentLayer {
       const bool last = da_after.rows == 0;
       dh.leak(step_.alpha.data(), last ? Matrix<const T>(ctx_->zero.data(), 1, n, 0) : da_after, nullptr, last ? 0 : steps.out);
     }
-    if (pull_ != T(0)) dh.plus_h(pull_);
+    if (pull_ != T(0)) dh.plus_h(pull_);  // and 2 kappa h(t), of a cost of activity     (N.8)
     dh.into(da, step_.unit.derivative, h, steps);
   }
 

@@ -8,7 +8,7 @@ import numpy as np
 from hypothesis import strategies as st
 
 from bptt import reference
-from problems import Case
+from problems import Array, Case
 
 BATCHES = [
     (1,),
@@ -44,7 +44,7 @@ def case(draw: Any, *, causal: bool = False) -> Case:
         options["bidirectional"] = draw(st.integers(0, 2)) == 0
     if not jordan:
         options["leak"] = draw(st.sampled_from([1.0, 1.0, 0.25, "mixed"]))
-        options["learn_h0"] = not causal and draw(st.integers(0, 3)) == 0
+        options["learn_h0"] = draw(st.integers(0, 3)) == 0
     return Case(
         n_in,
         tuple(draw(st.lists(sizes, min_size=2, max_size=3))) if several else draw(sizes),
@@ -57,6 +57,12 @@ def case(draw: Any, *, causal: bool = False) -> Case:
         activation=draw(st.sampled_from(["tanh", "tanh", "relu"])),
         **options,
     )
+
+
+def learned_states(rnn: Any, batch: int) -> list[Array]:
+    """What so many sequences begin with where it is learned, of each layer and direction; else none."""
+    learned = [values for name, values in rnn.by_name().items() if name[:2] in ("h0", "v0")]
+    return [np.tile(values, (batch, 1)) for values in learned]
 
 
 def stack_of(case: Case, rnn: Any) -> reference.Stack:

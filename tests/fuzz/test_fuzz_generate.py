@@ -17,7 +17,7 @@ from core import DTYPES
 from dressing import dressed, odd, snapshot, spoilt
 from exploring import SEEDS, Shown, explore, refused, rounds
 from networks import case as draw_case
-from networks import stack_of
+from networks import learned_states, stack_of
 from problems import Array, Case, joined_state, random_problem
 from rules import Types, WrongError
 
@@ -199,20 +199,24 @@ def read(value: Any, width: int | None, dtype: np.dtype[Any], most: int | None) 
     return s
 
 
+def first_states(g: Generate, batch: int) -> list[Array]:
+    return learned_states(g.rnn, batch) or [np.zeros((batch, n)) for n in rules.state_widths(g.case)]
+
+
 def elman(g: Generate, told: Any) -> Meaning | None:
     case, given, dtype = g.case, g.arguments, np.dtype(g.dtype)
     token = case.input == "token"
     initial = given.get(case.initial)
     if given.get("prompt") is None:
         if initial is None:
-            return Meaning({}, True, None, [np.zeros((1, n)) for n in rules.state_widths(case)])
+            return Meaning({}, True, None, first_states(g, 1))
         found = told(case.initial, alone, case, initial, dtype)
         return None if found is None else Meaning({}, found[1], None, found[0])
     width, of_x = (None, rules.INT64) if token else (case.n_in, dtype)
     s = told("prompt", read, given["prompt"], width, of_x, case.n_in if token else None)
     if s is None:
         return with_arrays_wrong({"prompt": (TypeError, ValueError)})
-    states = [np.zeros((len(s.lengths), n)) for n in rules.state_widths(case)]
+    states = first_states(g, len(s.lengths))
     if initial is not None:
         states = told(case.initial, rules.state, case, s, initial, dtype)
     return Meaning({}, s.form == "single", s.x, states)

@@ -15,6 +15,7 @@ from core import DTYPES, ISAS, instruction_set
 from dressing import dressed, odd, snapshot, spoilt
 from exploring import SEEDS, Shown, explore, refused, rounds
 from networks import case as draw_case
+from networks import learned_states
 from problems import Array, random_problem
 from results import same_bits
 from rules import Types, WrongError
@@ -92,6 +93,9 @@ class Model:
     def __init__(self, rnn: Any, batch: int | None) -> None:
         self.rnn, self.batch = rnn, batch
         self.first = self.state = rnn.stream(batch=batch).state
+        if learned := learned_states(rnn, batch or 1):
+            found = self.first if isinstance(self.first, list) else [self.first]
+            assert same_bits([np.atleast_2d(state) for state in found], learned)
 
     def values(self, value: Any, leading: tuple[int, ...], width: int, indices: bool, least: int) -> Array:
         if not indices:

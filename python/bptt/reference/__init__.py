@@ -5,9 +5,9 @@ lines are its equations. ``layer.py`` is a layer, ``leak.py`` one of leaky units
 losses of its states. ``stack.py`` puts one under the other: figures 10.3 and 10.5, several layers (figure 10.13 (a))
 and two directions (figure 10.11), by `forward`, `loss`, `loss_and_gradients`. ``feedback.py`` is figures 10.4 and 10.6,
 by `jordan_forward`, `jordan_loss`, `jordan_loss_and_gradients`. ``disturbance.py`` is noise and dropout, whose numbers
-are given: `noise_draws` and `dropout_draws` draw them. ``activity.py`` is the cost of activity. ``drawing.py`` is what is made of o(t) where a sequence is
-continued: `draw_class`, `beam_search`. ``steps.py`` gives every step of the way back, by `backward_steps` and
-`jordan_backward_steps`. Nothing given is ever changed.
+are given: `noise_draws` and `dropout_draws` draw them. ``activity.py`` is the cost of activity. ``drawing.py`` is what
+is made of o(t) where a sequence is continued: `draw_class`, `beam_search`. ``steps.py`` gives every step of the way
+back, by `backward_steps` and `jordan_backward_steps`. Nothing given is ever changed.
 """
 
 from __future__ import annotations

@@ -383,6 +383,11 @@ def _spans(layout: Any, decay_of: Mapping[str, float]) -> list[tuple[slice, floa
     """The parts of the flat vector, each with its weight decay."""
     if layout is None:
         raise TypeError("rnn: expected an ElmanRNN or a JordanRNN where weight_decay has letters, got another network")
+    letters = [*dict.fromkeys(entry.letter for entry in layout.entries)]
+    for letter in decay_of:
+        if letter not in letters:
+            there = ", ".join(map(repr, letters))
+            raise ValueError(f"weight_decay: letter: expected one of {there}, as the network has, got {letter!r}")
     spans: list[tuple[slice, float]] = []
     end = 0
     for entry in layout.entries:
