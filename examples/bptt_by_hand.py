@@ -80,7 +80,7 @@ def picture(steps: Arrays, y: NDArray[Any]) -> Any:
     """Return a figure: forwards on the left, backwards on the right; a square is a unit at a step."""
     from matplotlib import pyplot
 
-    figure, axes = pyplot.subplots(3, 2, figsize=(10, 6), layout="constrained", sharex=True)
+    figure, axes = pyplot.subplots(3, 2, figsize=(9, 6), layout="constrained", sharex=True)
     axes[2, 0].plot(np.arange(1, len(y) + 1), y, "o", color="black")
     axes[2, 0].set(title="Target $y(t)$", xlabel="time step $t$", ylabel="class", yticks=[1, 0], ylim=(1.5, -0.5))
     panels = {
@@ -112,13 +112,13 @@ def main() -> None:
     x, y = random.standard_normal((12, 2)), random.integers(0, 2, 12)
     steps, results = by_hand(rnn, x, y)
 
-    print("Largest differences, in units in the last place (2e-16 of the largest number)\n")
-    print(f"{'of the gradients from bptt':>28}  " + "  ".join(f"{name:>4}" for name in results))
-    package = by_bptt(rnn, x, y)
-    print(" " * 28 + "  " + "  ".join(f"{difference(results[name], package[name]):4.1f}" for name in results))
-    print(f"{'of the steps from reference':>28}  " + "  ".join(f"{name:>4}" for name in steps))
-    reference = by_reference(rnn, x, y)
-    print(" " * 28 + "  " + "  ".join(f"{difference(steps[name], reference[name]):4.1f}" for name in steps))
+    print("Largest differences, in units in the last place of the largest number\n")
+    package, reference = by_bptt(rnn, x, y), by_reference(rnn, x, y)
+    for name in results:
+        label = "loss" if name == "L" else f"gradient of {name}"
+        print(f"{label:>13}, from bptt      {difference(results[name], package[name]):4.1f}")
+    for name in steps:
+        print(f"{name + ', all steps':>13}, from reference {difference(steps[name], reference[name]):4.1f}")
 
     if options.o:
         picture(steps, y).savefig(options.o, dpi=120)

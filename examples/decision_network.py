@@ -42,7 +42,7 @@ def trained(task: PerceptualDecisionMaking, held_out: Trials) -> tuple[bptt.Elma
     """A network, trained until it is nearly as good as an ideal observer, and its score after every 50 updates."""
     rnn = task.network(64, activation="relu", leak=DT / TAU_UNIT, seed=0)
     rnn.constraints = [dale(excitatory=0.8), no_self_connections(), signs("U", 1)]
-    initialize(rnn, spectral_radius=1.5, seed=0)
+    initialize(rnn, spectral_radius=1.0, seed=0)
 
     scores: list[float] = []
 
@@ -95,7 +95,7 @@ def picture(rnn: bptt.ElmanRNN, task: PerceptualDecisionMaking, trials: Trials, 
     from matplotlib import pyplot
 
     run = rnn.forward(trials.x, noise=NOISE, seed=1)
-    figure, axes = pyplot.subplots(2, 2, figsize=(10.5, 8), layout="constrained")
+    figure, axes = pyplot.subplots(2, 2, figsize=(9.5, 7.6), layout="constrained")
 
     ax = axes[0, 0]
     coherences, share, error = psychometric(task.choice(run.y_hat, trials), trials)
@@ -111,13 +111,16 @@ def picture(rnn: bptt.ElmanRNN, task: PerceptualDecisionMaking, trials: Trials, 
     ax.axhline(100 * task.best, linestyle="--", color="#D55E00", label="ideal observer")
     ax.axhline(100 * task.chance, linestyle=":", color="#777777", label="chance")
     ax.set(title="Training", xlabel="update", ylabel="right choices (%)")
-    ax.legend(loc="center right")
+    ax.set_ylim(0, 100)
+    ax.legend(loc="lower right")
 
     signed = signed_coherences(trials)
-    means = np.stack([run.h[:, signed == c].mean(axis=1) for c in coherences], axis=1)
-    last = trials.epochs["stimulus"][0, 1]  # the decision is another movement
-    bptt.plot.trajectories(means[:last], axes[1, 0], groups=coherences, group_label="coherence (%)")
-    axes[1, 0].set_title("Mean trajectories while the dots move")
+    first, last = trials.epochs["stimulus"][0]
+    means = np.stack([run.h[first:last, signed == c].mean(axis=1) for c in coherences], axis=1)
+    means -= means.mean(axis=1, keepdims=True)  # what all trials have in common tells nothing of the side
+    bptt.plot.trajectories(means, axes[1, 0], groups=coherences, group_label="coherence (%), negative for side 2")
+    axes[1, 0].legend(loc="best", frameon=False)
+    axes[1, 0].set_title("Mean states while the dots move,\nminus those of all trials")
 
     excitatory = rnn.constraints.excitatory
     prefers = rnn.V[1] - rnn.V[2]  # side 1 before side 2, in each of the two groups
@@ -137,21 +140,21 @@ def main() -> None:
     options = parser.parse_args()
 
     task = task_of(options.quick)
-    trials = task.trials(np.random.default_rng(1), 4000)
+    trials = task.trials(np.random.default_rng(1), 3000)
     rnn, scores = trained(task, trials)
     print(f"{50 * len(scores)} updates; right choices: {scores[-1]:.3f}, of an ideal observer {task.best:.3f}\n")
 
     choice = task.choice(rnn.forward(trials.x, noise=NOISE, seed=1).y_hat, trials)
     is_right = choice == trials.conditions["choice"]
-    print(f"{'coherence (%)':>13}  {'network':>7}  {'ideal observer':>14}")
+    print(f"{'coherence':>9}  {'network':>7}  {'ideal observer':>14}")
     for coherence in task.coherences:
         share = is_right[trials.conditions["coherence"] == coherence].mean()
-        print(f"{coherence:13}  {share:7.3f}  {ideal_share(task, coherence):14.3f}")
+        print(f"{coherence:7} %  {share:7.3f}  {ideal_share(task, coherence):14.3f}")
 
-    excitatory = rnn.constraints.excitatory
-    print(f"\n{'excitatory units':>16}  {'least weight':>12}  {'inhibitory units':>16}  {'largest weight':>14}")
-    least, largest = rnn.W[:, excitatory].min(), rnn.W[:, ~excitatory].max()
-    print(f"{excitatory.sum():16}  {least:12.3f}  {(~excitatory).sum():16}  {largest:14.3f}")
+    print(f"\n{'units':>10}  {'number':>6}  {'least weight':>12}  {'largest weight':>14}")
+    for name, which in (("excitatory", rnn.constraints.excitatory), ("inhibitory", ~rnn.constraints.excitatory)):
+        W = rnn.W[:, which]
+        print(f"{name:>10}  {which.sum():6}  {W.min():12.3f}  {W.max():14.3f}")
 
     picture(rnn, task, trials, scores).savefig(options.o, dpi=120)
     print(f"\n{options.o}")

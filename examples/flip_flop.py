@@ -25,9 +25,7 @@ TASK = FlipFlop(n_bits=3, steps=48, p_flip=0.15)
 def trained() -> bptt.ElmanRNN:
     """A network of 24 units that has learnt the task."""
     rnn = TASK.network(24, seed=0)
-    rnn.fit(
-        TASK.batches(64, steps=100), optimizer=bptt.Adam(1e-2), epochs=5, clip_norm=1.0, seed=0, progress=False
-    )
+    rnn.fit(TASK.batches(64, steps=100), optimizer=bptt.Adam(1e-2), epochs=5, clip_norm=1.0, seed=0, progress=False)
     return rnn
 
 
@@ -41,7 +39,7 @@ def picture(rnn: bptt.ElmanRNN, trials: Trials, points: FixedPoints) -> Any:
     from matplotlib import pyplot
 
     run = rnn.forward(trials.x)
-    figure = pyplot.figure(figsize=(11, 5.4), layout="constrained")
+    figure = pyplot.figure(figsize=(10, 5.2), layout="constrained")
     grid = figure.add_gridspec(3, 2, width_ratios=(1.0, 1.3))
     t = np.arange(1, len(trials.x) + 1)
     ax: Any = None
@@ -64,8 +62,8 @@ def picture(rnn: bptt.ElmanRNN, trials: Trials, points: FixedPoints) -> Any:
     bptt.plot.fixed_points(points, space, components=components)
     near = points[points.is_fixed & points.is_stable]
     for word, place in zip(bits(rnn, near), components.transform(near.state), strict=True):
-        above = place + [0.0, 0.0, 0.5 if place[2] > 0 else -0.5]
-        label = space.text(*above, word.replace("-", "\N{MINUS SIGN}"), ha="center", va="center", fontsize=9, zorder=4)
+        place[2] += np.copysign(0.5, place[2])  # above the points in the upper half, below the others
+        label = space.text(*place, word.replace("-", "\N{MINUS SIGN}"), ha="center", va="center", fontsize=9, zorder=4)
         label.set_bbox({"facecolor": "white", "edgecolor": "none", "alpha": 0.7, "pad": 0.3})
     space.view_init(elev=18, azim=-70)
     space.yaxis.labelpad = 9
@@ -81,15 +79,15 @@ def main() -> None:
     rnn = trained()
     trials = TASK.trials(np.random.default_rng(1), 200)
     run = rnn.forward(trials.x)
-    print(f"bits right: {TASK.score(run.y_hat, trials):.4f}")
+    print(f"bits right  {TASK.score(run.y_hat, trials):.4f}")
 
-    points = fixed_points(rnn, run.h, n_starts=2000, noise=0.3)
+    points = fixed_points(rnn, run.h, n_starts=2000, noise=0.5)
     points = points[points.is_fixed & ~points.is_outlier]
-    print("\nFixed points without input, by the number of unstable directions\n")
-    print(f"{'unstable':>8}  {'points':>6}  {'largest |eigenvalue|':>20}")
+    print("\nFixed points without input, by the number of directions in which they are unstable\n")
+    print(f"{'points':>15}  {'number':>6}  {'largest |eigenvalue|':>20}")
     for n in np.unique(points.n_unstable):
-        some = points[points.n_unstable == n]
-        print(f"{n:8}  {len(some):6}  {np.abs(some.eigenvalues).max():20.3f}")
+        some, name = points[points.n_unstable == n], f"unstable in {n}" if n else "stable"
+        print(f"{name:>15}  {len(some):6}  {np.abs(some.eigenvalues).max():20.3f}")
     print("\nwhat the stable ones say:", *sorted(bits(rnn, points[points.is_stable])))
 
     picture(rnn, trials, points).savefig(options.o, dpi=120)

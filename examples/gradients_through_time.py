@@ -2,9 +2,9 @@
 
     python examples/gradients_through_time.py [-o gradients_through_time.png]
 
-On its way back a gradient is multiplied by W^T diag(f'(a(t))) at every step. So it vanishes or explodes, as the spectral
-radius of W is below or above 1. Where it explodes, one step of gradient descent throws the parameters far away, unless
-the gradient is clipped. Prints two tables and draws a picture; needs matplotlib.
+On its way back a gradient is multiplied by W^T diag(f'(a(t))) at every step. So it vanishes or explodes, as the
+spectral radius of W is below or above 1. Where it explodes, one step of gradient descent throws the parameters far
+away, unless the gradient is clipped. Prints two tables and draws a picture; needs matplotlib.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from bptt.analysis import backward_steps
 from bptt.tasks import AddingProblem
 
 RADII = (0.5, 0.75, 0.9, 1.0, 1.1, 1.25, 1.5)
-TAU, N_HIDDEN = 50, 100
+TAU, BATCH, N_HIDDEN = 50, 16, 100
 
 
 # ---- What comes back ----
 
 
 def norms_of_gradients(sigma: float) -> dict[float, NDArray[Any]]:
-    """|dL/dh(t)| for a loss of h(tau) alone, of norm 1 there: the median of 32 sequences, for each spectral radius.
+    """|dL/dh(t)| for a loss of h(tau) alone, of norm 1 there: the median of the sequences, for each spectral radius.
 
     Without input (sigma = 0) h(t) stays 0, where f' = 1, and a step back is W^T alone: section 10.7's W^t. With input
     f' = 1 - h(t)^2 is below 1, the more so the larger the weights are.
@@ -35,9 +35,9 @@ def norms_of_gradients(sigma: float) -> dict[float, NDArray[Any]]:
     random = np.random.default_rng(0)
     W = random.standard_normal((N_HIDDEN, N_HIDDEN))
     W /= np.abs(np.linalg.eigvals(W)).max()
-    x = sigma * random.standard_normal((TAU, 32, 1))
-    d_h = np.zeros((TAU, 32, N_HIDDEN))
-    d_h[-1] = random.standard_normal((32, N_HIDDEN))
+    x = sigma * random.standard_normal((TAU, BATCH, 1))
+    d_h = np.zeros((TAU, BATCH, N_HIDDEN))
+    d_h[-1] = random.standard_normal((BATCH, N_HIDDEN))
     d_h[-1] /= np.linalg.norm(d_h[-1], axis=-1, keepdims=True)
 
     norms = {}
@@ -79,7 +79,7 @@ def picture(norms: dict[float, dict[float, NDArray[Any]]], histories: dict[str, 
     """Return a figure: the norms by sigma above, the trainings below."""
     from matplotlib import colormaps, pyplot
 
-    figure, axes = pyplot.subplots(2, 2, figsize=(10, 7.4), layout="constrained")
+    figure, axes = pyplot.subplots(2, 2, figsize=(9, 7), layout="constrained")
     colours = colormaps["viridis"](np.linspace(0, 0.92, len(RADII)))
     t = np.arange(1, TAU + 1)
     for ax, (sigma, by_radius) in zip(axes[0], norms.items(), strict=True):
@@ -98,7 +98,9 @@ def picture(norms: dict[float, dict[float, NDArray[Any]]], histories: dict[str, 
             ax.semilogy(update, values, style, color=colour, linewidth=0.9, label=name)
     axes[1, 0].axhline(1 / 12, color="#777777", linewidth=1, linestyle=":", label="always says 1")
     axes[1, 0].set(title="The adding problem: the loss", xlabel="update", ylabel="loss (nats per target)")
-    axes[1, 1].set(title="Its gradient, before clipping", xlabel="update", ylabel="norm of the gradient (nats per unit)")
+    axes[1, 1].set(
+        title="Its gradient, before clipping", xlabel="update", ylabel="norm of the gradient (nats per unit)"
+    )
     axes[1, 0].set_ylim(1e-3, 10)
     handles, labels = axes[1, 0].get_legend_handles_labels()
     axes[1, 1].legend(handles, labels, **beside)
@@ -112,9 +114,9 @@ def main() -> None:
 
     norms = {sigma: norms_of_gradients(sigma) for sigma in (0.0, 0.5)}
     print(f"The norm of dL/dh(1), where that of dL/dh({TAU}) is 1\n")
-    print(f"{'spectral radius':>15}  {'no input':>9}  {'with input':>10}")
+    print(f"{'spectral radius':>15}  {'no input':>8}  {'with input':>10}")
     for radius in RADII:
-        print(f"{radius:15}  {norms[0.0][radius][0]:9.1e}  {norms[0.5][radius][0]:10.1e}")
+        print(f"{'radius':>10} {radius:.2f}  {norms[0.0][radius][0]:8.1e}  {norms[0.5][radius][0]:10.1e}")
 
     histories = trainings()
     print("\nThe adding problem by gradient descent; who always says 1 has a loss of 0.083\n")
