@@ -23,8 +23,8 @@ def by_hand(rnn: bptt.ElmanRNN, x: NDArray[Any], y: NDArray[Any]) -> tuple[Array
     """What is computed of every step, and the loss and its gradients; x is [tau, n_in], y [tau]."""
     U, W, b, V, c = rnn.U, rnn.W, rnn.b, rnn.V, rnn.c
     tau = len(x)
-    a, h, da, dh = (np.zeros((tau + 2, rnn.n_hidden)) for _ in range(4))  # from t = 0 to tau + 1
-    o, y_hat, do = (np.zeros((tau + 2, rnn.n_out)) for _ in range(3))
+    a, h, da, dh = (np.zeros((tau + 2, len(b))) for _ in range(4))  # from t = 0 to tau + 1
+    o, y_hat, do = (np.zeros((tau + 2, len(c))) for _ in range(3))
     x, y = np.concatenate([x[:1], x]), np.concatenate([y[:1], y])  # so that x[t] is the book's x(t), from t = 1
 
     # Forwards
@@ -38,7 +38,7 @@ def by_hand(rnn: bptt.ElmanRNN, x: NDArray[Any], y: NDArray[Any]) -> tuple[Array
 
     # Backwards: dL/dL(t) = 1 (10.17)
     for t in range(tau, 0, -1):
-        do[t] = y_hat[t] - np.eye(rnn.n_out)[y[t]]  # 10.18
+        do[t] = y_hat[t] - np.eye(len(c))[y[t]]  # 10.18
         dh[t] = V.T @ do[t]  # 10.19; all there is at t = tau
         if t < tau:
             dh[t] += W.T @ ((1 - h[t + 1] ** 2) * dh[t + 1])  # 10.20, 10.21
@@ -68,7 +68,8 @@ def by_reference(rnn: bptt.ElmanRNN, x: NDArray[Any], y: NDArray[Any]) -> Arrays
     parameters = bptt.reference.Parameters(*(getattr(rnn, name).tolist() for name in "UWbVc"))
     steps = bptt.reference.backward_steps(parameters, x.tolist(), y.tolist())
     (layer,) = steps.layers
-    return {name: np.array(rows) for name, rows in {**vars(layer), "do": steps.do}.items() if rows is not None}
+    rows = {"a": layer.a, "h": layer.h, "do": steps.do, "dh": layer.dh, "da": layer.da}
+    return {name: np.array(vectors) for name, vectors in rows.items()}
 
 
 def difference(array: NDArray[Any], other: NDArray[Any]) -> float:

@@ -87,7 +87,7 @@ def picture(norms: dict[float, dict[float, NDArray[Any]]], histories: dict[str, 
             ax.semilogy(t, norm, color=colour, label=f"{radius:g}")
         ax.set_title("No input: $W^\\top$ at every step" if sigma == 0 else "With input: tanh$'$ below 1 dampens it")
         ax.set(xlabel="time step $t$", ylabel="norm of $\\partial L/\\partial h(t)$ (1 at $t = \\tau$)")
-        ax.set_ylim(1e-17, 1e9)
+        ax.set_ylim(1e-18, 1e9)
     handles, labels = axes[0, 0].get_legend_handles_labels()  # the upper lines first, as they lie
     beside = {"loc": "upper left", "bbox_to_anchor": (1.01, 1.0), "borderaxespad": 0.0, "frameon": False}
     axes[0, 1].legend(handles[::-1], labels[::-1], title="spectral\nradius of $W$", **beside)
