@@ -117,9 +117,9 @@ def main() -> None:
     package, reference = by_bptt(rnn, x, y), by_reference(rnn, x, y)
     for name in results:
         label = "loss" if name == "L" else f"gradient of {name}"
-        print(f"{label:>13}, from bptt      {difference(results[name], package[name]):4.1f}")
+        print(f"{label:>13}, from bptt       {difference(results[name], package[name]):4.1f}")
     for name in steps:
-        print(f"{name + ', all steps':>13}, from reference {difference(steps[name], reference[name]):4.1f}")
+        print(f"{name + ', all steps':>13}, from reference  {difference(steps[name], reference[name]):4.1f}")
 
     if options.o:
         picture(steps, y).savefig(options.o, dpi=120)
