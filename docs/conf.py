@@ -8,6 +8,7 @@ from pathlib import Path
 import bptt
 
 sys.path.insert(0, str(Path(__file__).parent / "_ext"))
+sys.path.append(str(Path(__file__).parent.parent / "examples"))  # some pages show their pictures
 
 project = "bptt"
 author = "the bptt authors"

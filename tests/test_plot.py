@@ -229,6 +229,14 @@ def test_trajectories_begin_and_end_where_they_do() -> None:
     assert np.allclose(np.stack(as_list.get_lines()[2].get_data()), np.stack(lines[2].get_data()))
 
 
+@pytest.mark.parametrize(("options", "expected"), [({}, "group"), ({"group_label": "coherence (%)"}, "coherence (%)")])
+def test_the_scale_of_many_groups_says_what_they_are(options: dict[str, str], expected: str) -> None:
+    ax = plot.trajectories(RANDOM.standard_normal((6, 9, 3)), groups=np.linspace(-4.0, 4.0, 9), **options)
+    (scale,) = (other for other in ax.figure.axes if other is not ax)
+    assert scale.get_ylabel() == expected
+    assert scale.get_ylim() == (-4.0, 4.0)
+
+
 def test_a_history_is_drawn() -> None:
     history = trained(4, validation=(X, Y))
     ax = plot.history(history)

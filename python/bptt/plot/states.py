@@ -21,6 +21,7 @@ def trajectories(
     components: PCA | None = None,
     points: FixedPoints | None = None,
     groups: ArrayLike | None = None,
+    group_label: str = "group",
     lengths: ArrayLike | None = None,
 ) -> Any:
     """Draw trajectories of the state in the plane of its principal components, each from a small circle on.
@@ -38,6 +39,8 @@ def trajectories(
     groups : array_like, optional
         A name or number for each sequence: each group has a colour. More than seven have to be numbers, whose colours
         go from dark to light.
+    group_label : str
+        What these numbers are, and their unit, for the scale beside the picture.
     lengths : array_like of int, optional
         Of a padded batch.
 
@@ -59,7 +62,7 @@ def trajectories(
     coordinates = [components.transform(one)[:, :dimensions] for one in sequences]
     many = sum(map(len, coordinates)) > 20000
     opacity = float(np.clip(4.0 / np.sqrt(len(coordinates)), 0.1, 0.9))
-    for i, (label, line_colour) in enumerate(_colours(ax, groups, len(coordinates))):
+    for i, (label, line_colour) in enumerate(_colours(ax, groups, group_label, len(coordinates))):
         options = {"color": line_colour, "alpha": opacity, "linewidth": 1.0, "rasterized": many}
         ax.plot(*coordinates[i].T, label=label, **options)
     starts = np.array([one[0] for one in coordinates])
@@ -189,7 +192,7 @@ def _components(components: PCA | None, sequences: list[Array], dimensions: int)
     return components
 
 
-def _colours(ax: Any, groups: ArrayLike | None, count: int) -> list[tuple[str | None, Any]]:
+def _colours(ax: Any, groups: ArrayLike | None, label: str, count: int) -> list[tuple[str | None, Any]]:
     """For each sequence its label, which the first of a group has, and its colour."""
     if groups is None:
         return [(None, BLUE)] * count
@@ -205,7 +208,7 @@ def _colours(ax: Any, groups: ArrayLike | None, count: int) -> list[tuple[str | 
         from matplotlib import cm, colors
 
         scale = cm.ScalarMappable(colors.Normalize(distinct[0], distinct[-1]), "viridis")
-        ax.figure.colorbar(scale, ax=ax, label="group")
+        ax.figure.colorbar(scale, ax=ax, label=label)
         return [(None, scale.to_rgba(number)) for number in names]
     told: set[int] = set()
     labelled = []
