@@ -20,10 +20,11 @@ def main() -> None:
     options = parser.parse_args()
     compare = [str(HERE / "compare.py"), *["--quick"] * options.quick]
     training = [str(HERE / "training.py"), str(options.text), *["--rounds", "1"] * options.quick]
+    neurons = [str(HERE / "neurons.py"), *["--quick"] * options.quick, "--output", str(options.output)]
     steps = [str(HERE / "streaming.py"), *["--quick"] * options.quick]
     steps += ["--out", str(options.output / "benchmark_streaming.md")]
     commands = [compare] if options.quick and not options.text.is_file() else [compare, training]
-    for command in [*([*command, "--output", str(options.output)] for command in commands), steps]:
+    for command in [*([*command, "--output", str(options.output)] for command in commands), steps, neurons]:
         subprocess.run([sys.executable, *command], check=True)
 
 

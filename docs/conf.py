@@ -23,7 +23,7 @@ extensions = [
     "equations",
     "public_names",
 ]
-exclude_patterns = ["_build", "benchmark_tables.md", "benchmark_streaming.md", "benchmark_training.md"]
+exclude_patterns = ["_build", "benchmark_*.md"]
 html_theme = "furo"
 html_title = f"bptt {release}"
 html_static_path = ["_static"]
