@@ -46,13 +46,19 @@ def _counts(data: bytes, separator: str, quoted: bool) -> Array | None:
     lines: list[Array] = []
     cells = 0  # of the line that the part before has left open
     begun = inside = False
-    before = np.uint8(10)
+    before = last = np.uint8(10)
+    begins = np.array([ord(separator or "\n"), 10, 34] + [9] * (separator == " "), np.uint8)
     for start in range(0, len(text), _AT_A_TIME):
         part = text[start : start + _AT_A_TIME]
         outside = None
         if quoted:
-            outside = (np.cumsum(part == 34, dtype=np.int32) + inside) % 2 == 0
+            quotes = part == 34
+            outside = (np.cumsum(quotes, dtype=np.int32) + inside) % 2 == 0
             inside = not outside[-1]
+            left = np.concatenate([[last], part[:-1]])
+            if not np.isin(left[quotes & ~outside], begins).all():
+                return None  # a quote that does not begin a cell is a character like others
+            last = part[-1]
         ends = part == 10
         if separator == " ":
             blank = (part == 32) | (part == 9) | ends | (part == 13)

@@ -57,7 +57,9 @@ def unpacked(name: str, data: bytes) -> bytes:
                 if len(files) != 1:
                     raise TableError(f"{name}: expected one file in the archive, got {len(files)}: {listed(inside)}")
                 return archive.read(files[0])
-    except (OSError, EOFError, lzma.LZMAError, zlib.error, zipfile.BadZipFile, RuntimeError, NotImplementedError) as error:
+    except TableError:
+        raise
+    except (OSError, EOFError, ValueError, lzma.LZMAError, zlib.error, zipfile.BadZipFile, RuntimeError, NotImplementedError) as error:
         raise TableError(f"{name}: damaged, or no compressed file ({error})") from error
     if data.startswith(b"\x28\xb5\x2f\xfd"):
         raise TableError(f"{name}: expected .gz, .bz2, .xz or .zip, got a file compressed by Zstandard: unpack it first")

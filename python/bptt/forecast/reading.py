@@ -192,7 +192,7 @@ def _read_text(name: str, data: bytes, asked: _Asked, notes: list[str]) -> pd.Da
     lines = [line.rstrip("\r") for line in data[:_HEAD].decode(errors="ignore").split("\n")]
     if len(data) > _HEAD and len(lines) > 2:
         lines.pop()  # which is not whole
-    form = layout(lines[:SAMPLE], name, asked.separator, asked.header)
+    form = layout(lines[:SAMPLE], name, asked.separator, asked.header, asked.skip_rows)
     notes += form.notes
     sample = [row for row in cut(lines[form.first : SAMPLE], form.separator) if len(row) == form.width]
     for _ in range(form.first):

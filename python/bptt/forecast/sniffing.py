@@ -155,7 +155,7 @@ def _reading(lines: list[str], separator: str) -> _Reading | None:
     return _Reading(separator, rows, width, filled[start] if start < last else filled[0], header_short, values)
 
 
-def _best(lines: list[str], separator: str | None, name: str) -> _Reading:
+def _best(lines: list[str], separator: str | None, name: str, before: int = 0) -> _Reading:
     if separator is not None:
         reading = _reading(lines, separator)
         if reading is None:
@@ -173,6 +173,8 @@ def _best(lines: list[str], separator: str | None, name: str) -> _Reading:
             f"{option('skip_rows')} leaves out lines before the table"
         )
     best = found[0]
+    if len(found) > 1 and (best.separator, found[1].separator) == ("\t", " "):
+        del found[1]  # blanks are cut at tabs too
     if len(found) > 1 and found[1].rank == best.rank:
         raise TableError(
             f"{name}: its lines can be cut by {_called(best.separator)}s or by {_called(found[1].separator)}s; "
@@ -181,11 +183,13 @@ def _best(lines: list[str], separator: str | None, name: str) -> _Reading:
     if not best.separator:  # one column: is it a table that is cut unevenly?
         for separator in ",;\t|":
             widths = [len(row) for row in cut(lines, separator) if len(row) > 1]
-            if len(widths) > len(lines) / 2 and best.values < 0.5:
-                line = next(i for i, row in enumerate(cut(lines, separator)) if row and len(row) != max(widths))
+            first = next((len(row) for row in cut(lines, separator) if row), 0)
+            if len(widths) > len(lines) / 2 and (best.values < 0.5 or first > 1):
+                usual = Counter(widths).most_common(1)[0][0]
+                line = next(i for i, row in enumerate(cut(lines, separator)) if row and len(row) != usual)
                 cells = len(cut(lines, separator)[line])
                 raise TableError(
-                    f"{name}, line {line + 1}: expected {max(widths)} cells between {_called(separator)}s, as other lines "
+                    f"{name}, line {before + line + 1}: expected {usual} cells between {_called(separator)}s, as other lines "
                     f"have, got {cells}; {option('separator')} names another separator, {option('skip_rows')} "
                     "leaves out lines before the table"
                 )
@@ -219,7 +223,7 @@ def looks_like_table(head: bytes) -> bool:
 # ---- The header ----
 
 
-def layout(lines: list[str], name: str, separator: str | None, header: bool | None) -> Layout:
+def layout(lines: list[str], name: str, separator: str | None, header: bool | None, before: int = 0) -> Layout:
     """What the first lines of a text say of its table.
 
     Parameters
@@ -232,6 +236,8 @@ def layout(lines: list[str], name: str, separator: str | None, header: bool | No
         If it is known.
     header : bool, optional
         Whether the first line names the columns, if it is known.
+    before : int
+        Lines that stand before these, for errors.
 
     Raises
     ------
@@ -242,7 +248,7 @@ def layout(lines: list[str], name: str, separator: str | None, header: bool | No
     skipped = 0
     if lines and (declared := re.fullmatch(r'"?sep=(.)"?', lines[0].strip("\r\n"))):
         skipped, separator = 1, separator or declared[1]
-    reading = _best(lines[skipped:], separator, name)
+    reading = _best(lines[skipped:], separator, name, before + skipped)
     first = skipped + reading.start
     if reading.start and (before := [line.strip() for line in lines[skipped:first] if line.strip()]):
         notes.append(f"left out before the table: {listed(before)[:80]!r} (see {option('skip_rows')})")
@@ -261,7 +267,13 @@ def layout(lines: list[str], name: str, separator: str | None, header: bool | No
     if not header:
         return Layout(reading.separator, reading.width, rows[0][0], [str(i + 1) for i in range(reading.width)], notes)
     first = rows[0][0] + 1
-    if below and _is_second_header(below[0], below[1:]):
+    depth = max((k for k in (1, 2) if len(below) > k and all(_is_second_header(row, below[k:]) for row in below[:k])), default=0)
+    if depth == 2:
+        raise TableError(
+            f"{name}, line {before + rows[2][0] + 1}: expected numbers below two lines of names, got more words; "
+            f"{option('skip_rows')} leaves out lines before the names"
+        )
+    if depth:
         first = rows[1][0] + 1
         words = " ".join(cell for cell in below[0] if cell)
         if all(cells[1:]) and len(set(cells)) == len(cells):
@@ -269,11 +281,6 @@ def layout(lines: list[str], name: str, separator: str | None, header: bool | No
         else:
             cells = _joined(cells, below[0])
             notes.append(f"its names stand in two lines, which are joined: {listed(filter(None, cells))}")
-        if len(below) > 1 and _is_second_header(below[1], below[2:]):
-            raise TableError(
-                f"{name}, line {rows[2][0] + 1}: expected numbers below two lines of names, got more words; "
-                f"{option('skip_rows')} leaves out lines before the names"
-            )
     return Layout(reading.separator, reading.width, first, _distinct(cells, notes), notes)
 
 

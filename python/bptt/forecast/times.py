@@ -29,6 +29,7 @@ _DAYS = (  # of a year of four digits or of two; day first or month first where 
 _MONTHS = ["%Y/%m", "%m/%Y", "%b %Y", "%B %Y", "%b-%Y", "%b-%y", "%YM%m"]
 _CLOCKS = ["", " %H:%M", " %H:%M:%S", " %H:%M:%S.%f", "T%H:%M", "T%H:%M:%S", " %I:%M %p", " %I:%M:%S %p", " %H"]
 _UNITS = {"s": 1e8, "ms": 1e11, "us": 1e14, "ns": 1e17}  # the least number of each since 1970 that is taken for a time
+_FORMS = ("year", "YYYYMMDD", *_UNITS)
 _MOST = 50  # times the least: in the year 2128
 
 
@@ -51,7 +52,7 @@ def to_dates(cells: Any, keyword: str | None = None, date_format: str | None = N
     note : str
         What was decided, if it was.
     written : str or None
-        The format of texts other than ISO 8601, with which later ones are read.
+        The format of texts other than ISO 8601, or which numbers they are: so later ones are read.
 
     Raises
     ------
@@ -62,12 +63,14 @@ def to_dates(cells: Any, keyword: str | None = None, date_format: str | None = N
         return pd.DatetimeIndex(cells.dt.to_timestamp()), "", None
     if cells.dtype.kind == "M" or isinstance(cells.dtype, pd.DatetimeTZDtype):
         return pd.DatetimeIndex(cells), "", None
-    if cells.dtype.kind in "iuf" and date_format is None:
-        return *_from_numbers(cells, keyword is not None), None
+    if cells.dtype.kind in "iuf" and (date_format is None or date_format in _FORMS):
+        return _from_numbers(cells, keyword is not None)
     if cells.dtype.kind == "b":
         return None, "", None
     texts = cells.astype(object).where(cells.notna(), None).map(lambda c: str(c).strip(), na_action="ignore")
     given = texts.dropna()
+    if date_format in _FORMS:
+        return _from_numbers(pd.to_numeric(cells, errors="coerce"), True)
     if date_format is not None:
         dates = pd.to_datetime(texts, format=date_format, errors="coerce")
         _check_all(dates, texts, keyword or "the column", f"dates in the {option('date_format')} {date_format!r}")
@@ -81,13 +84,14 @@ def to_dates(cells: Any, keyword: str | None = None, date_format: str | None = N
         quarters = texts.map(lambda cell: _QUARTER.sub(r"\1Q\2", cell), na_action="ignore")
         return pd.DatetimeIndex(pd.PeriodIndex(quarters, freq="Q").to_timestamp()), "", None
     if sample.map(lambda cell: re.fullmatch(r"\d{4}", cell) is not None).all():
-        return *_from_numbers(pd.to_numeric(texts), keyword is not None), None
-    formats = [f for f in _formats() if _share(sample, f) > 0.9]
+        return _from_numbers(pd.to_numeric(texts), True)
+    formats = ["ISO8601"] if _share(sample, "ISO8601") == 1 else [f for f in _formats() if _share(sample, f) > 0.9]
     if not formats:
         return None, "", None
     name = keyword or "the column"
     if formats[0] == "ISO8601":
-        return *_iso(texts, name), None
+        months = sample.str.fullmatch(r"\d{4}-\d{2}").all()
+        return *_iso(texts, name), "%Y-%m" if months else None
     whole = [f for f in formats if pd.to_datetime(texts, format=f, errors="coerce").notna().sum() == len(given)]
     if not whole:
         best = max(formats, key=lambda f: int(pd.to_datetime(texts, format=f, errors="coerce").notna().sum()))
@@ -128,7 +132,7 @@ def _share(texts: Any, form: str) -> float:
 def _iso(texts: Any, name: str) -> tuple[Any, str]:
     utc = pd.to_datetime(texts, format="ISO8601", errors="coerce", utc=True)
     _check_all(utc, texts, name, "dates as most are (ISO 8601)")
-    offsets = texts.str.extract(r"\d{2}:?\d{2}[^+-]*(Z|[+-]\d{2}:?(?:\d{2})?)$", expand=False).dropna().unique()
+    offsets = texts.str.extract(r"[T ]\d{2}[\d:.,]*(Z|[+-]\d{2}(?::?\d{2})?)$", expand=False).dropna().unique()
     if len(offsets) == 0:
         return pd.DatetimeIndex(utc.dt.tz_localize(None)), ""
     if len(offsets) == 1:
@@ -155,26 +159,27 @@ def _evenness(dates: Any) -> float:
     return max(float(same_step), months)
 
 
-def _from_numbers(cells: Any, named: bool) -> tuple[Any, str]:
-    """Dates from numbers: years, YYYYMMDD, or a time since 1970 in seconds or parts of them."""
-    numbers = cells.to_numpy(np.float64)
+def _from_numbers(cells: Any, named: bool, form: str | None = None) -> tuple[Any, str, str | None]:
+    """Dates from numbers: years, YYYYMMDD, or a time since 1970 in seconds or parts of them; and which of these."""
+    numbers = cells.to_numpy(np.float64, na_value=np.nan)
     known = numbers[np.isfinite(numbers)]
-    if not len(known) or (known % 1 != 0).any() and not (known >= _UNITS["s"]).all():
-        return None, ""
-    low, high = known.min(), known.max()
+    none = None, "", None
+    if not len(known):
+        return none
+    low, high, whole = known.min(), known.max(), bool((known % 1 == 0).all())
     name = str(cells.name)
-    if 1000 <= low and high < 2500 and (named or _YEAR.search(name)):
+    if whole and 1000 <= low and high < 2500 and (named or _YEAR.search(name)):
         texts = cells.map(lambda year: f"{int(year):04d}-01-01", na_action="ignore")
-        return pd.DatetimeIndex(pd.to_datetime(texts, format="%Y-%m-%d")), ""
-    if 18000101 <= low and high <= 22001231:
+        return pd.DatetimeIndex(pd.to_datetime(texts, format="%Y-%m-%d")), "", "year"
+    if whole and 18000101 <= low and high <= 22001231:
         texts = cells.map(lambda day: f"{int(day):08d}", na_action="ignore")
         dates = pd.to_datetime(texts, format="%Y%m%d", errors="coerce")
-        return (None, "") if dates.isna().sum() > cells.isna().sum() else (pd.DatetimeIndex(dates), "")
+        return none if dates.isna().sum() > cells.isna().sum() else (pd.DatetimeIndex(dates), "", "YYYYMMDD")
     for unit, least in _UNITS.items():
         if least <= low and high < least * _MOST and (named or _EPOCH.fullmatch(name) or _NAMED.search(name)):
-            dates = pd.DatetimeIndex(pd.to_datetime(cells, unit=unit))  # type: ignore[arg-type,unused-ignore]
-            return dates, f"column {name!r}: read as a time since 1970 in {unit}"
-    return None, ""
+            dates = pd.DatetimeIndex(pd.to_datetime(cells, unit=unit))
+            return dates, f"column {name!r}: read as a time since 1970 in {unit}", unit
+    return none
 
 
 # ---- Which column ----
@@ -191,7 +196,8 @@ class Time:
     columns : list of str
         All that the dates are made of: one column, that of days and that of hours, or year, month, day, ...
     written : str or None
-        As of ``strptime``, where they are texts other than ISO 8601.
+        As of ``strptime``, where they are texts other than ISO 8601; ``"year"``, ``"YYYYMMDD"``, ``"s"``, ``"ms"``,
+        ``"us"`` or ``"ns"`` (since 1970) where they are numbers.
     hours_from : int or None
         0 or 1, the first hour of a day, where hours have a column; None where they are times of day or have none.
     zone : str or None
@@ -223,6 +229,18 @@ class Time:
                 f"training, got {dates[0]}"
             )
         return dates if self.zone is None else dates.tz_convert(self.zone)
+
+
+    def as_written(self, dates: Any) -> Any:
+        """Dates as this table writes them: an Index of numbers or texts, or the dates themselves."""
+        if self.written is None or len(self.columns) > 1:
+            return dates
+        if self.written in _UNITS:
+            wall = dates.tz_convert("UTC").tz_localize(None) if dates.tz is not None else dates
+            return pd.Index(wall.as_unit(self.written).asi8)
+        if self.written in ("year", "YYYYMMDD"):
+            return pd.Index(dates.year if self.written == "year" else dates.strftime("%Y%m%d").astype(np.int64))
+        return dates.strftime(self.written)
 
 
 def find_time(frame: pd.DataFrame, time: str | None, date_format: str | None) -> tuple[Time | None, Any, list[str]]:
