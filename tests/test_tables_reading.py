@@ -347,7 +347,7 @@ def test_excel() -> None:
     pytest.importorskip("openpyxl", reason="openpyxl is not installed")
     out = io.BytesIO()
     dates = pd.date_range("2020", periods=3, freq="h")
-    frame = pd.DataFrame({"t": dates, "x": [1.5, None, 0.1 + 0.2], "name": ["a", "b, c", 'd "e"'], "n": ["1,5", "2,5", "3"]})
+    frame = pd.DataFrame({"t": dates, "x": [1.5, None, 0.3], "name": ["a", "b, c", 'd "e"'], "n": ["1,5", "2,5", "3"]})
     with pd.ExcelWriter(out) as book:
         frame.to_excel(book, sheet_name="one", index=False)
     got = read(out.getvalue())

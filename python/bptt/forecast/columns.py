@@ -19,6 +19,7 @@ from bptt.forecast.times import is_numeric
 _MOST_CATEGORIES = 30  # of a column of text that is read without being asked for
 _KEY = re.compile(r"(.*[_ ])?(id|key|uuid|index|idx|code|zip|plz|nr)|.*(Id|ID|Key|Nr)|unnamed.*|level_\d", re.I)
 _ENOUGH = 50  # rows, below which nothing is said of noise
+_FEW = 4  # steps, below which a column that grows evenly is no counter yet
 _LAGS = 40
 _MARKERS = (-9.0, -99.0, -999.0, -9999.0, -99999.0, -999.9, -99.9, 9999.0, 99999.0, 999999.0)
 
@@ -241,7 +242,7 @@ def why_not(column: Any, name: str, groups: Array, dates: Any) -> str:
     if (known == known[0]).all():
         return f"the same in all rows: {known[0]:g}"
     steps = np.diff(numbers)[np.diff(groups) == 0]
-    if len(steps) > 1 and steps[0] != 0 and np.allclose(steps, steps[0], rtol=1e-6, atol=0):
+    if len(steps) >= _FEW and steps[0] != 0 and np.allclose(steps, steps[0], rtol=1e-6, atol=0):
         return "a counter: it grows by the same from row to row"
     whole = bool((known % 1 == 0).all())
     if whole and (known >= 1e8).all() and (steps > 0).all() and len(steps) > 1:

@@ -85,7 +85,7 @@ def to_dates(cells: Any, keyword: str | None = None, date_format: str | None = N
         return pd.DatetimeIndex(pd.PeriodIndex(quarters, freq="Q").to_timestamp()), "", None
     if sample.map(lambda cell: re.fullmatch(r"\d{4}", cell) is not None).all():
         return _from_numbers(pd.to_numeric(texts), True)
-    formats = ["ISO8601"] if _share(sample, "ISO8601") == 1 else [f for f in _formats() if _share(sample, f) > 0.9]
+    formats = ["ISO8601"] if _share(sample, "ISO8601") == 1 else [f for f in _formats() if _share(sample, f) > 0.5]
     if not formats:
         return None, "", None
     name = keyword or "the column"
@@ -265,18 +265,25 @@ def find_time(frame: pd.DataFrame, time: str | None, date_format: str | None) ->
             raise TableError(f"{option('time')}: expected a column of dates, got {got} in {time!r}; see {option('date_format')}")
         return _with_hour(frame, time, dates, written, [note] if note else [])
     found: dict[str, tuple[Any, str, str | None]] = {}
+    refused: list[TableError] = []
     for name in frame.columns:
         column = frame[name]
         if column.dtype.kind == "b" or (column.dtype.kind == "f" and not _EPOCH.fullmatch(name)):
             continue
         by_format = date_format if column.dtype.kind not in "iuf" and _NAMED.search(name) else None
-        found_here = to_dates(column, f"column {name!r}" if by_format else None, by_format)
+        try:
+            found_here = to_dates(column, f"column {name!r}" if by_format else None, by_format)
+        except TableError as error:  # most cells are dates, or they can be read either way
+            refused.append(TableError(str(error).replace("the column", f"column {name!r}")))
+            continue
         if found_here[0] is not None and found_here[0].notna().any():
             found[name] = found_here[0], found_here[1].replace("the column", f"column {name!r}"), found_here[2]
-    if all(name.lower() == "year" for name in found):
+    if not refused and all(name.lower() == "year" for name in found):
         parts = _parts(frame)
         if len(parts) > 1:
             return Time(parts[0], parts), _from_parts(frame, parts), [f"dates: from the columns {', '.join(parts)}"]
+    if not found and refused:
+        raise refused[0]
     if not found:
         return None, None, []
     named = [name for name in found if _NAMED.search(name)] or list(found)
