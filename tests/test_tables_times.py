@@ -174,9 +174,11 @@ def test_day_and_month_that_can_stand_either_way() -> None:
     refused("date;x\n01/02/2020;1.5\n05/07/2020;2.5\n11/03/2020;3.5\n", "date_format (--date-format)", "%d/%m/%Y")
     text = "date;x\n01/02/2020;1.5\n05/07/2020;2.5\n11/03/2020;3.5\n"
     assert learn(text, date_format="%m/%d/%Y")[1].sequences[0].times[0] == pd.Timestamp("2020-01-02")
-    rows = "".join(f"{day:02d}/02/2020;{day}.5\n" for day in range(1, 12))
+    rows = "".join(f"{day:02d}/02/2020;{day % 4}.5\n" for day in range(1, 12))
+    refused("date;x\n" + rows, "date_format (--date-format)")  # each day, or each month
+    rows = "".join(f"{1 + h // 24:02d}/02/2020 {h % 24:02d}:00;{h % 5}.5\n" for h in range(60))
     recipe, panel = learn("date;x\n" + rows)
-    assert (recipe.frequency, panel.sequences[0].times[1]) == ("D", pd.Timestamp("2020-02-02")), "of months it is uneven"
+    assert (recipe.frequency, panel.sequences[0].times[24]) == ("h", pd.Timestamp("2020-02-02")), "months would jump"
     assert any("read as %d/%m/%Y" in note for note in recipe.notes)
     refused("date;x\n2020-01-01;1.5\n2020-01-02;2.5\n", "date_format (--date-format)", date_format="%d.%m.%Y")
 
@@ -230,7 +232,7 @@ def test_days_of_a_time_zone_are_those_of_its_clock() -> None:
 def test_what_is_no_date() -> None:
     refused("date,x\n2020-01-01,1\n2020-01-02,2\nTotal,3\n", "row 3", "'Total'", "skip_footer (--skip-footer)")
     refused("date,x\n2020-01-01,1\n,2\n2020-01-03,3\n", "row 2", "expected a date, got none")
-    refused("day,x\n1,5\n2,6\n", "time (--time)", "expected a column of dates, got 1", time="day")
+    refused("day,x\n1,5\n2,6\n", "time (--time)", "expected a column of dates, got '1'", time="day")
     refused("day,x\n1,5\n2,6\n", "time (--time)", "day, x", "got 'dya'", time="dya")
     assert to_dates(pd.Series(["a1", "b2", "c3"]))[0] is None
     assert to_dates(pd.Series(["12:30", "12:45"]))[0] is None, "a time of day is no date"

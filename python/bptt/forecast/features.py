@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from bptt._arrays import Array
 from bptt.forecast.columns import numbers_of, texts_of
@@ -22,7 +23,7 @@ class Feature:
     Attributes
     ----------
     column : str
-    categories : list of str or None
+    categories : tuple of str or None
         Each is a column of 0 and 1; None for a column of numbers.
     mean : float
         What is taken where no value was known before.
@@ -31,7 +32,7 @@ class Feature:
     """
 
     column: str
-    categories: list[str] | None
+    categories: tuple[str, ...] | None
     mean: float
     indicator: bool
 
@@ -83,7 +84,9 @@ def learn_feature(column: Any, name: str, keyword: str, gaps: bool) -> Feature:
         if not len(known):
             raise TableError(f"{option(keyword)}: expected a column with values, got {name!r}, where all cells are missing")
         return Feature(name, None, float(known.mean()), missing)
-    categories = sorted(set(texts_of(column)) - {""})
+    if column.dtype.kind == "M" or isinstance(column.dtype, pd.DatetimeTZDtype | pd.PeriodDtype):
+        raise TableError(f"{option(keyword)}: expected numbers or categories in {name!r}, got dates")
+    categories = tuple(sorted(set(texts_of(column)) - {""}))
     if not categories or len(categories) > _MOST_CATEGORIES:
         raise TableError(
             f"{option(keyword)}: expected numbers or 1 to {_MOST_CATEGORIES:,} categories in {name!r}, got "

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -17,7 +17,7 @@ from bptt.forecast.features import Feature, learn_feature
 from bptt.forecast.frequency import CALENDAR, Step, best_season, calendar, features_for, find_step, seasons, step_of
 from bptt.forecast.panel import Panel, Sequence_
 from bptt.forecast.reading import tidy
-from bptt.forecast.times import Time, check_order, find_time
+from bptt.forecast.times import Time, check_order, find_time, is_numeric
 
 FILLS = ("interpolate", "forward", "none")
 
@@ -126,7 +126,8 @@ class Recipe:
         named = [*ids]
         for keyword, given in (("target", target), ("inputs", inputs), ("future", future), ("static", static)):
             named += names_of(keyword, given, frame) or []
-        candidates = frame.loc[:, [c for c in frame.columns if c not in named or c == time]]
+        known = {name for name in named if is_numeric(frame[name]) or name in ids} - {time}
+        candidates = frame.loc[:, [name for name in frame.columns if name not in known]]
         where, dates, found = find_time(candidates, time, date_format)
         rows = _in_order(frame, ids, where, dates)
         notes += found + rows.notes
@@ -152,8 +153,7 @@ class Recipe:
             step.alias if step is not None else None, median, season or 1, said, fill, notes,
         )  # fmt: skip
         if season is None and step is not None:
-            known = [recipe._targets_of(rows, g, step)[0] for g in range(len(rows.ids))]
-            recipe = cls(**{**recipe.__dict__, "season": best_season(step, known)})
+            recipe = replace(recipe, season=best_season(step, [recipe._targets_of(rows, g, step)[0] for g in range(len(rows.ids))]))
         if where is not None:
             words = f"sine and cosine of {listed(said)}" if said else "nothing"
             notes.append(f"of the calendar it reads {words} (choose with {option('calendar')})")
@@ -271,7 +271,8 @@ class Recipe:
         try:
             values = dict(plain)
             for key in ("past", "future", "static"):
-                values[key] = [Feature(**feature) for feature in values[key]]
+                features = [Feature(**feature) for feature in values[key]]
+                values[key] = [replace(f, categories=f.categories and tuple(f.categories)) for f in features]
             values["time"] = None if values["time"] is None else Time(**values["time"])
             recipe = cls(**values)
             recipe._check()
@@ -282,7 +283,7 @@ class Recipe:
     def _check(self) -> None:
         texts = [*self.targets, *self.ids, *self.calendar, *(f.column for f in (*self.past, *self.future, *self.static))]
         for feature in (*self.past, *self.future, *self.static):
-            texts += feature.categories or []
+            texts += feature.categories or ()
             if not isinstance(feature.mean, int | float) or not np.isfinite(feature.mean):
                 raise ValueError(f"recipe: expected a finite mean of {feature.column!r}, got {feature.mean!r}")
         if self.time is not None:

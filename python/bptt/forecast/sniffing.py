@@ -13,7 +13,7 @@ from bptt.forecast.numbers import is_missing, is_number
 
 SEPARATORS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar", " ": "space"}
 SAMPLE = 200  # lines
-_DATE = re.compile(
+DATE = re.compile(
     r"\d{1,4}[-/.]\d{1,2}([-/.]\d{1,4})?([T ]\d{1,2}:\d{2}.*)?|\d{1,2}:\d{2}(:\d{2}([.]\d+)?)?|"
     r"\d{4}-?Q[1-4]|\d{1,2}[- ]?[A-Za-z]{3,9}[- ,.]*\d{2,4}|[A-Za-z]{3,9}[- ]\d{1,2},? \d{4}|[A-Za-z]{3}[- ]\d{2,4}"
 )
@@ -61,7 +61,7 @@ def cut(lines: list[str], separator: str) -> list[list[str]]:
 
 def is_value(cell: str) -> bool:
     """Whether a cell is a number, a truth or a date: what no column is called."""
-    return is_number(cell) or _DATE.fullmatch(cell) is not None
+    return is_number(cell) or DATE.fullmatch(cell) is not None
 
 
 def decoded_sample(head: bytes) -> list[str]:

@@ -12,6 +12,7 @@ import pandas as pd
 
 from bptt._arrays import Array
 from bptt.forecast.errors import TableError, listed, option
+from bptt.forecast.sniffing import DATE
 
 _SAMPLE = 300  # cells that decide which formats are tried on all
 _NAMED = re.compile(r"(date|time|day|month|year|week|stamp|ds|ts|datum|zeit|tag|jahr|monat|heure|jour|fecha)", re.I)
@@ -77,8 +78,7 @@ def to_dates(cells: Any, keyword: str | None = None, date_format: str | None = N
         return pd.DatetimeIndex(dates), "", date_format
     sample = given.iloc[np.unique(np.linspace(0, len(given) - 1, _SAMPLE).astype(int))] if len(given) else given
     if not len(sample) or not sample.map(lambda cell: any(c.isdigit() for c in cell) and len(cell) < 48).all():
-        mostly = len(sample) > 2 and sample.map(lambda c: _reads(c)).mean() > 0.5
-        if not mostly:
+        if len(sample) < 3 or sample.map(lambda cell: DATE.fullmatch(cell) is not None).mean() <= 0.5:
             return None, "", None
     if sample.map(lambda cell: _QUARTER.fullmatch(cell) is not None).all():
         quarters = texts.map(lambda cell: _QUARTER.sub(r"\1Q\2", cell), na_action="ignore")
@@ -99,8 +99,9 @@ def to_dates(cells: Any, keyword: str | None = None, date_format: str | None = N
     readings = {f: pd.DatetimeIndex(pd.to_datetime(texts, format=f)) for f in whole}
     if "." in given.iloc[0][:6] and len(readings) > 1:  # dots stand in dates that begin with the day
         readings = {f: dates for f, dates in readings.items() if f.startswith("%d.%m.%Y")} or readings
-    even = {f: dates for f, dates in readings.items() if _evenness(dates) > 0.9}
-    best_of = even or readings
+    even = {f: _evenness(dates) for f, dates in readings.items()}
+    most = max(even.values())
+    best_of = {f: dates for f, dates in readings.items() if even[f] == most} if most > 0.9 else readings
     first = next(iter(best_of))
     if any(not dates.equals(best_of[first]) for dates in best_of.values()):
         raise TableError(
@@ -113,10 +114,6 @@ def to_dates(cells: Any, keyword: str | None = None, date_format: str | None = N
 def is_numeric(column: Any) -> bool:
     """Whether a column holds numbers, or truths."""
     return bool(column.dtype.kind in "biuf")
-
-
-def _reads(cell: str) -> bool:
-    return any(_share(pd.Series([cell]), f) == 1 for f in ("ISO8601", "%d.%m.%Y", "%d/%m/%Y", "%m/%d/%Y"))
 
 
 def _formats() -> list[str]:
@@ -220,7 +217,7 @@ class Time:
         dates, _, _ = to_dates(frame[self.name], f"column {self.name!r}", self.written)
         if dates is None:
             some = frame[self.name].dropna()
-            raise TableError(f"column {self.name!r}: expected dates, got {some.iloc[0] if len(some) else 'none'!r}")
+            raise TableError(f"column {self.name!r}: expected dates, got {str(some.iloc[0]) if len(some) else 'none'!r}")
         if len(self.columns) > 1:
             dates = dates + _of_day(frame[self.columns[1]], self.columns[1], self.hours_from)
         if (dates.tz is None) != (self.zone is None):
@@ -261,7 +258,7 @@ def find_time(frame: pd.DataFrame, time: str | None, date_format: str | None) ->
         dates, note, written = to_dates(frame[time], f"column {time!r}", date_format)
         if dates is None:
             some = frame[time].dropna()
-            got = repr(some.iloc[0]) if len(some) else "none"
+            got = repr(str(some.iloc[0])) if len(some) else "none"
             raise TableError(f"{option('time')}: expected a column of dates, got {got} in {time!r}; see {option('date_format')}")
         return _with_hour(frame, time, dates, written, [note] if note else [])
     found: dict[str, tuple[Any, str, str | None]] = {}
