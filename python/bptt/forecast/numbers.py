@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import math
 import re
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
+
+import numpy as np
+
+from bptt._arrays import Array
 
 MISSING = frozenset(
     "|?|-|--|.|NA|N/A|na|n/a|#N/A|#NA|#N/A N/A|<NA>|NULL|null|None|none|NONE|NaN|nan|NAN|-NaN|-nan|1.#IND|-1.#IND|"
@@ -26,6 +31,9 @@ _GROUPED = {  # by the mark of thousands
 }
 _ONE_GROUP = re.compile(r"[+-]?[1-9]\d{0,2}[.,]\d{3}")  # 1,234: a number of four digits, or of three decimals
 _INTEGER = re.compile(r"[+-]?\d+")
+_DIGITS = str.maketrans("023456789", "1" * 9)
+_ZERO = re.compile(r"(?m)^([+-]?)0")
+_BLANKS = re.compile(r"(?m)^[ \t]+|[ \t]+$")
 _TRUTHS = {"true": 1.0, "false": 0.0}
 _CURRENCY = "$€£¥"
 _SHORT = 64  # characters: no number is longer
@@ -78,6 +86,48 @@ def _without_currency(cell: str) -> str:
     return cell.strip(_CURRENCY).strip() if cell[:1] in _CURRENCY or cell[-1:] in _CURRENCY else cell
 
 
+def _shapes(cells: list[str]) -> list[str]:
+    """Cells with 1 for each digit but a leading 0: of a million numbers few are different, and all of a shape are alike."""
+    text = "\n".join(cells)
+    if text.count("\n") != len(cells) - 1:
+        return cells  # of several lines: no numbers
+    text = text.translate(_SPACES)
+    if " " in text or "\t" in text:
+        text = _BLANKS.sub("", text)
+    return _ZERO.sub(r"\1z", text).translate(_DIGITS).split("\n")
+
+
+def numbers_in(cells: list[str], notation: Notation) -> tuple[Array | None, str]:
+    """The numbers that cells are, each as `Notation.read` has it; or None, and the first cell that is none.
+
+    Returns
+    -------
+    numbers : float64 array [len(cells)] or None
+    cell : str
+    """
+    if not cells:
+        return np.zeros(0), ""
+    shapes = _shapes(cells)
+    first = dict(zip(reversed(shapes), reversed(cells), strict=True))
+    values = {shape: notation.read(cell) for shape, cell in first.items()}
+    if None in values.values():
+        return None, next(cell for cell, shape in zip(cells, shapes, strict=True) if values[shape] is None)
+    constant = {shape: value for shape, value in values.items() if not any(c.isdigit() for c in shape.replace("z", "0"))}
+    constant |= {shape: values[shape] for shape in values if _bare(first[shape]) in MISSING}
+    marks = {ord(mark): None for mark in f"{notation.thousands} '%{_CURRENCY}\t\r"} | {ord(","): "."} | _SPACES
+    marks |= {ord(c): None for c in "\u00a0\u202f\u2009\u2019"}
+    if notation.thousands == ",":
+        marks[ord(",")] = None
+    if notation.thousands == "." and notation.decimal == ",":
+        marks[ord(".")] = None
+    rest = [cell for cell, shape in zip(cells, shapes, strict=True) if shape not in constant]
+    numbers = np.array([constant.get(shape, 0.0) for shape in shapes], np.float64)
+    if rest:
+        plain = "\n".join(rest).translate(marks).split("\n")
+        numbers[[shape not in constant for shape in shapes]] = [float(cell) for cell in plain]
+    return numbers, ""
+
+
 def style(cells: Iterable[str]) -> tuple[Style, str]:
     """What the cells of a column say of their decimal mark, and a cell that says it.
 
@@ -87,7 +137,10 @@ def style(cells: Iterable[str]) -> tuple[Style, str]:
     found: dict[Style, str] = {}
     one_group: dict[str, list[str]] = {",": [], ".": []}
     short_integers = long_integers = 0
-    for raw in cells:
+    cells = list(cells)
+    shapes = _shapes(cells)
+    counts = Counter(shapes) if len(cells) > 1 else {cell: 1 for cell in shapes}
+    for shape, raw in dict(zip(reversed(shapes), reversed(cells), strict=True)).items():
         cell = _bare(raw)
         if cell in MISSING or cell.lower() in _TRUTHS:
             continue
@@ -100,7 +153,7 @@ def style(cells: Iterable[str]) -> tuple[Style, str]:
             short_integers += len(digits) <= 3 and digits != "0"
             long_integers += len(digits) > 3
         elif _ONE_GROUP.fullmatch(number):
-            one_group["," if "," in number else "."].append(raw)
+            one_group["," if "," in number else "."] += [raw] * min(counts[shape], _ENOUGH)
         elif _PLAIN.fullmatch(number) or _GROUPED[","].fullmatch(number):
             found.setdefault("point", raw)
         elif _COMMA.fullmatch(number) or _GROUPED["."].fullmatch(number):

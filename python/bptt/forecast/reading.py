@@ -17,7 +17,7 @@ from bptt._arrays import Array
 from bptt.forecast.cells import cells_per_line
 from bptt.forecast.containers import bytes_of, kind_of, read_npz, read_parquet, read_sheet, unpacked
 from bptt.forecast.errors import TableError, listed, option, plural
-from bptt.forecast.numbers import MISSING, Notation, Style, notation_of, style
+from bptt.forecast.numbers import MISSING, Notation, Style, notation_of, numbers_in, style
 from bptt.forecast.sniffing import SAMPLE, SEPARATORS, Layout, cut, encoding_of, is_value, layout
 
 _VERSION = tuple(int(part) for part in pd.__version__.split(".")[:2])
@@ -330,9 +330,9 @@ def _in_numbers(
         if names[j] in asked.text or any(_LEADING_ZERO.fullmatch(cell) for cell in cells):
             continue
         texts[j] = column
-        unique = column.dropna().unique()
-        found = style(map(str, unique[:SAMPLE]))
-        styles[j] = style(map(str, unique)) if found[0] != "none" and len(unique) > SAMPLE else found
+        cells = column.dropna()
+        found = style(map(str, cells.head(SAMPLE)))
+        styles[j] = style(map(str, cells)) if found[0] != "none" and len(cells) > SAMPLE else found
     says = {found for found, _ in styles.values()} & {"point", "comma"}
     commas, grouped, percents = [], [], []
     for j, column in texts.items():
@@ -341,14 +341,16 @@ def _in_numbers(
             frame[j] = column
             continue
         decimal = asked.decimal or _decimal(name, names[j], found, cell, says, form.separator)
-        unique = column.dropna().unique().tolist()
-        notation = notation_of(unique, decimal, asked.thousands)
-        numbers = [notation.read(one) for one in unique]
-        if None in numbers:
-            _refuse_if_meant(name, names[j], str(unique[numbers.index(None)]), found, notation, asked)
+        cells = column.dropna().tolist()
+        notation = notation_of(cells, decimal, asked.thousands)
+        numbers, bad = numbers_in(cells, notation)
+        if numbers is None:
+            _refuse_if_meant(name, names[j], bad, notation, asked)
             frame[j] = column
             continue
-        frame[j] = column.map(dict(zip(unique, numbers, strict=True))).astype(np.float64)
+        result = np.full(len(column), np.nan)
+        result[column.notna().to_numpy()] = numbers
+        frame[j] = result
         if found == "comma" or (decimal == "," and found == "either"):
             commas.append(names[j])
         if found in ("thousands", "either") and cell.count(notation.thousands or "\0"):
@@ -388,7 +390,7 @@ def _decimal(name: str, column: str, found: Style, cell: str, says: set[str], se
     )
 
 
-def _refuse_if_meant(name: str, column: str, cell: str, found: Style, notation: Notation, asked: _Asked) -> None:
+def _refuse_if_meant(name: str, column: str, cell: str, notation: Notation, asked: _Asked) -> None:
     """Raise where what the user says of the marks is not what is in a column of numbers."""
     if asked.decimal is None:
         return
