@@ -1,4 +1,4 @@
-"""Columns of tables: what is forecast, read and left out; ids, categories, what is known in advance, what is missing."""
+"""Columns of tables: what is forecast, read and left out; ids, categories, what is known in advance and missing."""
 
 from __future__ import annotations
 
@@ -188,12 +188,16 @@ def test_rows_whose_targets_are_empty_are_rows_to_come() -> None:
     assert np.array_equal(sequence.y[:-24, 0], frame["load"][:-24])
     assert np.array_equal(sequence.future[:, 0], frame["temp"])
     coming.loc[ROWS - 3, "temp"] = np.nan
-    refused(lambda: recipe.apply(coming), "future (--future): expected 'temp' in each row to come", "2020-01-09 05:00:00")
+    refused(
+        lambda: recipe.apply(coming), "future (--future): expected 'temp' in each row to come", "2020-01-09 05:00:00"
+    )
     assert recipe.apply(frame).sequences[0].rows_to_come == 0
 
 
 def test_static_columns_hold_of_a_whole_sequence() -> None:
-    frame = pd.concat([dated(20, x=walk(i, 20), shop=i, size=s, kind=k) for i, (s, k) in enumerate(((5, "a"), (9, "b")))])
+    frame = pd.concat(
+        [dated(20, x=walk(i, 20), shop=i, size=s, kind=k) for i, (s, k) in enumerate(((5, "a"), (9, "b")))]
+    )
     _, panel = learn(frame.reset_index(drop=True), id="shop", static="size,kind")
     assert panel.static_names == ["size", "kind=a", "kind=b"]
     assert [s.static.tolist() for s in panel.sequences] == [[5, 1, 0], [9, 0, 1]]
@@ -276,7 +280,9 @@ def test_missing_targets_are_filled_between_others_alone() -> None:
         assert np.isnan(sequence.y[[0, 1, 198, 199]]).all()
         assert np.array_equal(np.flatnonzero(sequence.filled), [0, 1, 50, 51, 198, 199])
         assert sequence.rows_to_come == 2
-    with pytest.raises(ValueError, match=r"fill \(--fill\): expected one of 'interpolate', 'forward', 'none', got 'mean'"):
+    with pytest.raises(
+        ValueError, match=r"fill \(--fill\): expected one of 'interpolate', 'forward', 'none', got 'mean'"
+    ):
         learn(dated(x=x), fill="mean")
 
 
@@ -310,7 +316,11 @@ def test_frames_with_dates_and_ids_in_the_index() -> None:
     assert (panel.id_names, panel.time_name, recipe.frequency) == (["shop"], "day", "D")
     assert [s.id for s in panel.sequences] == [("a",), ("b",)]
     back = panel.frame_of(panel.sequences[1], *[recipe.extend(panel.sequences[1], 2)[0], np.ones((2, 1))])
-    assert back.to_dict("list") == {"shop": ["b", "b"], "day": [*pd.date_range("2020-01-31", periods=2)], "x": [1.0, 1.0]}
+    assert back.to_dict("list") == {
+        "shop": ["b", "b"],
+        "day": [*pd.date_range("2020-01-31", periods=2)],
+        "x": [1.0, 1.0],
+    }
 
 
 def test_ids_stay_what_they_are() -> None:

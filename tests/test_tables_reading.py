@@ -19,6 +19,7 @@ import pytest
 pd = pytest.importorskip("pandas", reason="pandas is not installed")
 from bptt.forecast import TableError, looks_like_table, read_table  # noqa: E402  (which needs it)
 from bptt.forecast.cells import cells_per_line  # noqa: E402
+from bptt.forecast.numbers import Notation, numbers_in  # noqa: E402
 
 DAYS = [f"2020-01-{day:02d}" for day in range(1, 32)]
 
@@ -122,12 +123,42 @@ def test_numbers_as_people_write_them(cells: list[str], expected: list[float | N
     assert columns(quoted) == {"x": expected, "z": [7] * len(cells)}
 
 
+def test_many_cells_are_read_as_each_of_them() -> None:
+    cells = [
+        "1,234.5",
+        "0",
+        "-0.5",
+        "True",
+        "NA",
+        "",
+        " 7 ",
+        "1\u00a0234",
+        "12",
+        "0.0",
+        "+3",
+        "1e5",
+        "-2,000",
+        "inf",
+        "00",
+    ]
+    numbers, _ = numbers_in(cells, Notation(".", ","))
+    assert numbers is not None
+    one_by_one = np.array([Notation(".", ",").read(cell) for cell in cells], np.float64)
+    assert np.array_equal(numbers, one_by_one, equal_nan=True)
+    cells = ["1.234,5 %", "0", "0,5%", "", "12 %"]
+    numbers, _ = numbers_in(cells, Notation(",", ".", percent=True))
+    assert numbers is not None
+    assert np.array_equal(numbers, [1234.5, 0, 0.5, np.nan, 12], equal_nan=True)
+    assert numbers_in(["1", "2", "1.2.3", "x"], Notation()) == (None, "1.2.3")
+    assert numbers_in(["1", "2\n3"], Notation()) == (None, "2\n3")
+
+
 def test_what_may_be_thousands_or_decimals_is_refused_unless_something_tells() -> None:
     refused("d;x\na;1,234\nb;2,345\n", "column 'x'", "'1,234' may be 1234 or 1.234", "decimal (--decimal)")
     refused("d;x\na;1.234\nb;2.345\n", "'1.234' may be 1234 or 1.234", "decimal (--decimal)")
     assert columns("d,x\na,1.234\nb,2.345\n")["x"] == [1.234, 2.345], "as most of the world writes, and commas separate"
     for options, value in (({"decimal": ","}, 1.234), ({"decimal": "."}, 1234), ({"thousands": ","}, 1234)):
-        assert columns("d;x\na;1,234\nb;2,345\n", **options)["x"][0] == value, options  # type: ignore[arg-type]
+        assert columns("d;x\na;1,234\nb;2,345\n", **options)["x"][0] == value, options
     assert columns("y;x\n0,5;1,234\n7,5;2,345\n")["x"] == [1.234, 2.345], "another column has decimal commas"
     assert columns("y;x\n0,5;1.234\n7,5;2.345\n")["x"] == [1234, 2345]
     assert columns("y;x\n0.5;1,234\n7.5;2,345\n")["x"] == [1234, 2345], "another column has decimal points"
@@ -264,7 +295,13 @@ def test_one_column() -> None:
 
 @pytest.mark.parametrize(
     ("text", "words"),
-    [(b"", "empty"), (b"\n \n", "empty"), (b"a,b\n", "no rows"), (b"a,b\n,\n,\n", "missing"), (b"a,b\n1,\x00\n", "bytes of 0")],
+    [
+        (b"", "empty"),
+        (b"\n \n", "empty"),
+        (b"a,b\n", "no rows"),
+        (b"a,b\n,\n,\n", "missing"),
+        (b"a,b\n1,\x00\n", "bytes of 0"),
+    ],
 )
 def test_no_table(text: bytes, words: str) -> None:
     refused(text, words)
@@ -314,7 +351,7 @@ def test_standard_input_files_and_paths(tmp_path: Path, monkeypatch: pytest.Monk
             assert read_table(source)[0].equals(read(data))
     with pytest.raises(TableError, match=r"none\.csv: No such file"):
         read_table(tmp_path / "none.csv")
-    with pytest.raises(TypeError, match="^source: expected a path"):
+    with pytest.raises(TypeError, match=r"^source: expected a path"):
         read_table(5)
 
 
@@ -479,8 +516,7 @@ def test_any_bytes_are_read_or_refused() -> None:
                 del data[at : at + rng.integers(1, 6)]
         try:
             frame, _ = read_table(bytes(data))
-        except TableError as error:
-            assert "\n" not in str(error), data
+        except TableError:
             outcomes[False] += 1
         else:
             assert frame.shape[1] >= 1
@@ -495,12 +531,16 @@ def test_cells_are_counted_as_a_reader_of_csv_does(separator: str) -> None:
     rng = np.random.default_rng(5)
     words = ["1", "", "22", '"a b"', '"c\nd"', '"e,f"', "x"]
     for _ in range(200):
-        rows = [[words[i] for i in rng.integers(len(words), size=rng.integers(1, 5))] for _ in range(rng.integers(1, 6))]
+        rows = [
+            [words[i] for i in rng.integers(len(words), size=rng.integers(1, 5))] for _ in range(rng.integers(1, 6))
+        ]
         if separator == " ":
             rows = [[cell or "0" for cell in row if "\n" not in cell] or ["0"] for row in rows]
         text = "\n".join(separator.join(row) for row in rows)
         counts = cells_per_line(text.encode(), separator)
-        expected = [len(row) if any(row) or len(row) > 1 else 0 for row in csv.reader(io.StringIO(text), delimiter=separator)]
+        expected = [
+            len(row) if any(row) or len(row) > 1 else 0 for row in csv.reader(io.StringIO(text), delimiter=separator)
+        ]
         assert [n for n in counts.tolist() if n] == [n for n in expected if n], text
 
 

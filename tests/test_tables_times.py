@@ -196,7 +196,9 @@ def test_day_and_month_that_can_stand_either_way() -> None:
     ],
 )
 def test_months_years_quarters_and_numbers(column: list[Any], first: str, frequency: str, last: Any) -> None:
-    frame = pd.DataFrame({"year" if isinstance(column[0], int) and column[0] < 3000 else "date": column, "x": [1.5, 2, 3.5]})
+    frame = pd.DataFrame(
+        {"year" if isinstance(column[0], int) and column[0] < 3000 else "date": column, "x": [1.5, 2, 3.5]}
+    )
     recipe, panel = learn(frame)
     assert panel.sequences[0].times[0] == pd.Timestamp(first)
     assert recipe.frequency is not None
@@ -296,7 +298,7 @@ def test_the_15th_and_the_30th_of_each_month() -> None:
     fifteenth = pd.DatetimeIndex([f"2020-{m:02d}-15" for m in range(1, 13)])
     step, _ = find_step(fifteenth, np.zeros(12, int))
     assert step is not None
-    assert (step.alias, step.after(fifteenth[-1], [1, 2]).day.tolist()) == ("MS", [15, 15])
+    assert (step.alias, step.after(fifteenth[-1], np.array([1, 2])).day.tolist()) == ("MS", [15, 15])
     thirtieth = pd.DatetimeIndex(["2019-12-30", "2020-01-30", "2020-02-29", "2020-03-30", "2020-04-30"])
     step, _ = find_step(thirtieth, np.zeros(5, int))
     assert step is not None

@@ -55,7 +55,9 @@ def test_a_name_that_says_no_format_is_refused(tmp_path: Path, name: str) -> Non
     assert not list(tmp_path.iterdir())
 
 
-def test_a_package_that_is_missing_is_named_and_nothing_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_package_that_is_missing_is_named_and_nothing_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for module in ("pyarrow", "fastparquet", "openpyxl"):
         monkeypatch.setitem(sys.modules, module, None)
     for name, package in (("t.parquet", "pyarrow"), ("t.xlsx", "openpyxl")):

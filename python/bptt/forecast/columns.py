@@ -65,7 +65,9 @@ def names_of(keyword: str, given: str | Sequence[str] | None, frame: pd.DataFram
         if name not in columns:
             near = difflib.get_close_matches(name, columns, 1)
             hint = f"; is it {near[0]!r}?" if near else ""
-            raise TableError(f"{option(keyword)}: expected columns of the table ({listed(columns)}), got {name!r}{hint}")
+            raise TableError(
+                f"{option(keyword)}: expected columns of the table ({listed(columns)}), got {name!r}{hint}"
+            )
     if twice := {name for name in names if names.count(name) > 1}:
         raise TableError(f"{option(keyword)}: expected each column once, got {min(twice)!r} twice")
     return names
@@ -105,11 +107,15 @@ def check_cells(column: Any, name: str) -> None:
     if is_numeric(column) or column.dtype.kind == "M":
         return
     cells = [str(cell) for cell in column.dropna().head(10_000)]
-    if len(cells) > 1 and sum(style([cell])[0] != "none" for cell in cells) > len(cells) / 2 and style(cells)[0] == "none":
+    if (
+        len(cells) > 1
+        and sum(style([cell])[0] != "none" for cell in cells) > len(cells) / 2
+        and style(cells)[0] == "none"
+    ):
         row, cell = _first_bad(column)
         raise TableError(
-            f"column {name!r}, row {row + 1}: expected a number, as most cells are, got {cell!r}; mend it, name what is "
-            f"missing with {option('na')}, or choose other columns with {option('inputs')}"
+            f"column {name!r}, row {row + 1}: expected a number, as most cells are, got {cell!r}; mend it, name what "
+            f"is missing with {option('na')}, or choose other columns with {option('inputs')}"
         )
 
 
@@ -189,7 +195,9 @@ def choose_columns(
             )
         if not targets:
             why = "; ".join(f"{name}: {reason}" for name, reason in list(left_out.items())[:5])
-            raise TableError(f"{option('target')}: expected a column of numbers to forecast, got none{f' ({why})' if why else ''}")
+            raise TableError(
+                f"{option('target')}: expected a column of numbers to forecast, got none{f' ({why})' if why else ''}"
+            )
         if len(frame.columns) - len(taken) > 1 or len(targets) > 1:
             notes.append(f"forecast: {listed(targets)} (choose with {option('target')})")
     for name in targets:
@@ -214,8 +222,9 @@ def choose_columns(
 def _check_roles(named: dict[str, list[str] | None], time_columns: Sequence[str]) -> None:
     roles = {"time": list(time_columns), **named}
     for first, second in (
-        ("id", "target"), ("id", "future"), ("id", "time"), ("future", "target"), ("future", "inputs"), ("time", "target"),
-        ("static", "target"), ("static", "inputs"), ("static", "future"), ("inputs", "id"), ("time", "inputs"),
+        ("id", "target"), ("id", "future"), ("id", "time"), ("future", "target"), ("future", "inputs"),
+        ("time", "target"), ("time", "inputs"), ("static", "target"), ("static", "inputs"), ("static", "future"),
+        ("inputs", "id"),
     ):  # fmt: skip
         if both := set(roles[first] or []) & set(roles[second] or []):
             raise TableError(
@@ -262,8 +271,8 @@ def is_noise(numbers: Array, groups: Array) -> bool:
     """Whether a column's autocorrelations are those of white noise.
 
     The statistic of Ljung and Box, Q = n (n + 2) sum_k r(k)^2 / (n - k) over k = 1 ... m, has a chi-squared
-    distribution with m degrees of freedom if nothing follows from what was before. Missing cells take no part. Differences
-    of a column that wanders follow from nothing either; the column itself does: it is not noise.
+    distribution with m degrees of freedom if nothing follows from what was before. Missing cells take no part. A
+    column that wanders is no noise, though its differences are.
     """
     known = np.isfinite(numbers)
     n = int(known.sum())

@@ -59,10 +59,21 @@ def unpacked(name: str, data: bytes) -> bytes:
                 return archive.read(files[0])
     except TableError:
         raise
-    except (OSError, EOFError, ValueError, lzma.LZMAError, zlib.error, zipfile.BadZipFile, RuntimeError, NotImplementedError) as error:
+    except (
+        OSError,
+        EOFError,
+        ValueError,
+        lzma.LZMAError,
+        zlib.error,
+        zipfile.BadZipFile,
+        RuntimeError,
+        NotImplementedError,
+    ) as error:
         raise TableError(f"{name}: damaged, or no compressed file ({error})") from error
     if data.startswith(b"\x28\xb5\x2f\xfd"):
-        raise TableError(f"{name}: expected .gz, .bz2, .xz or .zip, got a file compressed by Zstandard: unpack it first")
+        raise TableError(
+            f"{name}: expected .gz, .bz2, .xz or .zip, got a file compressed by Zstandard: unpack it first"
+        )
     return data
 
 
@@ -96,10 +107,14 @@ def read_sheet(name: str, data: bytes, kind: str, sheet: str | int | None) -> li
         with pd.ExcelFile(io.BytesIO(data)) as book:
             names = [str(one) for one in book.sheet_names]
             if sheet is None and len(names) > 1:
-                raise TableError(f"{name}: expected one sheet, got {len(names)}: {listed(names)}; {option('sheet')} names it")
+                raise TableError(
+                    f"{name}: expected one sheet, got {len(names)}: {listed(names)}; {option('sheet')} names it"
+                )
             if isinstance(sheet, str) and sheet not in names and sheet.isdecimal():
                 sheet = int(sheet) - 1
-            if (isinstance(sheet, str) and sheet not in names) or (isinstance(sheet, int) and not -1 < sheet < len(names)):
+            if (isinstance(sheet, str) and sheet not in names) or (
+                isinstance(sheet, int) and not -1 < sheet < len(names)
+            ):
                 raise TableError(f"{option('sheet')}: expected one of {listed(names)}, got {sheet!r}")
             grid = book.parse(sheet or 0, header=None, dtype=object, keep_default_na=False, na_filter=False)
     except ImportError:

@@ -50,11 +50,13 @@ class Feature:
         number = {text: float(i) for i, text in enumerate(self.categories)} | {"": np.nan}
         new = sorted(set(texts) - number.keys())
         if new:
-            notes.append(f"{self.column}: {listed(map(repr, new))} was not there in training: it is read as no category")
+            notes.append(
+                f"{self.column}: {listed(map(repr, new))} was not there in training: it is read as no category"
+            )
         return np.array([number.get(text, -1.0) for text in texts])
 
     def columns(self, raw: Array) -> Array:
-        """Numbers without NaN [rows, len(names)], of `raw` values in order of time: a missing one is the one before it."""
+        """Numbers without NaN [rows, len(names)] of `raw` ones in order: what is missing is as before."""
         missing = np.isnan(raw)
         at = np.where(missing, -1, np.arange(len(raw)))
         at = np.maximum.accumulate(at) if len(at) else at
@@ -82,7 +84,9 @@ def learn_feature(column: Any, name: str, keyword: str, gaps: bool) -> Feature:
         numbers = numbers_of(column, name)
         known = numbers[~np.isnan(numbers)]
         if not len(known):
-            raise TableError(f"{option(keyword)}: expected a column with values, got {name!r}, where all cells are missing")
+            raise TableError(
+                f"{option(keyword)}: expected a column with values, got {name!r}, where all cells are missing"
+            )
         return Feature(name, None, float(known.mean()), missing)
     if column.dtype.kind == "M" or isinstance(column.dtype, pd.DatetimeTZDtype | pd.PeriodDtype):
         raise TableError(f"{option(keyword)}: expected numbers or categories in {name!r}, got dates")

@@ -26,7 +26,7 @@ class Step:
     Attributes
     ----------
     alias : str
-        As pandas calls it: ``"h"``, ``"30min"``, ``"D"``, ``"W-SUN"``, ``"B"``, ``"MS"``, ``"QS-JAN"``, ``"YS-JAN"``, ...
+        As pandas calls it: ``"h"``, ``"30min"``, ``"D"``, ``"W-SUN"``, ``"B"``, ``"MS"``, ``"QS-JAN"``, ``"YS-JAN"``.
     nanoseconds, months, working_days : int
         One of them is not 0.
     month_end : bool
@@ -104,7 +104,9 @@ def step_of(alias: str) -> Step:
         return Step(name, nanoseconds=offset.n * _DAY * 10**9)
     if isinstance(offset, offsets.Tick) and offset.n > 0:
         return Step(name, nanoseconds=pd.Timedelta(offset).as_unit("ns").value)
-    raise TableError(f"{option('frequency')}: expected one such as 'h', '15min', 'D', 'B', 'W', 'MS', 'QS', got {alias!r}")
+    raise TableError(
+        f"{option('frequency')}: expected one such as 'h', '15min', 'D', 'B', 'W', 'MS', 'QS', got {alias!r}"
+    )
 
 
 def find_step(dates: Any, groups: Array) -> tuple[Step | None, str]:
@@ -151,10 +153,8 @@ def _in_months(dates: Any, inside: Array) -> Step | None:
         return None
     ends = bool(dates.is_month_end.all())
     days = dates.day.to_numpy()
-    if not ends and not (days == days.max()).all():
-        # the 30th, in February the 28th
-        if not (days == np.minimum(days.max(), dates.days_in_month.to_numpy())).all():
-            return None
+    if not ends and not (days == np.minimum(days.max(), dates.days_in_month.to_numpy())).all():
+        return None  # neither the same day of each month, nor the 30th and in February the 28th
     months = np.diff(dates.year.to_numpy() * 12 + dates.month.to_numpy())[inside]
     step = int(np.gcd.reduce(months))
     if step <= 0 or months.sum() / step > _MOST_ROWS * len(months):
@@ -180,7 +180,9 @@ def seasons(step: Step) -> list[int]:
         return [5, 261]
     if step.months:
         return [12 // step.months] if 12 % step.months == 0 and step.months < 12 else []
-    periods = [_DAY, 7 * _DAY] if step.seconds < _DAY else [7 * _DAY, 364 * _DAY if step.seconds >= 7 * _DAY else 365 * _DAY]
+    periods = (
+        [_DAY, 7 * _DAY] if step.seconds < _DAY else [7 * _DAY, 364 * _DAY if step.seconds >= 7 * _DAY else 365 * _DAY]
+    )
     if step.seconds < 60:
         periods.insert(0, 3600)
     rows = [period * 10**9 // step.nanoseconds for period in periods if period * 10**9 % step.nanoseconds == 0]

@@ -14,8 +14,41 @@ import numpy as np
 from bptt._arrays import Array
 
 MISSING = frozenset(
-    "|?|-|--|.|NA|N/A|na|n/a|#N/A|#NA|#N/A N/A|<NA>|NULL|null|None|none|NONE|NaN|nan|NAN|-NaN|-nan|1.#IND|-1.#IND|"
-    "1.#QNAN|-1.#QNAN|#DIV/0!|#VALUE!|#REF!|#NUM!|#NAME?|#NULL!".split("|")
+    [
+        "",
+        "?",
+        "-",
+        "--",
+        ".",
+        "NA",
+        "N/A",
+        "na",
+        "n/a",
+        "#N/A",
+        "#NA",
+        "#N/A N/A",
+        "<NA>",
+        "NULL",
+        "null",
+        "None",
+        "none",
+        "NONE",
+        "NaN",
+        "nan",
+        "NAN",
+        "-NaN",
+        "-nan",
+        "1.#IND",
+        "-1.#IND",
+        "1.#QNAN",
+        "-1.#QNAN",
+        "#DIV/0!",
+        "#VALUE!",
+        "#REF!",
+        "#NUM!",
+        "#NAME?",
+        "#NULL!",
+    ]
 )
 
 Style = Literal["point", "comma", "plain", "thousands", "either", "none"]
@@ -87,7 +120,7 @@ def _without_currency(cell: str) -> str:
 
 
 def _shapes(cells: list[str]) -> list[str]:
-    """Cells with 1 for each digit but a leading 0: of a million numbers few are different, and all of a shape are alike."""
+    """Cells with 1 for each digit but a leading 0. A million numbers have few shapes."""
     text = "\n".join(cells)
     if text.count("\n") != len(cells) - 1:
         return cells  # of several lines: no numbers
@@ -112,7 +145,9 @@ def numbers_in(cells: list[str], notation: Notation) -> tuple[Array | None, str]
     values = {shape: notation.read(cell) for shape, cell in first.items()}
     if None in values.values():
         return None, next(cell for cell, shape in zip(cells, shapes, strict=True) if values[shape] is None)
-    constant = {shape: value for shape, value in values.items() if not any(c.isdigit() for c in shape.replace("z", "0"))}
+    constant = {
+        shape: value for shape, value in values.items() if not any(c.isdigit() for c in shape.replace("z", "0"))
+    }
     constant |= {shape: values[shape] for shape in values if _bare(first[shape]) in MISSING}
     marks = {ord(mark): None for mark in f"{notation.thousands} '%{_CURRENCY}\t\r"} | {ord(","): "."} | _SPACES
     marks |= {ord(c): None for c in "\u00a0\u202f\u2009\u2019"}
@@ -131,15 +166,15 @@ def numbers_in(cells: list[str], notation: Notation) -> tuple[Array | None, str]
 def style(cells: Iterable[str]) -> tuple[Style, str]:
     """What the cells of a column say of their decimal mark, and a cell that says it.
 
-    ``1,234`` alone may be 1234 or 1.234: the answer is ``"either"``. So it is for ``1.234``, which its caller reads with
-    a decimal point where nothing speaks against it. A mark that stands twice, ``1,234,567``, is no decimal mark.
+    ``1,234`` alone may be 1234 or 1.234: the answer is ``"either"``. So it is for ``1.234``, which its caller reads
+    with a decimal point where nothing speaks against it. A mark that stands twice, ``1,234,567``, is no decimal mark.
     """
     found: dict[Style, str] = {}
     one_group: dict[str, list[str]] = {",": [], ".": []}
     short_integers = long_integers = 0
     cells = list(cells)
     shapes = _shapes(cells)
-    counts = Counter(shapes) if len(cells) > 1 else {cell: 1 for cell in shapes}
+    counts = Counter(shapes) if len(cells) > 1 else dict.fromkeys(shapes, 1)
     for shape, raw in dict(zip(reversed(shapes), reversed(cells), strict=True)).items():
         cell = _bare(raw)
         if cell in MISSING or cell.lower() in _TRUTHS:
@@ -164,9 +199,10 @@ def style(cells: Iterable[str]) -> tuple[Style, str]:
             return "none", raw
     if "point" in found and "comma" in found:
         return "none", found["comma"]
-    for decided in ("point", "comma"):
+    decisive: tuple[Style, ...] = ("point", "comma")
+    for decided in decisive:
         if decided in found:
-            return decided, found[decided]  # type: ignore[return-value]  # and a cell of one group is read by it
+            return decided, found[decided]  # and a cell of one group is read by it
     if one_group[","] and one_group["."]:
         return "either", one_group[","][0]
     if len(one_group[","]) >= _ENOUGH and short_integers and not long_integers:

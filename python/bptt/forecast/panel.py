@@ -44,8 +44,13 @@ class Sequence_:
     @property
     def rows_to_come(self) -> int:
         """How many rows at the end have no target at all."""
-        known = (~self.filled).any(axis=1).nonzero()[0]
-        return len(self.y) - (int(known[-1]) + 1 if len(known) else 0)
+        return rows_to_come(self.filled)
+
+
+def rows_to_come(filled: Array) -> int:
+    """How many rows at the end have no target, by where targets are `Sequence_.filled`."""
+    known = (~filled).any(axis=1).nonzero()[0]
+    return len(filled) - (int(known[-1]) + 1 if len(known) else 0)
 
 
 @dataclass(frozen=True)
@@ -89,7 +94,9 @@ class Panel:
             Of the forecasts.
         values : float64 array [len(times), n_targets]
         """
-        columns: dict[str, Any] = {name: [one] * len(times) for name, one in zip(self.id_names, sequence.id, strict=True)}
+        columns: dict[str, Any] = {
+            name: [one] * len(times) for name, one in zip(self.id_names, sequence.id, strict=True)
+        }
         if self.time_name is not None:
             columns[self.time_name] = times
         return pd.DataFrame(columns | {name: values[:, j] for j, name in enumerate(self.targets)})

@@ -127,7 +127,9 @@ def _asked(
         if mark is not None and (not isinstance(mark, str) or len(mark) != 1 or mark not in allowed):
             raise TableError(f"{option(keyword)}: expected one of {' '.join(map(repr, allowed))}, got {mark!r}")
     if decimal is not None and decimal == thousands:
-        raise TableError(f"{option('decimal')}: expected another mark than {option('thousands')}, got {decimal!r} for both")
+        raise TableError(
+            f"{option('decimal')}: expected another mark than {option('thousands')}, got {decimal!r} for both"
+        )
     if decimal is None and thousands in (".", ","):
         decimal = "," if thousands == "." else "."
     if comment is not None and (not isinstance(comment, str) or len(comment) != 1):
@@ -186,7 +188,7 @@ def _read_text(name: str, data: bytes, asked: _Asked, notes: list[str]) -> pd.Da
     if asked.comment is not None:
         mark = re.escape(asked.comment.encode())
         data = re.sub(rb"(?m)^[ \t]*" + mark + rb"[^\n]*(\n|\Z)", b"\n", data)  # lines keep their numbers
-        data = re.sub(rb'(?m)[ \t]*' + mark + rb'[^\n"]*$', b"", data).rstrip(b"\r\n")
+        data = re.sub(rb"(?m)[ \t]*" + mark + rb'[^\n"]*$', b"", data).rstrip(b"\r\n")
     if not data.strip():
         raise TableError(f"{name}: the table is empty")
     lines = [line.rstrip("\r") for line in data[:_HEAD].decode(errors="ignore").split("\n")]
@@ -218,7 +220,7 @@ def _read_text(name: str, data: bytes, asked: _Asked, notes: list[str]) -> pd.Da
 
 
 def _rows(name: str, data: bytes, form: Layout, before: int, notes: list[str]) -> int:
-    """How many rows there are, each with as many cells as the table has columns; short lines at the end are a footer."""
+    """How many rows there are, each with as many cells as there are columns; short lines at the end are a footer."""
     if form.width == 1:
         return data.count(b"\n") + bool(data)
     counts = cells_per_line(data, form.separator)
@@ -232,8 +234,8 @@ def _rows(name: str, data: bytes, form: Layout, before: int, notes: list[str]) -
         line = int(inside[0] if inside.size else wrong[0])
         raise TableError(
             f"{name}, line {before + line + 1}: expected {form.width} cells between "
-            f"{SEPARATORS.get(form.separator, repr(form.separator))}s, as other lines have, got {counts[line]}; mend it, "
-            f"or see {option('separator')}, {option('skip_rows')}, {option('skip_footer')}"
+            f"{SEPARATORS.get(form.separator, repr(form.separator))}s, as other lines have, got {counts[line]}; "
+            f"mend it, or see {option('separator')}, {option('skip_rows')}, {option('skip_footer')}"
         )
     notes.append(
         f"left out as a footer: {plural(len(wrong), 'line')} from line {before + int(wrong[0]) + 1} on, of fewer cells "
@@ -286,7 +288,7 @@ def _parse(
             names=list(range(form.width)),
             index_col=False if as_text else None,
             nrows=rows,
-            dtype={j: str for j in text | unsure | zeros | set(as_text)},
+            dtype=dict.fromkeys(text | unsure | zeros | set(as_text), str),
             na_values={j: ["", *asked.na] if j in text else missing for j in range(form.width)},
             keep_default_na=False,
             skipinitialspace=True,
@@ -333,14 +335,14 @@ def _in_numbers(
         cells = column.dropna()
         found = style(map(str, cells.head(SAMPLE)))
         styles[j] = style(map(str, cells)) if found[0] != "none" and len(cells) > SAMPLE else found
-    says = {found for found, _ in styles.values()} & {"point", "comma"}
+    says: set[str] = {kind for kind, _ in styles.values() if kind in ("point", "comma")}
     commas, grouped, percents = [], [], []
     for j, column in texts.items():
-        found, cell = styles[j]
-        if found == "none":
+        kind, cell = styles[j]
+        if kind == "none":
             frame[j] = column
             continue
-        decimal = asked.decimal or _decimal(name, names[j], found, cell, says, form.separator)
+        decimal = asked.decimal or _decimal(name, names[j], kind, cell, says, form.separator)
         cells = column.dropna().tolist()
         notation = notation_of(cells, decimal, asked.thousands)
         numbers, bad = numbers_in(cells, notation)
@@ -351,13 +353,13 @@ def _in_numbers(
         result = np.full(len(column), np.nan)
         result[column.notna().to_numpy()] = numbers
         frame[j] = result
-        if found == "comma" or (decimal == "," and found == "either"):
+        if kind == "comma" or (decimal == "," and kind == "either"):
             commas.append(names[j])
-        if found in ("thousands", "either") and cell.count(notation.thousands or "\0"):
+        if kind in ("thousands", "either") and cell.count(notation.thousands or "\0"):
             grouped.append(f"{names[j]} ({cell})")
         if notation.percent:
             percents.append(names[j])
-    sampled = [names[j] for j, (found, _) in styles.items() if j not in texts and found == "comma"]
+    sampled = [names[j] for j, (kind, _) in styles.items() if j not in texts and kind == "comma"]
     if commas or sampled:
         notes.append(f"decimal commas: {listed(sampled + commas)} (see {option('decimal')})")
     if grouped:
@@ -426,7 +428,9 @@ def tidy(frame: pd.DataFrame, name: str) -> tuple[pd.DataFrame, list[str]]:
         if dates or level.name is not None or index.nlevels > 1:
             levels[str(level.name if level.name is not None else "time" if dates else f"level {i + 1}")] = level
     if both := levels.keys() & set(names):
-        raise TableError(f"{name}: expected columns and levels of the index of different names, got {min(both)!r} twice")
+        raise TableError(
+            f"{name}: expected columns and levels of the index of different names, got {min(both)!r} twice"
+        )
     ids = []
     if index.nlevels > 1:
         ids = [key for key, level in levels.items() if not isinstance(level, pd.DatetimeIndex | pd.PeriodIndex)]

@@ -15,7 +15,7 @@ from bptt.forecast.columns import choose_columns, names_of, numbers_of, texts_of
 from bptt.forecast.errors import TableError, listed, option, plural
 from bptt.forecast.features import Feature, learn_feature
 from bptt.forecast.frequency import CALENDAR, Step, best_season, calendar, features_for, find_step, seasons, step_of
-from bptt.forecast.panel import Panel, Sequence_
+from bptt.forecast.panel import Panel, Sequence_, rows_to_come
 from bptt.forecast.reading import tidy
 from bptt.forecast.times import Time, check_order, find_time, is_numeric
 
@@ -103,7 +103,7 @@ class Recipe:
         date_format : str, optional
             How dates are written, as of ``strptime``.
         frequency : str, optional
-            The step from row to row as pandas calls it, ``"h"``, ``"15min"``, ``"B"``, ``"MS"``; without it, it is found.
+            The step from row to row as pandas calls it, ``"h"``, ``"15min"``, ``"B"``, ``"MS"``; it is found without.
         season : int, optional
             In rows. Without it, of those that the calendar knows (a day, a week, a year) the one that tells most.
         calendar : sequence of str, optional
@@ -153,7 +153,9 @@ class Recipe:
             step.alias if step is not None else None, median, season or 1, said, fill, notes,
         )  # fmt: skip
         if season is None and step is not None:
-            recipe = replace(recipe, season=best_season(step, [recipe._targets_of(rows, g, step)[0] for g in range(len(rows.ids))]))
+            recipe = replace(
+                recipe, season=best_season(step, [recipe._targets_of(rows, g, step)[0] for g in range(len(rows.ids))])
+            )
         if where is not None:
             words = f"sine and cosine of {listed(said)}" if said else "nothing"
             notes.append(f"of the calendar it reads {words} (choose with {option('calendar')})")
@@ -182,16 +184,18 @@ class Recipe:
         if step is not None:
             _check_steps(rows, step, self.time.name if self.time is not None else "")
         raw = {
-            feature: feature.raw(rows.frame[feature.column], notes) for feature in (*self.past, *self.future, *self.static)
+            feature: feature.raw(rows.frame[feature.column], notes)
+            for feature in (*self.past, *self.future, *self.static)
         }
-        sequences, gaps, holes = [], [], np.zeros(len(self.targets), np.int64)
+        sequences, gaps = [], []
+        holes: Array = np.zeros(len(self.targets), np.int64)
         for g in range(len(rows.ids)):
             y, filled, at, times = self._targets_of(rows, g, step)
             if len(at) < len(y):
                 gaps.append((len(y) - len(at), rows.ids[g], times, at))
             mine = np.flatnonzero(rows.groups == g)
-            come = len(y) - (int(np.flatnonzero(~filled.all(axis=1))[-1]) + 1 if not filled.all() else 0)
-            holes += filled[: len(y) - come].sum(axis=0)
+            come = rows_to_come(filled)
+            holes = holes + filled[: len(y) - come].sum(axis=0)
             spread = {f: _spread(raw[f][mine], at, len(y)) for f in (*self.past, *self.future)}
             self._check_rows_to_come(spread, times, come, rows.ids[g], mine)
             known = [f.columns(spread[f]) for f in self.future]
@@ -220,7 +224,8 @@ class Recipe:
             sequences,
             list(self.targets),
             [name for f in self.past for name in f.names],
-            [name for f in self.future for name in f.names] + [f"{c} {s}" for c in self.calendar for s in ("sine", "cosine")],
+            [name for f in self.future for name in f.names]
+            + [f"{c} {s}" for c in self.calendar for s in ("sine", "cosine")],
             [name for f in self.static for name in f.names],
             list(self.ids),
             self.time.name if self.time is not None else None,
@@ -281,7 +286,12 @@ class Recipe:
         return recipe
 
     def _check(self) -> None:
-        texts = [*self.targets, *self.ids, *self.calendar, *(f.column for f in (*self.past, *self.future, *self.static))]
+        texts = [
+            *self.targets,
+            *self.ids,
+            *self.calendar,
+            *(f.column for f in (*self.past, *self.future, *self.static)),
+        ]
         for feature in (*self.past, *self.future, *self.static):
             texts += feature.categories or ()
             if not isinstance(feature.mean, int | float) or not np.isfinite(feature.mean):
@@ -461,8 +471,14 @@ def _told_gaps(gaps: list[tuple[int, tuple[str, ...], Any, Array]], frequency: s
         if steps.max() - 1 > longest:
             longest, start = int(steps.max()) - 1, times[at[steps.argmax()] + 1]
             whose = f" of {', '.join(id)}" if id else ""
-    by = "left empty" if fill == "none" else "filled by a straight line" if fill == "interpolate" else "filled with the value before"
+    by = (
+        "left empty"
+        if fill == "none"
+        else "filled by a straight line"
+        if fill == "interpolate"
+        else "filled with the value before"
+    )
     return [
-        f"gaps: {plural(total, 'row')} of {frequency} missing, the longest gap {plural(longest, 'row')} from {start}{whose}; "
-        f"{by} (see {option('fill')})"
+        f"gaps: {plural(total, 'row')} of {frequency} missing, the longest gap {plural(longest, 'row')} from {start}"
+        f"{whose}; {by} (see {option('fill')})"
     ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import csv
+import itertools
 import re
 from collections import Counter
 from dataclasses import dataclass, field
@@ -101,7 +102,10 @@ def encoding_of(data: bytes, name: str) -> tuple[str, str | None]:
                 f"{name}: expected UTF-8, got byte 0x{data[error.start]:02x} at offset {error.start}; "
                 f"{option('encoding')} names the encoding"
             ) from None
-        return "cp1252", f"not UTF-8: read as Windows-1252 (Latin-1), where {text!r} stands first; see {option('encoding')}"
+        return (
+            "cp1252",
+            f"not UTF-8: read as Windows-1252 (Latin-1), where {text!r} stands first; see {option('encoding')}",
+        )
     return "utf-8", None
 
 
@@ -145,7 +149,11 @@ def _reading(lines: list[str], separator: str) -> _Reading | None:
     if start and len(rows[filled[start - 1]]) == width - 1:
         firsts = [rows[i][0] for i in filled[start:last]]
         numbered = firsts == [str(i + 1) for i in range(len(firsts))]
-        if width > 1 and (numbered or not any(map(is_value, firsts))) and not all(map(is_value, rows[filled[start - 1]])):
+        if (
+            width > 1
+            and (numbered or not any(map(is_value, firsts)))
+            and not all(map(is_value, rows[filled[start - 1]]))
+        ):
             header_short, start = True, start - 1
     before = [len(rows[i]) for i in filled[:start]]
     if any(n > 1 for n in before) and (start == last or filled[start] == filled[start - 1] + 1):
@@ -182,15 +190,15 @@ def _best(lines: list[str], separator: str | None, name: str, before: int = 0) -
         )
     if not best.separator:  # one column: is it a table that is cut unevenly?
         for separator in ",;\t|":
-            widths = [len(row) for row in cut(lines, separator) if len(row) > 1]
-            first = next((len(row) for row in cut(lines, separator) if row), 0)
-            if len(widths) > len(lines) / 2 and (best.values < 0.5 or first > 1):
-                usual = Counter(widths).most_common(1)[0][0]
+            several = [len(row) for row in cut(lines, separator) if len(row) > 1]
+            cells = next((len(row) for row in cut(lines, separator) if row), 0)
+            if len(several) > len(lines) / 2 and (best.values < 0.5 or cells > 1):
+                usual = Counter(several).most_common(1)[0][0]
                 line = next(i for i, row in enumerate(cut(lines, separator)) if row and len(row) != usual)
                 cells = len(cut(lines, separator)[line])
                 raise TableError(
-                    f"{name}, line {before + line + 1}: expected {usual} cells between {_called(separator)}s, as other lines "
-                    f"have, got {cells}; {option('separator')} names another separator, {option('skip_rows')} "
+                    f"{name}, line {before + line + 1}: expected {usual} cells between {_called(separator)}s, as other "
+                    f"lines have, got {cells}; {option('separator')} names another separator, {option('skip_rows')} "
                     "leaves out lines before the table"
                 )
     return best
@@ -250,8 +258,8 @@ def layout(lines: list[str], name: str, separator: str | None, header: bool | No
         skipped, separator = 1, separator or declared[1]
     reading = _best(lines[skipped:], separator, name, before + skipped)
     first = skipped + reading.start
-    if reading.start and (before := [line.strip() for line in lines[skipped:first] if line.strip()]):
-        notes.append(f"left out before the table: {listed(before)[:80]!r} (see {option('skip_rows')})")
+    if reading.start and (above := [line.strip() for line in lines[skipped:first] if line.strip()]):
+        notes.append(f"left out before the table: {listed(above)[:80]!r} (see {option('skip_rows')})")
     rows = [(skipped + i, row) for i, row in enumerate(reading.rows) if i >= reading.start and row]
     cells = rows[0][1]
     if reading.header_short:
@@ -267,7 +275,9 @@ def layout(lines: list[str], name: str, separator: str | None, header: bool | No
     if not header:
         return Layout(reading.separator, reading.width, rows[0][0], [str(i + 1) for i in range(reading.width)], notes)
     first = rows[0][0] + 1
-    depth = max((k for k in (1, 2) if len(below) > k and all(_is_second_header(row, below[k:]) for row in below[:k])), default=0)
+    depth = max(
+        (k for k in (1, 2) if len(below) > k and all(_is_second_header(row, below[k:]) for row in below[:k])), default=0
+    )
     if depth == 2:
         raise TableError(
             f"{name}, line {before + rows[2][0] + 1}: expected numbers below two lines of names, got more words; "
@@ -300,7 +310,7 @@ def _is_header(cells: list[str], below: list[list[str]], name: str) -> bool:
         return True
     numbers = [cell for cell in cells if not is_missing(cell)]
     whole = [int(cell) for cell in numbers if cell.isdecimal()]
-    steps = {b - a for a, b in zip(whole, whole[1:], strict=False)}
+    steps = {b - a for a, b in itertools.pairwise(whole)}
     ascending = len(whole) > 1 and steps == {1}
     if is_missing(cells[0]) and ascending and len(whole) == len(cells) - 1 and whole[0] in (0, 1):
         return True  # the numbers of columns beside an index, as pandas writes them

@@ -22,11 +22,12 @@ _HOUR = re.compile(r"(hour|hours|hr|hh|h|stunde|std|heure|hora|ora)", re.I)
 _CLOCK = re.compile(r"\d{1,2}:\d{2}(:\d{2}([.]\d+)?)?")
 _QUARTER = re.compile(r"(\d{4})[- ]?Q([1-4])")
 _PARTS = ("year", "month", "day", "hour", "minute", "second")
-_DAYS = (  # of a year of four digits or of two; day first or month first where both are numbers
-    ["%Y-%m-%d", "%Y/%m/%d", "%Y.%m.%d", "%d.%m.%Y", "%d/%m/%Y", "%m/%d/%Y", "%d-%m-%Y", "%m-%d-%Y"]
-    + ["%d-%b-%Y", "%d %b %Y", "%d %B %Y", "%b %d, %Y", "%B %d, %Y", "%b %d %Y", "%d-%b-%y", "%Y%m%d"]
-    + ["%d.%m.%y", "%d/%m/%y", "%m/%d/%y", "%d-%m-%y", "%m-%d-%y"]
-)
+_LONGEST = 48  # characters of a date
+_DAYS = [  # of a year of four digits or of two; day first or month first where both are numbers
+    *("%Y-%m-%d", "%Y/%m/%d", "%Y.%m.%d", "%d.%m.%Y", "%d/%m/%Y", "%m/%d/%Y", "%d-%m-%Y", "%m-%d-%Y"),
+    *("%d-%b-%Y", "%d %b %Y", "%d %B %Y", "%b %d, %Y", "%B %d, %Y", "%b %d %Y", "%d-%b-%y", "%Y%m%d"),
+    *("%d.%m.%y", "%d/%m/%y", "%m/%d/%y", "%d-%m-%y", "%m-%d-%y"),
+]
 _MONTHS = ["%Y/%m", "%m/%Y", "%b %Y", "%B %Y", "%b-%Y", "%b-%y", "%YM%m"]
 _CLOCKS = ["", " %H:%M", " %H:%M:%S", " %H:%M:%S.%f", "T%H:%M", "T%H:%M:%S", " %I:%M %p", " %I:%M:%S %p", " %H"]
 _UNITS = {"s": 1e8, "ms": 1e11, "us": 1e14, "ns": 1e17}  # the least number of each since 1970 that is taken for a time
@@ -77,9 +78,9 @@ def to_dates(cells: Any, keyword: str | None = None, date_format: str | None = N
         _check_all(dates, texts, keyword or "the column", f"dates in the {option('date_format')} {date_format!r}")
         return pd.DatetimeIndex(dates), "", date_format
     sample = given.iloc[np.unique(np.linspace(0, len(given) - 1, _SAMPLE).astype(int))] if len(given) else given
-    if not len(sample) or not sample.map(lambda cell: any(c.isdigit() for c in cell) and len(cell) < 48).all():
-        if len(sample) < 3 or sample.map(lambda cell: DATE.fullmatch(cell) is not None).mean() <= 0.5:
-            return None, "", None
+    digits = sample.map(lambda cell: any(c.isdigit() for c in cell) and len(cell) < _LONGEST)
+    if not len(sample) or (not digits.all() and sample.map(lambda c: DATE.fullmatch(c) is not None).mean() <= 0.5):
+        return None, "", None
     if sample.map(lambda cell: _QUARTER.fullmatch(cell) is not None).all():
         quarters = texts.map(lambda cell: _QUARTER.sub(r"\1Q\2", cell), na_action="ignore")
         return pd.DatetimeIndex(pd.PeriodIndex(quarters, freq="Q").to_timestamp()), "", None
@@ -165,10 +166,10 @@ def _from_numbers(cells: Any, named: bool, form: str | None = None) -> tuple[Any
         return none
     low, high, whole = known.min(), known.max(), bool((known % 1 == 0).all())
     name = str(cells.name)
-    if whole and 1000 <= low and high < 2500 and (named or _YEAR.search(name)):
+    if whole and low >= 1000 and high < 2500 and (named or _YEAR.search(name)):
         texts = cells.map(lambda year: f"{int(year):04d}-01-01", na_action="ignore")
         return pd.DatetimeIndex(pd.to_datetime(texts, format="%Y-%m-%d")), "", "year"
-    if whole and 18000101 <= low and high <= 22001231:
+    if whole and low >= 18000101 and high <= 22001231:
         texts = cells.map(lambda day: f"{int(day):08d}", na_action="ignore")
         dates = pd.to_datetime(texts, format="%Y%m%d", errors="coerce")
         return none if dates.isna().sum() > cells.isna().sum() else (pd.DatetimeIndex(dates), "", "YYYYMMDD")
@@ -211,22 +212,25 @@ class Time:
         """The dates of a later table, as those of the first one were read: a DatetimeIndex."""
         for column in self.columns:
             if column not in frame.columns:
-                raise TableError(f"expected the column {column!r}, of which the dates are made, got {listed(frame.columns)}")
+                raise TableError(
+                    f"expected the column {column!r}, of which the dates are made, got {listed(frame.columns)}"
+                )
         if len(self.columns) > 1 and self.columns[0].lower() == "year":
             return _from_parts(frame, self.columns)
         dates, _, _ = to_dates(frame[self.name], f"column {self.name!r}", self.written)
         if dates is None:
             some = frame[self.name].dropna()
-            raise TableError(f"column {self.name!r}: expected dates, got {str(some.iloc[0]) if len(some) else 'none'!r}")
+            raise TableError(
+                f"column {self.name!r}: expected dates, got {str(some.iloc[0]) if len(some) else 'none'!r}"
+            )
         if len(self.columns) > 1:
             dates = dates + _of_day(frame[self.columns[1]], self.columns[1], self.hours_from)
         if (dates.tz is None) != (self.zone is None):
             raise TableError(
-                f"column {self.name!r}: expected dates {'without' if self.zone is None else 'with'} an offset from UTC, as in "
-                f"training, got {dates[0]}"
+                f"column {self.name!r}: expected dates {'without' if self.zone is None else 'with'} an offset from UTC, "
+                f"as in training, got {dates[0]}"
             )
         return dates if self.zone is None else dates.tz_convert(self.zone)
-
 
     def as_written(self, dates: Any) -> Any:
         """Dates as this table writes them: an Index of numbers or texts, or the dates themselves."""
@@ -254,12 +258,16 @@ def find_time(frame: pd.DataFrame, time: str | None, date_format: str | None) ->
     """
     if time is not None:
         if time not in frame.columns:
-            raise TableError(f"{option('time')}: expected a column of the table ({listed(frame.columns)}), got {time!r}")
+            raise TableError(
+                f"{option('time')}: expected a column of the table ({listed(frame.columns)}), got {time!r}"
+            )
         dates, note, written = to_dates(frame[time], f"column {time!r}", date_format)
         if dates is None:
             some = frame[time].dropna()
             got = repr(str(some.iloc[0])) if len(some) else "none"
-            raise TableError(f"{option('time')}: expected a column of dates, got {got} in {time!r}; see {option('date_format')}")
+            raise TableError(
+                f"{option('time')}: expected a column of dates, got {got} in {time!r}; see {option('date_format')}"
+            )
         return _with_hour(frame, time, dates, written, [note] if note else [])
     found: dict[str, tuple[Any, str, str | None]] = {}
     refused: list[TableError] = []
@@ -328,7 +336,10 @@ def _with_hour(
         if whole and _HOUR.fullmatch(str(other)) and column.min() >= 0 and column.max() <= 24:
             first = int(column.max() == 24)
             what = ", from 1 to 24, which are the hours that end then" if first else ""
-        elif not is_numeric(column) and column.head(_SAMPLE).map(lambda c: _CLOCK.fullmatch(str(c).strip()) is not None).all():
+        elif (
+            not is_numeric(column)
+            and column.head(_SAMPLE).map(lambda c: _CLOCK.fullmatch(str(c).strip()) is not None).all()
+        ):
             first, what = None, ""
         else:
             continue
@@ -345,7 +356,8 @@ def _of_day(column: Any, name: str, hours_from: int | None) -> Any:
         if wrong.any():
             row = int(wrong.argmax())
             raise TableError(
-                f"column {name!r}, row {row + 1}: expected an hour from {hours_from} to {23 + hours_from}, got {column.iloc[row]}"
+                f"column {name!r}, row {row + 1}: expected an hour from {hours_from} to {23 + hours_from}, "
+                f"got {column.iloc[row]}"
             )
         return pd.TimedeltaIndex(pd.to_timedelta(column.to_numpy(np.int64) - hours_from, unit="h"))
     texts = column.astype(str).str.strip()
@@ -359,7 +371,9 @@ def _of_day(column: Any, name: str, hours_from: int | None) -> Any:
 # ---- Order ----
 
 
-def check_order(dates: Any, groups: Array, ids: Sequence[tuple[str, ...]], name: str, hint: str) -> tuple[Array, list[str]]:
+def check_order(
+    dates: Any, groups: Array, ids: Sequence[tuple[str, ...]], name: str, hint: str
+) -> tuple[Array, list[str]]:
     """Rows in order of sequence and time, and what was said of it.
 
     Parameters

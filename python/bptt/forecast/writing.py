@@ -28,8 +28,8 @@ def write_table(frame: pd.DataFrame, path: str | os.PathLike[str]) -> None:
         An index with a name becomes the first column; another is left out.
     path : path
         ``.csv`` (commas), ``.tsv`` and ``.txt`` (tabs), each with ``.gz`` or ``.xz`` behind it too; ``.parquet`` where
-        pyarrow is installed; ``.xlsx`` where openpyxl is. Numbers of texts have all digits that it takes to read the same
-        bits again.
+        pyarrow is installed; ``.xlsx`` where openpyxl is. Numbers in texts have all digits that it takes to read
+        the same bits again.
 
     Raises
     ------
