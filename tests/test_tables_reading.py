@@ -21,6 +21,7 @@ from bptt.forecast import TableError, looks_like_table, read_table  # noqa: E402
 from bptt.forecast.cells import cells_per_line  # noqa: E402
 from bptt.forecast.numbers import Notation, numbers_in  # noqa: E402
 
+PACKAGES = {"pyarrow", "fastparquet", "openpyxl", "xlrd"}
 DAYS = [f"2020-01-{day:02d}" for day in range(1, 32)]
 
 
@@ -402,7 +403,7 @@ def test_excel() -> None:
 
 
 def test_a_package_that_is_missing_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in ("pyarrow", "fastparquet", "openpyxl", "xlrd"):
+    for module in [name for name in {*sys.modules, *PACKAGES} if name.partition(".")[0] in PACKAGES]:
         monkeypatch.setitem(sys.modules, module, None)
     refused(b"PAR1" + bytes(20) + b"PAR1", "reading Parquet needs pyarrow: pip install pyarrow")
     refused(b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(600), "needs xlrd: pip install xlrd")

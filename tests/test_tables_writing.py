@@ -12,6 +12,8 @@ import pytest
 pd = pytest.importorskip("pandas", reason="pandas is not installed")
 from bptt.forecast import TableError, read_table, write_table  # noqa: E402  (which needs it)
 
+PACKAGES = {"pyarrow", "fastparquet", "openpyxl"}
+
 
 def frame() -> Any:
     rng = np.random.default_rng(0)
@@ -58,7 +60,7 @@ def test_a_name_that_says_no_format_is_refused(tmp_path: Path, name: str) -> Non
 def test_a_package_that_is_missing_is_named_and_nothing_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for module in ("pyarrow", "fastparquet", "openpyxl"):
+    for module in [name for name in {*sys.modules, *PACKAGES} if name.partition(".")[0] in PACKAGES]:
         monkeypatch.setitem(sys.modules, module, None)
     for name, package in (("t.parquet", "pyarrow"), ("t.xlsx", "openpyxl")):
         (tmp_path / name).write_bytes(b"old")

@@ -166,6 +166,8 @@ def _reading(lines: list[str], separator: str) -> _Reading | None:
 def _best(lines: list[str], separator: str | None, name: str, before: int = 0) -> _Reading:
     if separator is not None:
         reading = _reading(lines, separator)
+        if reading is None and separator == "," and all(len(row) < 2 for row in cut(lines, separator)):
+            reading = _reading(lines, "")  # of one column, which has nothing to separate
         if reading is None:
             widths = Counter(len(row) for row in cut(lines, separator) if row)
             raise TableError(

@@ -227,8 +227,8 @@ class Time:
             dates = dates + _of_day(frame[self.columns[1]], self.columns[1], self.hours_from)
         if (dates.tz is None) != (self.zone is None):
             raise TableError(
-                f"column {self.name!r}: expected dates {'without' if self.zone is None else 'with'} an offset from UTC, "
-                f"as in training, got {dates[0]}"
+                f"column {self.name!r}: expected dates {'without' if self.zone is None else 'with'} an offset from "
+                f"UTC, as in training, got {dates[0]}"
             )
         return dates if self.zone is None else dates.tz_convert(self.zone)
 
