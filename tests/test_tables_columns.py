@@ -111,6 +111,7 @@ def test_constants_counters_keys_and_time_stamps_are_left_out_and_named() -> Non
         word="kW",
         row=np.arange(ROWS),
         down=np.arange(ROWS)[::-1] * 0.5,
+        decimal_year=np.round(1960 + np.arange(ROWS) / 12, 3),
         customer_id=rng.permutation(ROWS),
         stamp=1_577_836_800 + np.cumsum(rng.integers(1, 100, ROWS)),
         empty=np.nan,
@@ -124,6 +125,7 @@ def test_constants_counters_keys_and_time_stamps_are_left_out_and_named() -> Non
         "word (the same in all rows: kW)",
         "row (a counter",
         "down (a counter",
+        "decimal_year (a counter",
         "customer_id (a key, by its name)",
         "stamp (time stamps",
         "empty (all cells are missing)",
@@ -132,6 +134,15 @@ def test_constants_counters_keys_and_time_stamps_are_left_out_and_named() -> Non
     ):
         assert words in said(recipe)
     assert learn(frame, target="x", inputs="row,same")[1].past_names == ["row", "same"], "who names them gets them"
+
+
+def test_flags_and_parts_of_dates_are_not_forecast_unless_named() -> None:
+    hours = np.arange(ROWS) % 24
+    recipe, panel = learn(pd.DataFrame({"hour": hours, "holiday": np.arange(ROWS) % 48 == 0, "x": walk()}))
+    assert (recipe.targets, panel.past_names) == (["x"], ["holiday"])
+    assert "not forecast, because of two values only: holiday" in said(recipe)
+    assert "hour (a part of a date, by its name)" in said(recipe)
+    assert learn(pd.DataFrame({"on": np.arange(ROWS) % 7 == 0}))[0].targets == ["on"], "where there is nothing else"
 
 
 def test_a_spike_stays_what_it_is() -> None:

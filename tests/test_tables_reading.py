@@ -288,6 +288,20 @@ def test_names_from_other_programs() -> None:
     assert list(columns("country,1990,1991\nFrance,5,6\n", header=True)) == ["country", "1990", "1991"]
 
 
+def test_lines_that_begin_with_a_number_sign() -> None:
+    text = "# Mauna Loa\n# year month co2\n1960 1 316.5\n1960 2 317.25\n1960 3 317\n"
+    assert columns(text) == {"1": [1960] * 3, "2": [1, 2, 3], "3": [316.5, 317.25, 317]}
+    assert "2 lines that begin with # (see comment (--comment))" in notes(text)
+    assert list(columns("#date,x\n2020-01-01,3\n2020-01-02,4\n")) == ["#date", "x"]
+
+
+def test_a_table_of_markdown() -> None:
+    assert columns("| date | x |\n|------|--:|\n| 2020-01-01 | 3 |\n| 2020-01-02 | 4 |\n") == {
+        "date": DAYS[:2],
+        "x": [3, 4],
+    }
+
+
 def test_one_column() -> None:
     assert columns("x\n1\n2\n") == {"x": [1, 2]}
     assert columns("load MW\n1,2\n3,4\n") == {"load MW": [1.2, 3.4]}

@@ -62,8 +62,9 @@ def test_hours_from_1_to_24_are_those_that_end_then() -> None:
 
 def test_times_of_day_in_a_column_of_their_own() -> None:
     rows = "".join(f"2020-01-{1 + h // 24:02d},{h % 24:02d}:30,{h % 7}\n" for h in range(72))
-    recipe, panel = learn("date,time,load\n" + rows)
-    assert panel.sequences[0].times[1] == pd.Timestamp("2020-01-01 01:30")
+    for text in (rows, rows.replace(":30", ".30.00")):
+        recipe, panel = learn("date,time,load\n" + text)
+        assert panel.sequences[0].times[1] == pd.Timestamp("2020-01-01 01:30")
     assert (recipe.targets, recipe.frequency) == (["load"], "h")
 
 
@@ -186,6 +187,7 @@ def test_day_and_month_that_can_stand_either_way() -> None:
 @pytest.mark.parametrize(
     ("column", "first", "frequency", "last"),
     [
+        (["2020-W52", "2020-W53", "2021-W01"], "2020-12-21", "W-MON", "2021-W02"),
         (["1949-01", "1949-02", "1949-03"], "1949-01-01", "MS", "1949-04"),
         ([1700, 1701, 1702], "1700-01-01", "YS-JAN", 1703),
         (["1990Q1", "1990Q2", "1990Q3"], "1990-01-01", "QS-OCT", None),
@@ -361,6 +363,8 @@ def test_the_season_is_the_one_that_tells_most() -> None:
     wander = pd.DataFrame({"date": dates, "x": daily + rng.normal(size=len(hours)).cumsum()})
     assert learn(wander)[0].season == 24
     assert learn(wander, season=12)[0].season == 12
+    assert learn(wander.head(20))[0].season == 1, "a day is longer than the table"
+    assert learn(wander.head(30))[0].season == 24
     with pytest.raises(ValueError, match=r"season \(--season\): expected at least 1, got 0"):
         learn(wander, season=0)
 

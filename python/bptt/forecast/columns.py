@@ -18,8 +18,10 @@ from bptt.forecast.times import is_numeric
 
 _MOST_CATEGORIES = 30  # of a column of text that is read without being asked for
 _KEY = re.compile(r"(.*[_ ])?(id|key|uuid|index|idx|code|zip|plz|nr)|.*(Id|ID|Key|Nr)|unnamed.*|level_\d", re.I)
+_PART = re.compile(r"(year|month|day|hour|minute|second|week|weekday|day_?of_?(week|month|year)|dow|doy|yday)", re.I)
 _ENOUGH = 50  # rows, below which nothing is said of noise
 _FEW = 4  # steps, below which a column that grows evenly is no counter yet
+_EVEN = 0.02  # how much the steps of a counter may differ: 1960.083, 1960.167, 1960.25 are rounded
 _LAGS = 40
 _MARKERS = (-9.0, -99.0, -999.0, -9999.0, -99999.0, -999.9, -99.9, 9999.0, 99999.0, 999999.0)
 
@@ -186,6 +188,10 @@ def choose_columns(
             words.append(name)
     if targets is None:
         targets = [name for name in usable if wanted is None or name not in wanted]
+        flags = [name for name in targets if frame[name].nunique() <= 2]
+        if flags and len(flags) < len(targets):
+            targets = [name for name in targets if name not in flags]
+            notes.append(f"not forecast, because of two values only: {listed(flags)}")
         noise = [name for name in targets if len(targets) > 1 and is_noise(numbers_of(frame[name], name), groups)]
         if noise and len(noise) < len(targets):
             targets = [name for name in targets if name not in noise]
@@ -251,7 +257,7 @@ def why_not(column: Any, name: str, groups: Array, dates: Any) -> str:
     if (known == known[0]).all():
         return f"the same in all rows: {known[0]:g}"
     steps = np.diff(numbers)[np.diff(groups) == 0]
-    if len(steps) >= _FEW and steps[0] != 0 and np.allclose(steps, steps[0], rtol=1e-6, atol=0):
+    if len(steps) >= _FEW and steps[0] != 0 and np.allclose(steps, steps[0], rtol=_EVEN, atol=0):
         return "a counter: it grows by the same from row to row"
     whole = bool((known % 1 == 0).all())
     if whole and (known >= 1e8).all() and (steps > 0).all() and len(steps) > 1:
@@ -264,6 +270,8 @@ def why_not(column: Any, name: str, groups: Array, dates: Any) -> str:
             of_date = getattr(wall, part).to_numpy()
             if (of_date != of_date[0]).any() and len(set(np.unique(numbers - of_date))) == 1:
                 return f"the {part} of the dates"
+    if whole and _PART.fullmatch(name):
+        return "a part of a date, by its name"
     return ""
 
 

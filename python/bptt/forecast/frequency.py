@@ -202,7 +202,7 @@ def best_season(step: Step | None, sequences: list[Array]) -> int:
     if not known:
         return 1
     longest = max(map(len, sequences))
-    possible = [n for n in known if 2 * n <= longest] or known[:1]
+    possible = [n for n in known if 2 * n <= longest] or ([known[0]] if known[0] < longest else [1])
     errors = []
     for season in possible if len(possible) > 1 else []:
         sums, counts = 0.0, 0.0

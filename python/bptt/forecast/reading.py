@@ -329,6 +329,7 @@ def _in_numbers(
                 styles[j] = found
                 continue
             column = _parse(name, data, rows, form, names, sample, asked, as_text=[j])[j]
+        frame[j] = column = column.str.strip()
         if names[j] in asked.text or any(_LEADING_ZERO.fullmatch(cell) for cell in cells):
             continue
         texts[j] = column

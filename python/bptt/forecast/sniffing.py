@@ -9,7 +9,7 @@ import re
 from collections import Counter
 from dataclasses import dataclass, field
 
-from bptt.forecast.errors import TableError, listed, option
+from bptt.forecast.errors import TableError, listed, option, plural
 from bptt.forecast.numbers import is_missing, is_number
 
 SEPARATORS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar", " ": "space"}
@@ -18,6 +18,7 @@ DATE = re.compile(
     r"\d{1,4}[-/.]\d{1,2}([-/.]\d{1,4})?([T ]\d{1,2}:\d{2}.*)?|\d{1,2}:\d{2}(:\d{2}([.]\d+)?)?|"
     r"\d{4}-?Q[1-4]|\d{1,2}[- ]?[A-Za-z]{3,9}[- ,.]*\d{2,4}|[A-Za-z]{3,9}[- ]\d{1,2},? \d{4}|[A-Za-z]{3}[- ]\d{2,4}"
 )
+_RULE = re.compile(r"(:?-{2,}:?|={2,})?")  # of a line that is drawn below the names
 _WESTERN = re.compile(rb"[\x80-\xff]{2,}")  # bytes that stand together: of an encoding of several bytes, or of none
 
 
@@ -258,6 +259,10 @@ def layout(lines: list[str], name: str, separator: str | None, header: bool | No
     skipped = 0
     if lines and (declared := re.fullmatch(r'"?sep=(.)"?', lines[0].strip("\r\n"))):
         skipped, separator = 1, separator or declared[1]
+    marked = next((i for i, line in enumerate(lines) if not line.startswith("#")), 0)
+    if marked > 1 or (marked == 1 and not any(mark in lines[0] for mark in ",;\t|")):
+        skipped = marked
+        notes.append(f"left out before the table: {plural(marked, 'line')} that begin with # (see {option('comment')})")
     reading = _best(lines[skipped:], separator, name, before + skipped)
     first = skipped + reading.start
     if reading.start and (above := [line.strip() for line in lines[skipped:first] if line.strip()]):
@@ -277,6 +282,9 @@ def layout(lines: list[str], name: str, separator: str | None, header: bool | No
     if not header:
         return Layout(reading.separator, reading.width, rows[0][0], [str(i + 1) for i in range(reading.width)], notes)
     first = rows[0][0] + 1
+    if below and any(below[0]) and all(_RULE.fullmatch(cell) for cell in below[0]):
+        del below[0], rows[1]
+        first += 1
     depth = max(
         (k for k in (1, 2) if len(below) > k and all(_is_second_header(row, below[k:]) for row in below[:k])), default=0
     )

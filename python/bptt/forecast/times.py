@@ -19,8 +19,10 @@ _NAMED = re.compile(r"(date|time|day|month|year|week|stamp|ds|ts|datum|zeit|tag|
 _EPOCH = re.compile(r"(ts|t|time|timestamp|unix|unix_?time|epoch|date|datetime)([_ ]?(s|ms|us|ns|utc|seconds))?", re.I)
 _YEAR = re.compile(r"(year|yr|jahr|annee|année|año|anno)", re.I)
 _HOUR = re.compile(r"(hour|hours|hr|hh|h|stunde|std|heure|hora|ora)", re.I)
-_CLOCK = re.compile(r"\d{1,2}:\d{2}(:\d{2}([.]\d+)?)?")
+_CLOCK = re.compile(r"\d{1,2}:\d{2}(:\d{2}([.]\d+)?)?|\d{1,2}[.]\d{2}[.]\d{2}")
 _QUARTER = re.compile(r"(\d{4})[- ]?Q([1-4])")
+_WEEK = re.compile(r"\d{4}-W\d{2}")
+_ISO_WEEK = "%G-W%V"  # a week by its Monday
 _PARTS = ("year", "month", "day", "hour", "minute", "second")
 _LONGEST = 48  # characters of a date
 _DAYS = [  # of a year of four digits or of two; day first or month first where both are numbers
@@ -73,6 +75,10 @@ def to_dates(cells: Any, keyword: str | None = None, date_format: str | None = N
     given = texts.dropna()
     if date_format in _FORMS:
         return _from_numbers(pd.to_numeric(cells, errors="coerce"), True)
+    if date_format == _ISO_WEEK or (date_format is None and len(given) and given.str.fullmatch(_WEEK).all()):
+        dates = pd.to_datetime(texts + "-1", format=f"{_ISO_WEEK}-%u", errors="coerce")
+        _check_all(dates, texts, keyword or "the column", "weeks as most are (2020-W07)")
+        return pd.DatetimeIndex(dates), "", _ISO_WEEK
     if date_format is not None:
         dates = pd.to_datetime(texts, format=date_format, errors="coerce")
         _check_all(dates, texts, keyword or "the column", f"dates in the {option('date_format')} {date_format!r}")
@@ -365,6 +371,7 @@ def _of_day(column: Any, name: str, hours_from: int | None) -> Any:
     if not right.all():
         row = int((~right).argmax())
         raise TableError(f"column {name!r}, row {row + 1}: expected a time of day, got {texts.iloc[row]!r}")
+    texts = texts.where(texts.str.contains(":"), texts.str.replace(".", ":"))
     return pd.TimedeltaIndex(pd.to_timedelta(texts.where(texts.str.count(":") == 2, texts + ":00")))
 
 
