@@ -105,6 +105,13 @@ def test_bptt_keras_without_keras_is_one_clear_line() -> None:
     assert "halted" not in done.stderr
 
 
+def test_bptt_forecast_without_pandas_is_one_clear_line() -> None:
+    done = run_python("import sys\nsys.modules['pandas'] = None\nimport bptt\nimport bptt.forecast")
+    expected = 'ImportError: bptt.forecast: expected pandas to be installed: pip install "bptt[tables]"'
+    assert done.stderr.splitlines()[-1] == expected
+    assert "halted" not in done.stderr, "the error alone, and not what led to it"
+
+
 def test_bptt_plot_without_matplotlib_is_one_clear_line() -> None:
     done = run_python("import sys\nsys.modules['matplotlib'] = None\nimport bptt.analysis\nimport bptt.plot")
     expected = 'ImportError: bptt.plot: expected matplotlib to be installed: pip install "bptt[plot]"'

@@ -1,0 +1,484 @@
+"""From a table to a panel: learned from the table to train on, applied to it and to every later one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from bptt._arrays import Array
+from bptt._checks import choice, size
+from bptt.forecast.columns import choose_columns, names_of, numbers_of, texts_of
+from bptt.forecast.errors import TableError, listed, option, plural
+from bptt.forecast.features import Feature, learn_feature
+from bptt.forecast.frequency import CALENDAR, Step, best_season, calendar, features_for, find_step, seasons, step_of
+from bptt.forecast.panel import Panel, Sequence_, rows_to_come
+from bptt.forecast.reading import tidy
+from bptt.forecast.times import Time, check_order, find_time, is_numeric
+
+FILLS = ("interpolate", "forward", "none")
+
+
+class _Rows(NamedTuple):
+    """A table in order of sequence and time."""
+
+    frame: pd.DataFrame
+    dates: Any
+    groups: Array
+    ids: list[tuple[str, ...]]
+    notes: list[str]
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What the columns of a table are for, and how they become numbers: plain data, kept in the model.
+
+    Attributes
+    ----------
+    targets, ids : list of str
+        Columns.
+    past, future, static : list of Feature
+        Columns as inputs.
+    time : Time or None
+        Where the dates stand.
+    frequency : str or None
+        As `Panel.frequency`.
+    median_step : float
+        Seconds from row to row, the median, where the steps are uneven.
+    season : int
+        As `Panel.season`.
+    calendar : list of str
+        Features of the calendar, of ``"hour"``, ``"weekday"``, ``"month"``, ``"day of year"``.
+    fill : str
+        What becomes of targets that are missing between others.
+    notes : list of str
+        What was decided, one line each, in words for the user.
+    """
+
+    targets: list[str]
+    ids: list[str]
+    past: list[Feature]
+    future: list[Feature]
+    static: list[Feature]
+    time: Time | None
+    frequency: str | None
+    median_step: float
+    season: int
+    calendar: list[str]
+    fill: str
+    notes: list[str] = field(default_factory=list, compare=False)
+
+    @classmethod
+    def learn(
+        cls,
+        frame: pd.DataFrame,
+        *,
+        target: str | Sequence[str] | None = None,
+        inputs: str | Sequence[str] | None = None,
+        future: str | Sequence[str] | None = None,
+        static: str | Sequence[str] | None = None,
+        id: str | Sequence[str] | None = None,
+        time: str | None = None,
+        date_format: str | None = None,
+        frequency: str | None = None,
+        season: int | None = None,
+        calendar: Sequence[str] | str | None = None,
+        fill: str = "interpolate",
+    ) -> Recipe:
+        """Look at the table to train on.
+
+        Parameters
+        ----------
+        frame : DataFrame
+            As `read_table` returns it, or one's own: dates may be its index, ids the other levels of it.
+        target, inputs, future, static, id : str or sequence of str, optional
+            Names of columns, in one text with commas between them too. What is forecast (without it, all columns of
+            numbers but those that cannot be); what is read beside it (without it, the others that say something);
+            what is known in advance; what holds of a whole sequence; what tells sequences apart.
+        time : str, optional
+            The column of dates; without it, it is found.
+        date_format : str, optional
+            How dates are written, as of ``strptime``.
+        frequency : str, optional
+            The step from row to row as pandas calls it, ``"h"``, ``"15min"``, ``"B"``, ``"MS"``; it is found without.
+        season : int, optional
+            In rows. Without it, of those that the calendar knows (a day, a week, a year) the one that tells most.
+        calendar : sequence of str, optional
+            Features: ``"hour"``, ``"weekday"``, ``"month"``, ``"day of year"``. Without it those that suit the step and
+            that the table shows twice; an empty one for none.
+        fill : ``"interpolate"``, ``"forward"`` or ``"none"``
+            What becomes of targets that are missing between others, and in rows that are missing: a straight line, the
+            value before, or NaN.
+
+        Raises
+        ------
+        TableError
+            In one line: what cannot be, and the keyword that says how.
+        """
+        choice(option("fill"), fill, FILLS)
+        if season is not None:
+            size(option("season"), season, 1)
+        frame, notes = tidy(frame, "the table")
+        ids = names_of("id", id, frame) or [str(name) for name in frame.attrs.get("ids", [])]
+        named = [*ids]
+        for keyword, given in (("target", target), ("inputs", inputs), ("future", future), ("static", static)):
+            named += names_of(keyword, given, frame) or []
+        known = {name for name in named if is_numeric(frame[name]) or name in ids} - {time}
+        candidates = frame.loc[:, [name for name in frame.columns if name not in known]]
+        where, dates, found = find_time(candidates, time, date_format)
+        rows = _in_order(frame, ids, where, dates)
+        notes += found + rows.notes
+        step, median = None, 0.0
+        if where is not None:
+            step, median, note = _step_of_rows(rows, where.name, frequency)
+            notes.append(note)
+        elif frequency is not None:
+            raise TableError(f"{option('frequency')}: expected a table with dates, got none; see {option('time')}")
+        roles = choose_columns(
+            rows.frame, target=target, inputs=inputs, future=future, static=static, id=ids,
+            time_columns=where.columns if where is not None else (), dates=rows.dates, groups=rows.groups,
+        )  # fmt: skip
+        notes += roles.notes
+        gaps = step is not None and any(_missing_rows(rows, step, g) for g in range(len(rows.ids)))
+        features = {
+            keyword: [learn_feature(rows.frame[name], name, keyword, gaps and keyword != "static") for name in names]
+            for keyword, names in (("inputs", roles.past), ("future", roles.future), ("static", roles.static))
+        }
+        said = _calendar_features(calendar, rows, median)
+        recipe = cls(
+            roles.targets, ids, features["inputs"], features["future"], features["static"], where,
+            step.alias if step is not None else None, median, season or 1, said, fill, notes,
+        )  # fmt: skip
+        if season is None and step is not None:
+            recipe = replace(
+                recipe, season=best_season(step, [recipe._targets_of(rows, g, step)[0] for g in range(len(rows.ids))])
+            )
+        if where is not None:
+            words = f"sine and cosine of {listed(said)}" if said else "nothing"
+            notes.append(f"of the calendar it reads {words} (choose with {option('calendar')})")
+        if recipe.season > 1 or (step is not None and seasons(step)):
+            notes.append(f"season: {plural(recipe.season, 'row')} (choose with {option('season')})")
+        return recipe
+
+    def apply(self, frame: pd.DataFrame) -> Panel:
+        """Make the sequences of a table, of this one and of every later one, in the same way.
+
+        Rows at the end without targets are rows to come: y is NaN there, and what is known in advance is read.
+
+        Raises
+        ------
+        TableError
+            A column is missing, the steps are others than in training, or a row to come lacks what is known in advance.
+        """
+        frame, notes = tidy(frame, "the table")
+        wanted = [*self.ids, *self.targets, *(f.column for f in (*self.past, *self.future, *self.static))]
+        if absent := [name for name in wanted if name not in frame.columns]:
+            raise TableError(f"expected the columns of training, got a table without {listed(map(repr, absent))}")
+        dates = self.time.read(frame) if self.time is not None else None
+        rows = _in_order(frame, self.ids, self.time, dates)
+        notes += rows.notes
+        step = step_of(self.frequency) if self.frequency is not None else None
+        if step is not None:
+            _check_steps(rows, step, self.time.name if self.time is not None else "")
+        raw = {
+            feature: feature.raw(rows.frame[feature.column], notes)
+            for feature in (*self.past, *self.future, *self.static)
+        }
+        sequences, gaps = [], []
+        holes: Array = np.zeros(len(self.targets), np.int64)
+        for g in range(len(rows.ids)):
+            y, filled, at, times = self._targets_of(rows, g, step)
+            if len(at) < len(y):
+                gaps.append((len(y) - len(at), rows.ids[g], times, at))
+            mine = np.flatnonzero(rows.groups == g)
+            come = rows_to_come(filled)
+            holes = holes + filled[: len(y) - come].sum(axis=0)
+            spread = {f: _spread(raw[f][mine], at, len(y)) for f in (*self.past, *self.future)}
+            self._check_rows_to_come(spread, times, come, rows.ids[g], mine)
+            known = [f.columns(spread[f]) for f in self.future]
+            if self.time is not None:
+                known.append(calendar(times, self.calendar))
+            sequences.append(
+                Sequence_(
+                    rows.ids[g],
+                    times,
+                    y,
+                    _side_by_side([f.columns(spread[f]) for f in self.past], len(y)),
+                    _side_by_side(known, len(y)),
+                    np.concatenate([np.zeros(0), *(_constant(f, raw[f][mine], rows.ids[g]) for f in self.static)]),
+                    filled,
+                )
+            )
+        notes += _told_gaps(gaps, self.frequency, self.fill)
+        for name, n in zip(self.targets, holes, strict=True):
+            if n and not gaps:
+                notes.append(f"{name}: {plural(int(n), 'missing cell')} (see {option('fill')}, now {self.fill!r})")
+        for feature in (*self.past, *self.future):
+            if n := int(np.isnan(raw[feature]).sum()):
+                by = "filled with the value before" + (", and marked by an indicator" if feature.indicator else "")
+                notes.append(f"{feature.column}: {plural(n, 'missing cell')}, {by}")
+        return Panel(
+            sequences,
+            list(self.targets),
+            [name for f in self.past for name in f.names],
+            [name for f in self.future for name in f.names]
+            + [f"{c} {s}" for c in self.calendar for s in ("sine", "cosine")],
+            [name for f in self.static for name in f.names],
+            list(self.ids),
+            self.time.name if self.time is not None else None,
+            self.frequency,
+            self.season,
+            notes,
+        )
+
+    def extend(self, sequence: Sequence_, steps: int) -> tuple[Any, Array]:
+        """The times after a sequence, and what is known of them.
+
+        Parameters
+        ----------
+        sequence : Sequence_
+            Of a panel that this recipe made.
+        steps : int
+            How many.
+
+        Returns
+        -------
+        times : DatetimeIndex or RangeIndex [steps]
+        future : float64 array [steps, n_future]
+            The calendar; NaN in the user's columns, whose values nobody knows but the user.
+        """
+        own = np.full((steps, sum(len(f.names) for f in self.future)), np.nan)
+        if self.time is None:
+            return pd.RangeIndex(len(sequence.times), len(sequence.times) + steps), own
+        step = self._step()
+        times = step.after(sequence.times[-1], np.arange(1, steps + 1))
+        times = pd.DatetimeIndex(times, name=self.time.name)
+        return times, np.concatenate([own, calendar(times, self.calendar)], axis=1)
+
+    def as_json(self) -> dict[str, Any]:
+        """As what JSON can hold, without the notes."""
+        plain = asdict(self)
+        plain.pop("notes")
+        return plain
+
+    @classmethod
+    def from_json(cls, plain: dict[str, Any]) -> Recipe:
+        """The recipe that `as_json` has written.
+
+        Raises
+        ------
+        ValueError
+            It is none.
+        """
+        try:
+            values = dict(plain)
+            for key in ("past", "future", "static"):
+                features = [Feature(**feature) for feature in values[key]]
+                values[key] = [replace(f, categories=f.categories and tuple(f.categories)) for f in features]
+            values["time"] = None if values["time"] is None else Time(**values["time"])
+            recipe = cls(**values)
+            recipe._check()
+        except (TypeError, KeyError, AttributeError) as error:
+            raise ValueError(f"recipe: expected one that as_json wrote, got another ({error})") from None
+        return recipe
+
+    def _check(self) -> None:
+        texts = [
+            *self.targets,
+            *self.ids,
+            *self.calendar,
+            *(f.column for f in (*self.past, *self.future, *self.static)),
+        ]
+        for feature in (*self.past, *self.future, *self.static):
+            texts += feature.categories or ()
+            if not isinstance(feature.mean, int | float) or not np.isfinite(feature.mean):
+                raise ValueError(f"recipe: expected a finite mean of {feature.column!r}, got {feature.mean!r}")
+        if self.time is not None:
+            texts += [self.time.name, *self.time.columns]
+        if not self.targets or not all(isinstance(text, str) for text in texts):
+            raise ValueError("recipe: expected names of columns as texts, and a target")
+        if set(self.calendar) - CALENDAR.keys() or self.fill not in FILLS:
+            raise ValueError(f"recipe: expected known features and fills, got {self.calendar!r}, {self.fill!r}")
+        size("recipe: season", self.season, 1)
+        if not isinstance(self.median_step, int | float) or not self.median_step >= 0:
+            raise ValueError(f"recipe: expected a median_step of at least 0, got {self.median_step!r}")
+        if self.frequency is not None:
+            step_of(self.frequency)
+
+    def _step(self) -> Step:
+        if self.frequency is not None:
+            return step_of(self.frequency)
+        return Step("", nanoseconds=max(round(self.median_step), 1) * 10**9)
+
+    def _targets_of(self, rows: _Rows, g: int, step: Step | None) -> tuple[Array, Array, Array, Any]:
+        """The targets of a sequence, filled; where; the place of each row of the table; the times."""
+        mine = np.flatnonzero(rows.groups == g)
+        if rows.dates is None:
+            at, times = np.arange(len(mine)), pd.RangeIndex(len(mine))
+        elif step is None:
+            at, times = np.arange(len(mine)), rows.dates[mine]
+        else:
+            at = step.positions(rows.dates[mine])
+            times = step.after(rows.dates[mine[0]], np.arange(at[-1] + 1))
+        y = np.empty((len(times), len(self.targets)))
+        for j, name in enumerate(self.targets):
+            y[:, j] = _spread(numbers_of(rows.frame[name].iloc[mine], name), at, len(times))
+        filled = np.isnan(y)
+        for column in y.T if self.fill != "none" else ():
+            known = np.flatnonzero(~np.isnan(column))
+            if len(known):
+                inside = np.arange(known[0], known[-1] + 1)
+                if self.fill == "interpolate":
+                    column[inside] = np.interp(inside, known, column[known])
+                else:
+                    column[inside] = column[known[np.searchsorted(known, inside, side="right") - 1]]
+        return y, filled, at, times
+
+    def _check_rows_to_come(
+        self, spread: dict[Feature, Array], times: Any, come: int, id: tuple[str, ...], mine: Array
+    ) -> None:
+        for feature in self.future:
+            missing = np.flatnonzero(np.isnan(spread[feature][len(times) - come :]))
+            if come < len(times) and len(missing):
+                at = times[len(times) - come + int(missing[0])]
+                whose = f" of {', '.join(id)}" if id else ""
+                raise TableError(
+                    f"{option('future')}: expected {feature.column!r} in each row to come, got none{whose} at {at}"
+                )
+
+
+def _in_order(frame: pd.DataFrame, ids: list[str], where: Time | None, dates: Any) -> _Rows:
+    """The rows sorted by their dates, sequence after sequence; refused where a date repeats or an id is missing."""
+    groups, names = _groups(frame, ids)
+    if where is None:
+        order = np.argsort(groups, kind="stable")
+        return _Rows(frame.iloc[order].reset_index(drop=True), None, groups[order], names, [])
+    order, notes = check_order(dates, groups, names, where.name, _hint(frame, ids, where, dates))
+    return _Rows(frame.iloc[order].reset_index(drop=True), dates[order], groups[order], names, notes)
+
+
+def _groups(frame: pd.DataFrame, ids: list[str]) -> tuple[Array, list[tuple[str, ...]]]:
+    """The number of each row's sequence, in the order in which they first stand; and their ids."""
+    if not ids:
+        return np.zeros(len(frame), np.int64), [()]
+    texts = [texts_of(frame[name]) for name in ids]
+    for name, cells in zip(ids, texts, strict=True):
+        if (empty := cells == "").any():
+            raise TableError(f"column {name!r}, row {int(empty.argmax()) + 1}: expected the id of a sequence, got none")
+    codes, unique = pd.factorize(pd.MultiIndex.from_arrays(texts)) if len(ids) > 1 else pd.factorize(texts[0])
+    return codes.astype(np.int64), [tuple(one) if len(ids) > 1 else (one,) for one in unique]
+
+
+def _hint(frame: pd.DataFrame, ids: list[str], where: Time, dates: Any) -> str:
+    """What may tell sequences apart where dates repeat."""
+    if not dates.duplicated().any():
+        return ""
+    for name in frame.columns:
+        column = frame[name]
+        if name in (*ids, *where.columns) or column.dtype.kind in "fbM" or column.nunique() * 2 > len(column):
+            continue
+        together = pd.MultiIndex.from_arrays([dates, *(texts_of(frame[c]) for c in (*ids, name))])
+        if together.is_unique:
+            return f"if {name!r} tells sequences apart, name it with {option('id')}"
+    return f"{option('id')} names what tells sequences apart" if not ids else ""
+
+
+def _step_of_rows(rows: _Rows, name: str, frequency: str | None) -> tuple[Step | None, float, str]:
+    """The step, the median of steps in seconds, and what is said of them."""
+    inside = np.diff(rows.groups) == 0
+    steps = np.diff(rows.dates.as_unit("ns").asi8)[inside] / 1e9
+    median = float(np.median(steps)) if len(steps) else 0.0
+    if frequency is not None:
+        step: Step | None = step_of(frequency)
+        _check_steps(rows, step, name)  # type: ignore[arg-type]
+        return step, median, f"frequency: {frequency}, as said"
+    step, note = find_step(rows.dates, rows.groups)
+    if step is None:
+        return None, median, note or "frequency: unknown, for no sequence has two rows"
+    return step, median, f"frequency: {step.alias} (see {option('frequency')})"
+
+
+def _check_steps(rows: _Rows, step: Step, name: str) -> None:
+    for g in range(len(rows.ids)):
+        mine = np.flatnonzero(rows.groups == g)
+        wrong = np.flatnonzero(step.positions(rows.dates[mine]) < 0)
+        if len(wrong):
+            whose = f" of {', '.join(rows.ids[g])}" if rows.ids[g] else ""
+            raise TableError(
+                f"column {name!r}: expected steps of {step.alias} ({option('frequency')}), got "
+                f"{rows.dates[mine[wrong[0]]]}{whose} after {rows.dates[mine[max(wrong[0] - 1, 0)]]}"
+            )
+
+
+def _missing_rows(rows: _Rows, step: Step, g: int) -> int:
+    mine = np.flatnonzero(rows.groups == g)
+    return int(step.positions(rows.dates[mine])[-1]) + 1 - len(mine)
+
+
+def _calendar_features(given: Sequence[str] | str | None, rows: _Rows, median: float) -> list[str]:
+    if given is None:
+        if rows.dates is None:
+            return []
+        spans = [rows.dates[m[-1]] - rows.dates[m[0]] for m in _runs(rows.groups)]
+        return features_for(median, max(span.total_seconds() for span in spans)) if median else []
+    names = [part.strip() for part in given.split(",") if part.strip()] if isinstance(given, str) else list(given)
+    if names == ["none"]:
+        return []
+    for name in names:
+        choice(option("calendar"), name, tuple(CALENDAR))
+    if names and rows.dates is None:
+        raise TableError(f"{option('calendar')}: expected a table with dates, got none; see {option('time')}")
+    return list(dict.fromkeys(names))
+
+
+def _runs(groups: Array) -> list[Array]:
+    return np.split(np.arange(len(groups)), np.flatnonzero(np.diff(groups)) + 1)
+
+
+def _spread(values: Array, at: Array, rows: int) -> Array:
+    result = np.full(rows, np.nan)
+    result[at] = values
+    return result
+
+
+def _side_by_side(parts: list[Array], rows: int) -> Array:
+    return np.concatenate([np.zeros((rows, 0)), *parts], axis=1)
+
+
+def _constant(feature: Feature, raw: Array, id: tuple[str, ...]) -> Array:
+    """What holds of a whole sequence, of which each row says the same, or nothing."""
+    known = raw[~np.isnan(raw)]
+    if len(known) and (known != known[0]).any():
+        row = int(np.flatnonzero(~np.isnan(raw) & (raw != known[0]))[0])
+        raise TableError(
+            f"{option('static')}: expected one value of {feature.column!r} in a sequence, got another in row {row + 1}"
+            + (f" of {', '.join(id)}" if id else "")
+        )
+    result: Array = feature.columns(known[:1] if len(known) else np.array([np.nan]))[0]
+    return result
+
+
+def _told_gaps(gaps: list[tuple[int, tuple[str, ...], Any, Array]], frequency: str | None, fill: str) -> list[str]:
+    if not gaps:
+        return []
+    total = sum(n for n, *_ in gaps)
+    longest, start, whose = 0, None, ""
+    for _, id, times, at in gaps:
+        steps = np.diff(at)
+        if steps.max() - 1 > longest:
+            longest, start = int(steps.max()) - 1, times[at[steps.argmax()] + 1]
+            whose = f" of {', '.join(id)}" if id else ""
+    by = (
+        "left empty"
+        if fill == "none"
+        else "filled by a straight line"
+        if fill == "interpolate"
+        else "filled with the value before"
+    )
+    return [
+        f"gaps: {plural(total, 'row')} of {frequency} missing, the longest gap {plural(longest, 'row')} from {start}"
+        f"{whose}; {by} (see {option('fill')})"
+    ]
