@@ -159,10 +159,15 @@ def learned(
     names = [LAST, DRIFT, *(seasonal(s) for s in seasons)]
     needed = max([form.rows for form in fits] + [rows_needed(name) for name in names])
     kept = [
-        Fold(fold.ends, [some[some >= track.first + needed - 1] for track, some in zip(tracks, fold.origins, strict=True)])
+        Fold(
+            fold.ends,
+            [some[some >= track.first + needed - 1] for track, some in zip(tracks, fold.origins, strict=True)],
+        )
         for fold in cut
     ]
-    y = _concatenated([track.targets(t, steps) for fold in kept for track, t in zip(tracks, fold.origins, strict=True)], steps)
+    y = _concatenated(
+        [track.targets(t, steps) for fold in kept for track, t in zip(tracks, fold.origins, strict=True)], steps
+    )
     known = np.isfinite(y)
     if known.sum() < 2 * steps:
         model.shares = {seasonal(seasons[0]) if seasons else LAST: 1.0}
@@ -216,7 +221,6 @@ def learned(
 
     w = shares(np.stack([np.where(known, z - y, 0.0).ravel() for z in forecasts.values()]))
     model.shares = {name: float(share) for name, share in zip(forecasts, w, strict=True) if share > 0}
-    _tell_errors(model, tracks, kept, forecasts, y)
 
     # All rows, with what has been chosen.
     ends = [track.rows for track in tracks]
@@ -235,6 +239,7 @@ def learned(
             if is_base and epochs is not None and reading is not None:
                 reading = Reading(whole, reading.seasons, reading.window, reading.ahead)
                 model.ensemble = trained(reading, tracks, ends, None, hidden, seeds, epochs)
+    _tell_errors(model, tracks, kept, forecasts, y)
     return model
 
 
@@ -247,20 +252,38 @@ def _may_be_log(track: Track) -> bool:
 def _tell_errors(
     model: TargetModel, tracks: Sequence[Track], kept: list[Fold], forecasts: dict[str, Array], y: Array
 ) -> None:
-    """Note how far the combination is off, from each held-out origin at each step ahead."""
+    """Note how far the combination is off at each step ahead.
+
+    That is what it was off from held-out origins, or from origins in all rows where that is more: the held-out ones
+    may be of a quiet time.
+    """
+    of_log = [share for name, share in model.shares.items() if name.startswith("linear: log")]
+    model.log = sum(of_log) > 0.5
     z = sum((share * forecasts[name] for name, share in model.shares.items()), np.zeros_like(y))
-    logs = [name for name, share in model.shares.items() if name.startswith("linear: log")]
-    model.log = sum(model.shares[name] for name in logs) > 0.5
+    units = [track.units for fold in kept for track, t in zip(tracks, fold.origins, strict=True) for _ in range(len(t))]
+    held_out = _sorted_errors(model, units, z, y)
+    zs, ys, units = [], [], []
+    needed = max(model.needs(name) for name in model.shares)
+    stride = -(-sum(track.rows for track in tracks) // _ORIGINS_MOST)
+    for track in tracks:
+        t = np.arange(track.first + needed - 1, track.rows - 1, stride)
+        zs.append(model.forecast(track, t))
+        ys.append(track.targets(t, model.steps))
+        units += [track.units] * len(t)
+    everywhere = _sorted_errors(model, units, np.concatenate(zs), np.concatenate(ys))
+    at = np.linspace(0, 1, len(held_out))
+    of_all = [np.interp(at, np.linspace(0, 1, len(everywhere)), column) for column in everywhere.T]
+    model.errors = np.maximum(held_out, np.stack(of_all, axis=1)) if len(everywhere) > 1 else held_out
+
+
+def _sorted_errors(model: TargetModel, units: list[Units], z: Array, y: Array) -> Array:
+    """The absolute errors at each step ahead, sorted: ``[n, steps]``."""
     if model.log:
-        units: list[Units] = []
-        for fold in kept:
-            for track, t in zip(tracks, fold.origins, strict=True):
-                units += [track.units] * len(t)
         z, y = (
             np.stack([u.standard(u.back(row), True) for u, row in zip(units, values, strict=True)]) for values in (z, y)
         )
     errors = np.abs(z - y)
+    errors = errors[np.isfinite(errors).any(axis=1)]
     # A step that is missing here and there counts as that origin's mean, so that all steps have as many errors.
-    means = np.nanmean(np.where(np.isfinite(errors).any(axis=1)[:, None], errors, 0.0), axis=1)
-    errors = np.where(np.isfinite(errors), errors, means[:, None])
-    model.errors = np.sort(errors, axis=0)
+    errors = np.where(np.isfinite(errors), errors, np.nanmean(errors, axis=1, keepdims=True)) if len(errors) else errors
+    return np.sort(errors, axis=0)

@@ -191,9 +191,7 @@ def _side_by_side(one: Callable[[int], tuple[ElmanRNN, History]], n: int) -> lis
         set_num_threads(threads)
 
 
-def _windows(
-    reading: Reading, tracks: Sequence[Track], ends: Sequence[int]
-) -> tuple[Array, Array, Array] | None:
+def _windows(reading: Reading, tracks: Sequence[Track], ends: Sequence[int]) -> tuple[Array, Array, Array] | None:
     """Windows that overlap by half, side by side: ``[window, n, n_in]``, what is left, and weights of the steps."""
     window = reading.window
     begins = []

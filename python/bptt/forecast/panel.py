@@ -23,6 +23,7 @@ class Sequence_:
     past: Array  # float64 [rows, n_past]
     future: Array  # float64 [rows, n_future]: known in advance
     static: Array  # float64 [n_static]
+    filled: Array  # bool [rows, n_targets]: where y was not in the table
 
 
 @dataclass(frozen=True)
@@ -105,6 +106,7 @@ class Recipe:
                     np.nan_to_num(numbers(self.past)),
                     np.column_stack([numbers(self.future), self._calendar(times)]),
                     np.empty(0),
+                    ~np.isfinite(numbers(self.targets)),
                 )
             )
         names = [f"calendar {i}" for i in range(self._calendar(pd.DatetimeIndex(["2000-01-01"])).shape[1])]
@@ -138,7 +140,9 @@ class Recipe:
         """The times after a sequence, and what is known of them: the calendar; the user's columns are NaN."""
         n = len(sequence.times)
         if self.time is None:
-            times: pd.Index = pd.RangeIndex(n and int(sequence.times[-1]) + 1, (n and int(sequence.times[-1]) + 1) + steps)
+            times: pd.Index = pd.RangeIndex(
+                n and int(sequence.times[-1]) + 1, (n and int(sequence.times[-1]) + 1) + steps
+            )
         else:
             times = pd.date_range(sequence.times[-1], periods=steps + 1, freq=self.frequency or "D")[1:]
         return times, np.column_stack([np.full((steps, len(self.future)), np.nan), self._calendar(times)])
@@ -146,3 +150,8 @@ class Recipe:
     def as_json(self) -> dict[str, Any]:
         """As what JSON can hold."""
         return asdict(self)
+
+    @classmethod
+    def from_json(cls, told: dict[str, Any]) -> Recipe:
+        """What `as_json` has told."""
+        return cls(**told)

@@ -97,17 +97,25 @@ def filled(values: Array) -> Array:
     return np.asarray(values[np.where(at < 0, int(np.argmax(known)), at)])
 
 
-def track(
-    y: Array, units: Units, inputs: Array, future: Array, static: Array, steps: int
-) -> Track:
-    """Make a track; rows that `future` does not reach are as its last one."""
-    known = np.flatnonzero(np.isfinite(y))
-    first = int(known[0]) if known.size else len(y)
+def track(y: Array, known: Array, units: Units, inputs: Array, future: Array, static: Array, steps: int) -> Track:
+    """Make a track of values, of which those that are not `known` are read but never scored.
+
+    What is known in advance has `steps` rows more; rows that `future` does not reach are as its last one.
+    """
     whole = filled(y)
+    rows = np.flatnonzero(known)
+    first = int(rows[0]) if rows.size else len(y)
     missing = len(y) + steps - len(future)
     if missing > 0:
         last = future[-1:] if len(future) else np.zeros((1, future.shape[1]))
         future = np.concatenate([future, np.repeat(last, missing, axis=0)])
     return Track(
-        y, units.standard(whole), units.standard(whole, True), first, inputs, future[: len(y) + steps], static, units
+        np.where(known, y, np.nan),
+        units.standard(whole),
+        units.standard(whole, True),
+        first,
+        inputs,
+        future[: len(y) + steps],
+        static,
+        units,
     )
