@@ -418,9 +418,8 @@ def _first_scored(learnt: Learnt, one: Sequence_, steps: int) -> int:
         after = int(np.searchsorted(one.times, trained.times[-1], side="right"))
         if after > 0:
             return after
-    elif trained is not None and len(one.y) >= (n := len(trained.y)):
-        if np.array_equal(one.y[:n], trained.y, equal_nan=True):
-            return n
+    elif trained is not None and np.array_equal(one.y[: len(trained.y)], trained.y, equal_nan=True):
+        return len(trained.y)
     needed = max(model.rows for model in learnt.models)
     return max(1, min(needed, (len(one.y) - steps) // 2))
 

@@ -86,9 +86,11 @@ class Learnt:
                 y_hat[done : done + len(some)] = some
                 done += len(some)
                 now = longer(now, some, known)
-        bounds = [
-            _bounds(model, unit, y_hat[:, k], level) for k, (model, unit) in enumerate(zip(models, units, strict=True))
-        ]
+        bounds = []
+        for k, (model, unit) in enumerate(zip(models, units, strict=True)):
+            rows = len(one.y) - self.track(one, k, known, 0, units).first
+            full = rows >= max(map(model.needs, model.shares))  # with fewer, nothing tells how far off forecasts are
+            bounds.append(_bounds(model, unit, y_hat[:, k], level if full else None))
         return y_hat, np.stack([low for low, _ in bounds], axis=1), np.stack([high for _, high in bounds], axis=1)
 
 
@@ -144,8 +146,8 @@ def _seasons(panel: Panel, longest: Sequence_) -> list[int]:
     return [max(found)] if max(found) > 1 else []
 
 
-def _bounds(model: TargetModel, units: Units, y_hat: Array, level: float) -> tuple[Array, Array]:
-    """The ends of the interval around forecasts of the rows after one origin: each ``[steps]``."""
-    width = model.half_width(level, len(y_hat))
+def _bounds(model: TargetModel, units: Units, y_hat: Array, level: float | None) -> tuple[Array, Array]:
+    """The ends of the interval around forecasts of the rows after one origin: each ``[steps]``; NaN without a level."""
+    width = np.full(len(y_hat), np.nan) if level is None else model.half_width(level, len(y_hat))
     z = units.standard(y_hat, model.log)
     return units.back(z - width, model.log), units.back(z + width, model.log)

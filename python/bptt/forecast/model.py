@@ -9,7 +9,7 @@ import numpy as np
 
 from bptt._arrays import Array
 from bptt.forecast.baselines import DRIFT, LAST, naive, rows_needed, seasonal
-from bptt.forecast.combination import shares
+from bptt.forecast.combination import shares, trust
 from bptt.forecast.linear import PENALTIES, Form, Linear, Solver, forms
 from bptt.forecast.network import AHEAD_MOST, Ensemble, Reading, calendar_columns, trained
 from bptt.forecast.tracks import Track, Units
@@ -64,6 +64,8 @@ class TargetModel:
 
     def part(self, name: str, track: Track, t: Array) -> Array:
         """What one part forecasts after each origin: ``[n, steps]``, in the standard units of y."""
+        if len(t) == 0:
+            return np.empty((0, self.steps))
         if name == NETWORK:
             assert self.ensemble is not None
             base = self.ensemble.reading.base
@@ -142,7 +144,7 @@ def learned(
     the number of its updates and all shares are chosen. Then every part is fitted to all rows.
     """
     rows = max(track.rows - track.first for track in tracks)
-    seasons = [s for s in seasons if 1 < s and 2 * s <= rows]
+    seasons = [s for s in seasons if s > 1 and 2 * s <= rows]
     cut = folds(tracks, steps)
     least = max(int((track.rows - track.first) * (_FOLDS[0] if len(cut) > 1 else 0.8)) for track in tracks) - steps
     log = all(_may_be_log(track) for track in tracks)
@@ -180,7 +182,7 @@ def learned(
     penalties = {}
     for form, of_folds in fits.items():
         best = None
-        for i, penalty in enumerate(PENALTIES):
+        for i in range(len(PENALTIES)):
             parts = []
             for fold, some in zip(kept, of_folds, strict=True):
                 model.linear = {form.name: some[i]}
@@ -220,7 +222,16 @@ def learned(
         model.ensemble = None
 
     w = shares(np.stack([np.where(known, z - y, 0.0).ravel() for z in forecasts.values()]))
-    model.shares = {name: float(share) for name, share in zip(forecasts, w, strict=True) if share > 0}
+    combined = np.tensordot(w, np.stack(list(forecasts.values())), axes=1)
+    simple = min([LAST, *(seasonal(s) for s in seasons)], key=error)
+    part = 1.0
+    if simple == LAST:  # it may be a random walk
+        errors = [np.where(known, z - y, np.nan)[known.any(axis=1)] for z in (combined, forecasts[simple])]
+        part = trust(errors[0], errors[1], max(1, steps // _stride(kept)))
+    w = w * part + (1 - part) * np.array([name == simple for name in forecasts])
+    model.shares = {name: float(share) for name, share in zip(forecasts, w, strict=True) if share > 0.005}
+    total = sum(model.shares.values())
+    model.shares = {name: share / total for name, share in model.shares.items()}
 
     # All rows, with what has been chosen.
     ends = [track.rows for track in tracks]
@@ -241,6 +252,11 @@ def learned(
                 model.ensemble = trained(reading, tracks, ends, None, hidden, seeds, epochs)
     _tell_errors(model, tracks, kept, forecasts, y)
     return model
+
+
+def _stride(kept: Sequence[Fold]) -> int:
+    """How many rows lie between two origins, at least."""
+    return min((int(np.diff(t).min()) for fold in kept for t in fold.origins if len(t) > 1), default=1)
 
 
 def _may_be_log(track: Track) -> bool:
