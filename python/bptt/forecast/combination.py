@@ -43,7 +43,7 @@ def _nearest(v: Array) -> Array:
     """The shares nearest to v."""
     falling = np.sort(v)[::-1]
     beyond = (np.cumsum(falling) - 1) / np.arange(1, len(v) + 1)
-    return np.maximum(v - beyond[np.flatnonzero(falling > beyond)[-1]], 0.0)
+    return np.asarray(np.maximum(v - beyond[np.flatnonzero(falling > beyond)[-1]], 0.0))
 
 
 def trust(errors: Array, naive: Array, block: int) -> float:

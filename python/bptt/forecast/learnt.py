@@ -9,7 +9,8 @@ import numpy as np
 
 from bptt._arrays import Array
 from bptt.forecast.baselines import found_season
-from bptt.forecast.model import TargetModel, learned
+from bptt.forecast.learning import learned
+from bptt.forecast.model import TargetModel
 from bptt.forecast.panel import Panel, Sequence_
 from bptt.forecast.tracks import Track, Units, filled, track
 

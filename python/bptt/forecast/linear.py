@@ -13,6 +13,7 @@ from bptt.forecast.tracks import Track
 PENALTIES = 10.0 ** np.arange(-6, 3.01, 0.5)  # of standardised inputs, a row
 _ROWS_MOST = 16_000  # to fit: a coefficient of a few hundred lags is known well by then
 _AT_ONCE = 4096
+_LAGS, _LAGS_MOST = 24, 700  # without a season; of two long seasons
 
 
 @dataclass(frozen=True)
@@ -162,24 +163,23 @@ class Solver:
         return Linear(self.form, B, D, c - self.mean @ B)
 
 
-def forms(rows: int, seasons: Sequence[int], log: bool, inputs: bool, least: int) -> Iterator[Form]:
+def forms(seasons: Sequence[int], log: bool, inputs: bool, rows: int) -> Iterator[Form]:
     """Which forms are tried.
 
     Parameters
     ----------
-    rows : int
-        Of the sequences to train on.
     seasons : sequence of int
         In rows.
     log, inputs : bool
         Whether y may be taken as its logarithm; whether there is anything beside the target.
-    least : int
-        How many rows there are before the first rows that choose.
+    rows : int
+        How many the longest track has to learn from.
     """
-    lags = sorted({min(2 * s, least // 3, 700) for s in seasons} or {min(24, least // 3)})
+    most = min(rows // 3, _LAGS_MOST)
+    lags = sorted({min(2 * s, most) for s in seasons} or {min(_LAGS, most)})
     for in_log in [False, True][: 1 + log]:
         for difference in [0, 1, *seasons]:
             for n in lags:
                 for reads in [False, True][: 1 + inputs]:
-                    if n >= 2 and max(n, difference + 1) <= least // 2:
+                    if n >= 2 and max(n, difference + 1) <= rows // 2:
                         yield Form(in_log, difference, n, reads)

@@ -134,7 +134,7 @@ class Recipe:
         else:
             phases = [stamps.dayofweek / 7, stamps.dayofyear / 365.25]
         angles = 2 * np.pi * np.stack([np.asarray(phase, np.float64) for phase in phases], axis=1)
-        return np.stack([np.sin(angles), np.cos(angles)], axis=2).reshape(len(stamps), -1)
+        return np.asarray(np.stack([np.sin(angles), np.cos(angles)], axis=2).reshape(len(stamps), -1))
 
     def extend(self, sequence: Sequence_, steps: int) -> tuple[pd.Index, Array]:
         """The times after a sequence, and what is known of them: the calendar; the user's columns are NaN."""
