@@ -154,7 +154,8 @@ class _Search:
         if len(everywhere) < 2 or len(held_out) == 0:
             return held_out
         at, of_all = np.linspace(0, 1, len(held_out)), np.linspace(0, 1, len(everywhere))
-        return np.maximum(held_out, np.stack([np.interp(at, of_all, column) for column in everywhere.T], axis=1))
+        everywhere = np.stack([np.interp(at, of_all, column) for column in everywhere.T], axis=1)
+        return np.asarray(np.maximum(held_out, everywhere))
 
 
 def learned(

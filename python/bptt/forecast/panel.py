@@ -96,7 +96,7 @@ class Recipe:
             times = pd.RangeIndex(len(rows)) if self.time is None else pd.DatetimeIndex(rows[self.time])
 
             def numbers(names: list[str], rows: pd.DataFrame = rows) -> Array:
-                return rows.reindex(columns=names).to_numpy(np.float64).reshape(len(rows), len(names))
+                return np.asarray(rows.reindex(columns=names).to_numpy(np.float64).reshape(len(rows), len(names)))
 
             sequences.append(
                 Sequence_(
