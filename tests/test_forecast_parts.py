@@ -148,17 +148,15 @@ def test_calendars_are_told_from_other_columns() -> None:
 
 def test_a_forecast_knows_nothing_that_comes_after_its_origin() -> None:
     g = np.random.default_rng(5)
-    n, steps = 700, 6
+    n, steps = 400, 6
     y, inputs, future = autoregression(n, 5) + 50, g.standard_normal((n, 2)), g.standard_normal((n, 1))
     y += future[:, 0] + np.sin(np.arange(n) * np.pi / 6)
     y[100:110] = np.nan
     one = a_track(y, inputs, future, steps)
-    model = learned([one], steps, [12], ensemble=2, hidden=8, seed=0)
-    model.shares = {
-        name: 1.0 for name in [LAST, DRIFT, seasonal(12), *model.linear, *(["network"] if model.ensemble else [])]
-    }
+    model = learned([one], steps, [12], ensemble=1, hidden=4, seed=0)
+    model.shares = dict.fromkeys([LAST, DRIFT, seasonal(12), *model.linear, "network"], 1.0)
     assert model.ensemble is not None
-    origins = np.array([300, 480, 600])
+    origins = np.array([200, 280, 390])
     before = model.forecast(one, origins)
     for i, t in enumerate(origins):
         y_other, inputs_other, future_other = y.copy(), inputs.copy(), future.copy()
@@ -166,7 +164,8 @@ def test_a_forecast_knows_nothing_that_comes_after_its_origin() -> None:
         inputs_other[t + 1 :] += 1000
         future_other[t + steps + 1 :] += 1000
         other = track(y_other, np.isfinite(y_other), one.units, inputs_other, future_other, np.empty(0), steps)
-        np.testing.assert_array_equal(model.forecast(other, origins[i : i + 1])[0], before[i])
+        # Sums over three rows at once and over one have other orders: a few roundings of numbers near 1.
+        np.testing.assert_allclose(model.forecast(other, origins[i : i + 1])[0], before[i], atol=1e-6)
         changed = replace(one, future=np.concatenate([one.future[: t + 1], one.future[t + 1 :] + 1]))
         assert (model.forecast(changed, origins[i : i + 1])[0] != before[i]).any()
 

@@ -10,7 +10,7 @@ import numpy as np
 from bptt._arrays import Array
 from bptt.forecast.baselines import DRIFT, LAST, rows_needed, seasonal
 from bptt.forecast.combination import shares, trust
-from bptt.forecast.linear import PENALTIES, Form, Solver, forms
+from bptt.forecast.linear import PENALTIES, Form, Given, Solver, forms
 from bptt.forecast.model import NETWORK, TargetModel
 from bptt.forecast.network import AHEAD_MOST, Reading, calendar_columns, trained
 from bptt.forecast.tracks import Track, Units
@@ -82,16 +82,18 @@ class _Search:
 
     def try_linear(self, form: Form, solvers: Sequence[Solver]) -> float:
         """Take up a linear part, fitted to each fold, with the penalty that is best; return that."""
+        read = [
+            (solver, track, t, Given.at(form, track, t, self.steps))
+            for fold, solver in zip(self.kept, solvers, strict=True)
+            for track, t in self._of(fold)
+            if len(t)
+        ]
         best: tuple[float, float, Array] | None = None
         for penalty in PENALTIES:
-            parts: list[Array] = []
-            for fold, solver in zip(self.kept, solvers, strict=True):
-                self.model.linear = {form.name: solver(penalty)}
-                parts += self.at_origins(form.name, fold)
-            z = self._all(parts)
+            linear = {solver: solver(penalty) for solver in solvers}
+            z = self._all([track.forward(t, linear[solver].of(given), form.log) for solver, track, t, given in read])
             if best is None or self._squares(z) < best[0]:
                 best = (self._squares(z), float(penalty), z)
-        self.model.linear = {}
         assert best is not None
         self.forecasts[form.name] = best[2]
         return best[1]

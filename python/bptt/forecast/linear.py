@@ -63,6 +63,22 @@ class Form:
 
 
 @dataclass(frozen=True)
+class Given:
+    """What linear parts of one form read of a track for forecasts from some origins."""
+
+    x: Array  # [n, n_inputs]
+    a: Array  # [n, steps]
+    future: Array  # [n, steps, n_future]: at t + h; none where the form reads none
+
+    @classmethod
+    def at(cls, form: Form, track: Track, t: Array, steps: int) -> Given:
+        """Read it."""
+        x, a = form.design(track, t, steps)
+        future = track.future if form.inputs else track.future[:, :0]
+        return cls(x, a, future[t[:, None] + np.arange(1, steps + 1)])
+
+
+@dataclass(frozen=True)
 class Linear:
     """A fitted linear part: ``z(t + h) = a(t, h) + c_h + B_h x(t) + D_h future(t + h)``."""
 
@@ -73,19 +89,21 @@ class Linear:
 
     def __call__(self, track: Track, t: Array) -> Array:
         """Forecast the rows after each origin, in the units of ``track.values(form.log)``: ``[n, steps]``."""
-        steps = len(self.c)
-        out = np.empty((len(t), steps))
+        out = np.empty((len(t), len(self.c)))
         for begin in range(0, len(t), _AT_ONCE):
-            some = t[begin : begin + _AT_ONCE]
-            x, a = self.form.design(track, some, steps)
-            out[begin : begin + _AT_ONCE] = a + self.c + x @ self.B
-            if self.D.shape[1]:
-                for h in range(steps):
-                    out[begin : begin + _AT_ONCE, h] += track.future[some + h + 1] @ self.D[h]
+            some = slice(begin, begin + _AT_ONCE)
+            out[some] = self.of(Given.at(self.form, track, t[some], len(self.c)))
         return out
 
+    def of(self, given: Given) -> Array:
+        """Forecast from what has been read."""
+        out = given.a + self.c + given.x @ self.B
+        if self.D.shape[1]:
+            out += np.einsum("nhf,hf->nh", given.future, self.D)
+        return np.asarray(out)
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, eq=False)
 class Solver:
     """The normal equations in the basis in which they are diagonal: every penalty is then a division.
 
