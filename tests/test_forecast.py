@@ -31,7 +31,7 @@ def daily_wave(rows: int, seed: int = 0, noise: float = 1.0) -> Any:
 @pytest.fixture(scope="module")
 def fitted() -> Any:
     """A forecaster with networks, and its table."""
-    frame = hours(daily_wave(500))
+    frame = hours(daily_wave(1010))
     return Forecaster("y", time="date", ensemble=2, hidden=8).fit(frame), frame
 
 
@@ -50,6 +50,7 @@ def test_a_random_walk_is_within_3_percent_of_the_last_value(seed: int) -> None:
     assert scores["y", "model"] < 1.03 * scores["y", "last value"]
 
 
+@pytest.mark.slow
 def test_networks_learn_what_no_linear_part_can() -> None:
     y = np.empty(1000)
     y[0] = 0.3
@@ -63,11 +64,11 @@ def test_networks_learn_what_no_linear_part_can() -> None:
 
 
 def test_a_column_of_noise_costs_the_other_little() -> None:
-    frame = hours(daily_wave(500), noise=np.random.default_rng(1).standard_normal(500))
+    frame = hours(daily_wave(1300), noise=np.random.default_rng(1).standard_normal(1300))
     alone = Forecaster("y", time="date", ensemble=1, hidden=8).holdout(frame[["date", "y"]])
     both = Forecaster(["y", "noise"], time="date", ensemble=1, hidden=8).holdout(frame)
     assert both["RMSE"]["y", "model"] < 1.05 * alone["RMSE"]["y", "model"]
-    assert alone["RMSE"]["y", "model"] < alone["RMSE"].drop(("y", "model")).min()
+    assert alone["RMSE"]["y", "model"] < 0.9 * alone["RMSE"]["y", "season 24"]
 
 
 def test_an_id_does_not_depend_on_the_others() -> None:
@@ -178,7 +179,7 @@ def test_files(fitted: Any, tmp_path: Path) -> None:
     again = Forecaster.load(path)
     pd.testing.assert_frame_equal(again.predict(40), forecaster.predict(40), check_exact=True)
     assert again.shares == forecaster.shares
-    more = hours(daily_wave(560))
+    more = hours(daily_wave(1070))
     pd.testing.assert_frame_equal(again.backtest(more), forecaster.backtest(more), check_exact=True)
     again.save(tmp_path / "other.safetensors")
     data = path.read_bytes()
@@ -231,7 +232,7 @@ def test_refusals(fitted: Any) -> None:
     with pytest.raises(ValueError, match="call fit first"):
         Forecaster("y").predict(3)
     with pytest.raises(TypeError, match=r"^df: expected a DataFrame, got list"):
-        Forecaster("y").fit([1.0, 2.0])  # type: ignore[arg-type]
+        Forecaster("y").fit([1.0, 2.0])
     with pytest.raises(ValueError, match=r"^df: expected rows, got none"):
         Forecaster("y").fit(frame[:0])
     with pytest.raises(ValueError, match=r"^df: expected a sequence with at least 24 rows to score, got 0 at most"):
