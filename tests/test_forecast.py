@@ -32,7 +32,7 @@ def daily_wave(rows: int, seed: int = 0, noise: float = 1.0) -> Any:
 def fitted() -> Any:
     """A forecaster with networks, and its table."""
     frame = hours(daily_wave(1010))
-    return Forecaster("y", time="date", ensemble=2, hidden=8).fit(frame), frame
+    return Forecaster("y", time="date", season=24, ensemble=2, hidden=8).fit(frame), frame
 
 
 def test_what_repeats_is_forecast_as_it_was() -> None:
@@ -64,9 +64,9 @@ def test_networks_learn_what_no_linear_part_can() -> None:
 
 
 def test_a_column_of_noise_costs_the_other_little() -> None:
-    frame = hours(daily_wave(1300), noise=np.random.default_rng(1).standard_normal(1300))
-    alone = Forecaster("y", time="date", ensemble=1, hidden=8).holdout(frame[["date", "y"]])
-    both = Forecaster(["y", "noise"], time="date", ensemble=1, hidden=8).holdout(frame)
+    frame = hours(daily_wave(1260), noise=np.random.default_rng(1).standard_normal(1260))
+    alone = Forecaster("y", time="date", season=24, ensemble=1, hidden=8).holdout(frame[["date", "y"]])
+    both = Forecaster(["y", "noise"], time="date", season=24, ensemble=1, hidden=8).holdout(frame)
     assert both["RMSE"]["y", "model"] < 1.05 * alone["RMSE"]["y", "model"]
     assert alone["RMSE"]["y", "model"] < 0.9 * alone["RMSE"]["y", "season 24"]
 
@@ -101,7 +101,7 @@ def test_the_same_bits_for_every_number_of_threads_and_each_horizon(fitted: Any)
     before = bptt.get_num_threads()
     try:
         bptt.set_num_threads(1)
-        again = Forecaster("y", time="date", ensemble=2, hidden=8).fit(frame)
+        again = Forecaster("y", time="date", season=24, ensemble=2, hidden=8).fit(frame)
     finally:
         bptt.set_num_threads(before)
     pd.testing.assert_frame_equal(again.predict(60), forecaster.predict(60), check_exact=True)
@@ -153,7 +153,7 @@ def test_holdout_fits_the_first_rows_alone() -> None:
 def test_intervals_cover_what_they_say() -> None:
     # 2000 rows of one process: of the targets about 60 are independent, so the share is within 0.9 +- 0.08 (two
     # standard errors of sqrt(0.9 0.1 / 60)).
-    scores = Forecaster("y", time="date", ensemble=0).holdout(hours(daily_wave(2000)), origins=100)
+    scores = Forecaster("y", time="date", season=24, ensemble=0).holdout(hours(daily_wave(2000)), origins=100)
     assert 0.82 < scores["coverage"]["y", "model"] < 0.98
 
 
@@ -211,7 +211,7 @@ def test_plot(fitted: Any) -> None:
     ax = fitted[0].plot(48)
     lines = {line.get_label(): line for line in ax.get_lines()}
     np.testing.assert_array_equal(lines["forecast"].get_ydata(), fitted[0].predict(48)["y"])
-    assert {"known", "season 168", "forecast"} <= set(lines)
+    assert {"known", "season 24", "forecast"} <= set(lines)
     assert fitted[0].plot(ax=ax) is ax
     pyplot.close("all")
     with pytest.raises(TypeError, match=r"^ax: expected axes of matplotlib"):
