@@ -1,4 +1,4 @@
-"""Forecasts of tables with dates: reading, cleaning, columns, and what a network reads of them. Needs pandas."""
+"""Forecasts of tables: reading, cleaning, columns, and the `Forecaster`. Needs pandas."""
 
 from __future__ import annotations
 
@@ -10,10 +10,21 @@ except ModuleNotFoundError as error:
     raise ImportError('bptt.forecast: expected pandas to be installed: pip install "bptt[tables]"') from None
 
 from bptt.forecast.errors import TableError
+from bptt.forecast.forecaster import Forecaster
 from bptt.forecast.panel import Panel, Sequence_
 from bptt.forecast.reading import read_table
 from bptt.forecast.recipe import Recipe
 from bptt.forecast.sniffing import looks_like_table
 from bptt.forecast.writing import table_bytes, write_table
 
-__all__ = ["Panel", "Recipe", "Sequence_", "TableError", "looks_like_table", "read_table", "table_bytes", "write_table"]
+__all__ = [
+    "Forecaster",
+    "Panel",
+    "Recipe",
+    "Sequence_",
+    "TableError",
+    "looks_like_table",
+    "read_table",
+    "table_bytes",
+    "write_table",
+]

@@ -1,0 +1,433 @@
+"""`Forecaster`: from a table to forecasts with intervals, and to how good they are."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from bptt._arrays import Array
+from bptt._checks import a_path, number, seed_of_draws, size
+from bptt.forecast.forecaster_file import read, write
+from bptt.forecast.learnt import Learnt, cut, history
+from bptt.forecast.panel import Panel, Sequence_
+from bptt.forecast.recipe import Recipe
+from bptt.forecast.scores import table
+
+
+class Forecaster:
+    r"""Forecasts of one or several columns of a table, with intervals.
+
+    Each target's forecast is a combination,
+
+    .. math:: \hat y(t+h) = \sum_k w_k\, \hat y_k(t+h), \qquad w_k \ge 0, \quad \sum_k w_k = 1,
+
+    of the last value, the seasonal naive forecast, the drift, ridge regressions on lags (each for all steps ahead, in
+    closed form: of levels, differences or seasonal differences, of y or log y), and an ensemble of networks. The
+    networks (`ElmanRNN`) read the rows one by one and put out at each row what the best ridge regression leaves of the
+    next `steps` rows, so that one pass trains forecasts from every row. The last rows, which nothing was fitted to,
+    choose penalties, the number of updates and the shares w: with few rows, or where nothing can be learnt, simple
+    forecasts get them. Then every part is fitted to all rows.
+
+    Parameters
+    ----------
+    target : str or list of str, optional
+        The columns to forecast; by default the numeric ones.
+    steps : int, optional
+        How many rows ahead it is trained for; by default a season, at most 48, or 10 without a season. Forecasts may
+        go further: then they read their own.
+    season : int, optional
+        Rows after which things come again; by default as the dates suggest (and of hours and minutes also a week) or,
+        without any, as the numbers show. 1: none.
+    ensemble : int
+        Networks, whose outputs are averaged. 0: none.
+    hidden : int
+        Hidden units of each.
+    interval : float
+        In (0, 1): the share of what comes that intervals shall cover.
+    seed : int
+        Of the networks' weights and the order of their data. The same rows and seed give the same forecasts, for any
+        number of threads of this package.
+    inputs, future, static : list of str, optional
+        Columns that are observed beside the targets, that are known in advance, and that hold of a whole sequence.
+    id : str or list of str, optional
+        The columns that tell sequences apart.
+    time : str, optional
+        The column of dates.
+    **reading
+        What else `Recipe.learn` takes.
+
+    Attributes
+    ----------
+    shares : dict
+        Of each target, the share of each forecast in the combination.
+    notes : list of str
+        What was decided about the table.
+
+    Examples
+    --------
+    >>> import numpy as np, pandas as pd
+    >>> from bptt.forecast import Forecaster
+    >>> frame = pd.DataFrame({"load": 10 + np.sin(np.arange(120) * np.pi / 6)})
+    >>> forecaster = Forecaster("load", season=12, ensemble=0).fit(frame)
+    >>> forecaster.predict(3).round(2)["load"].tolist()
+    [10.0, 10.5, 10.87]
+    """
+
+    def __init__(
+        self,
+        target: str | list[str] | None = None,
+        *,
+        steps: int | None = None,
+        season: int | None = None,
+        ensemble: int = 5,
+        hidden: int = 48,
+        interval: float = 0.9,
+        seed: int = 0,
+        inputs: list[str] | None = None,
+        future: list[str] | None = None,
+        static: list[str] | None = None,
+        id: str | list[str] | None = None,
+        time: str | None = None,
+        **reading: Any,
+    ) -> None:
+        self.steps = None if steps is None else size("steps", steps, 1, 10_000)
+        self.season = None if season is None else size("season", season, 1, 1_000_000)
+        self.ensemble = size("ensemble", ensemble, 0, 1000)
+        self.hidden = size("hidden", hidden, 1, 10_000)
+        self.interval = number("interval", interval, 0.0, 1.0, "()")
+        self.seed = seed_of_draws(seed, True)
+        named = {"target": target, "inputs": inputs, "future": future, "static": static, "id": id, "time": time}
+        self._reading = {key: value for key, value in {**named, **reading}.items() if value is not None}
+        self._recipe: Recipe | None = None
+        self._learnt: Learnt | None = None
+
+    # ---- What was learnt ----
+
+    @property
+    def shares(self) -> dict[str, dict[str, float]]:
+        """Of each target, the share of each forecast in the combination."""
+        learnt, _ = self._fitted()
+        return {name: dict(model.shares) for name, model in zip(learnt.panel.targets, learnt.models, strict=True)}
+
+    @property
+    def notes(self) -> list[str]:
+        """What was decided about the table, one line each."""
+        return list(self._fitted()[0].panel.notes)
+
+    def _fitted(self) -> tuple[Learnt, Recipe]:
+        if self._learnt is None or self._recipe is None:
+            raise ValueError("expected a fitted Forecaster: call fit first")
+        return self._learnt, self._recipe
+
+    # ---- Training ----
+
+    def fit(self, df: pd.DataFrame) -> Forecaster:
+        """Learn from a table.
+
+        Parameters
+        ----------
+        df : DataFrame
+            Its rows in order of time, the sequences one after the other or mixed.
+
+        Returns
+        -------
+        Forecaster
+            This one.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If `df` is no DataFrame, or has not the columns asked for.
+        """
+        recipe = Recipe.learn(_a_frame("df", df), **self._reading)
+        learnt = self._learnt_of(recipe.apply(df))
+        self._recipe, self._learnt = recipe, learnt
+        return self
+
+    def _learnt_of(self, panel: Panel) -> Learnt:
+        return Learnt.of(
+            panel,
+            steps=self.steps,
+            season=self.season,
+            ensemble=self.ensemble,
+            hidden=self.hidden,
+            seed=self.seed % 2**62,
+        )
+
+    # ---- Forecasts ----
+
+    def predict(
+        self, steps: int | None = None, df: pd.DataFrame | None = None, future: pd.DataFrame | None = None
+    ) -> pd.DataFrame:
+        """Forecast the rows that follow each sequence.
+
+        Parameters
+        ----------
+        steps : int, optional
+            How many; by default as many as it was trained for.
+        df : DataFrame, optional
+            The rows that are continued; by default those that it was trained on. A sequence's forecast depends on its
+            own rows alone. Rows at its end without targets tell what is known in advance.
+        future : DataFrame, optional
+            Rows to come, with the columns that are known in advance, and the ids.
+
+        Returns
+        -------
+        DataFrame
+            `steps` rows a sequence: its ids and dates, each target, and its interval as ``TARGET_lower`` and
+            ``TARGET_upper`` (NaN where there were too few rows to know it).
+
+        Raises
+        ------
+        TypeError, ValueError
+            If a table has not the columns of the one trained on, or does not reach far enough.
+        """
+        learnt, recipe = self._fitted()
+        steps = learnt.steps if steps is None else size("steps", steps, 1, 1_000_000)
+        panel = learnt.panel if df is None else recipe.apply(_a_frame("df", df))
+        to_come = {} if future is None else self._to_come(future)
+        tables = []
+        for one in panel.sequences:
+            before = history(one)
+            times, known = self._known_ahead(one, before, to_come.get(one.id), steps)
+            y_hat, lower, upper = learnt.ahead(before, known, steps, self.interval)
+            columns: dict[str, Any] = {name: [text] * steps for name, text in zip(panel.id_names, one.id, strict=True)}
+            columns[panel.time_name or "step"] = times if panel.time_name else np.arange(1, steps + 1)
+            for k, name in enumerate(panel.targets):
+                columns |= {name: y_hat[:, k], f"{name}_lower": lower[:, k], f"{name}_upper": upper[:, k]}
+            tables.append(pd.DataFrame(columns))
+        return pd.concat(tables, ignore_index=True)
+
+    def _to_come(self, future: pd.DataFrame) -> dict[tuple[str, ...], Array]:
+        """What a table of rows to come tells, of each id."""
+        learnt, recipe = self._fitted()
+        frame = _a_frame("future", future).copy()
+        for name in [*learnt.panel.targets, *learnt.panel.past_names]:
+            if name not in frame.columns:
+                frame[name] = np.nan
+        return {one.id: one.future for one in recipe.apply(frame).sequences}
+
+    def _known_ahead(
+        self, one: Sequence_, before: Sequence_, to_come: Array | None, steps: int
+    ) -> tuple[pd.Index, Array]:
+        """The times of the steps to come, and what is known in advance up to them: ``[rows + steps, n_future]``."""
+        learnt, recipe = self._fitted()
+        at = f" of sequence {', '.join(one.id)}" if one.id else ""
+        if len(before.y) == 0:
+            raise ValueError(f"df: expected a row with a target{at}, got none to continue")
+        times, known = recipe.extend(before, steps)
+        given = one.future[len(before.y) :][:steps] if to_come is None else to_come[:steps]
+        known[: len(given)] = given
+        if np.isnan(known).any():
+            names = [n for n, cells in zip(learnt.panel.future_names, known.T, strict=True) if np.isnan(cells).any()]
+            raise ValueError(f"future: expected {', '.join(names)} in the {steps} rows to come{at}, got {len(given)}")
+        return times, np.concatenate([before.future, known])
+
+    # ---- How good they are ----
+
+    def backtest(
+        self, df: pd.DataFrame, steps: int | None = None, origins: int = 20, start: int | None = None
+    ) -> pd.DataFrame:
+        """Compare forecasts with what came, and with simple forecasts.
+
+        Each sequence is forecast from several of its rows, evenly apart, and each forecast knows the rows up to its
+        own. Nothing is fitted anew.
+
+        Parameters
+        ----------
+        df : DataFrame
+            Rows that it was not trained on, or those that it was trained on and others after them: these are scored.
+        steps : int, optional
+            How many rows ahead; by default as many as it was trained for.
+        origins : int
+            How many forecasts a sequence, at most.
+        start : int, optional
+            The first row of each sequence that is scored. By default the first one after those trained on (as the
+            dates tell or, without dates, as the values do) or, in sequences that were not, after as many as a full
+            forecast reads, and half of the rows at most.
+
+        Returns
+        -------
+        DataFrame
+            Of each target (level ``target`` of the index) the model and, beside it, the last value, the seasonal naive
+            forecast of each season, the drift and ridge regression on lags (level ``forecast``): ``MAE``, ``RMSE`` in
+            the target's units, ``MASE`` (the mean absolute error over that of the seasonal naive forecast one step
+            ahead in the rows before; mean over the sequences), and the ``coverage`` of the model's intervals.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If there are too few rows, or all of them were trained on.
+        """
+        learnt, recipe = self._fitted()
+        panel = recipe.apply(_a_frame("df", df))
+        return _scored(learnt, panel, steps, origins, start, self.interval)
+
+    def holdout(
+        self, df: pd.DataFrame, share: float = 0.2, steps: int | None = None, origins: int = 20
+    ) -> pd.DataFrame:
+        """Tell how good this forecaster would be on rows that choose nothing.
+
+        One like it learns from the first rows of each sequence, and its forecasts of the last ones are scored as
+        `backtest` says. This forecaster does not change.
+
+        Parameters
+        ----------
+        df : DataFrame
+            As for `fit`.
+        share : float
+            In (0, 1): of the rows of each sequence, those that are scored.
+        steps, origins : int
+            As for `backtest`.
+
+        Returns
+        -------
+        DataFrame
+            As from `backtest`.
+        """
+        share = number("share", share, 0.0, 1.0, "()")
+        recipe = Recipe.learn(_a_frame("df", df), **self._reading)
+        panel = recipe.apply(df)
+        rows = [round(len(history(one).y) * (1 - share)) for one in panel.sequences]
+        first = [cut(one, n) for one, n in zip(panel.sequences, rows, strict=True)]
+        learnt = self._learnt_of(replace(panel, sequences=first))
+        whole = [one for one, n in zip(panel.sequences, rows, strict=True) if n > 0]
+        return _scored(learnt, replace(panel, sequences=whole), steps, origins, None, self.interval)
+
+    # ---- Files and pictures ----
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the forecaster to a safetensors file, which `bptt.forecast.load` reads.
+
+        It holds the rows trained on, from which `predict` goes on. The file is whole at every moment. Equal forecasters
+        give equal bytes.
+
+        Parameters
+        ----------
+        path : path-like
+            By convention ``*.safetensors``. What stands there is replaced.
+        """
+        learnt, recipe = self._fitted()
+        write(a_path("path", path), learnt, {**self._settings(), "recipe": recipe.as_json()})
+
+    def _settings(self) -> dict[str, Any]:
+        return {
+            "steps": self.steps,
+            "season": self.season,
+            "ensemble": self.ensemble,
+            "hidden": self.hidden,
+            "interval": self.interval,
+            "seed": self.seed,
+            "reading": self._reading,
+        }
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> Forecaster:
+        """Read a forecaster that `save` has written.
+
+        Parameters
+        ----------
+        path : path-like
+            A safetensors file.
+
+        Returns
+        -------
+        Forecaster
+
+        Raises
+        ------
+        ValueError
+            If the file is no forecaster of this package, or is damaged.
+        OSError
+            What the system says (no such file, no permission).
+        """
+        name = a_path("path", path)
+        learnt, told = read(name)
+        try:
+            recipe, reading = Recipe.from_json(told.pop("recipe")), told.pop("reading")
+            forecaster = cls(**told, **reading)
+        except (TypeError, ValueError, KeyError) as error:
+            raise ValueError(f"{name}: bad configuration: {error}") from None
+        forecaster._recipe, forecaster._learnt = recipe, learnt
+        return forecaster
+
+    def plot(
+        self, steps: int | None = None, *, target: str | None = None, id: Sequence[str] | None = None, ax: Any = None
+    ) -> Any:
+        """Draw the last rows of a sequence, its forecast with the interval, and simple forecasts, with matplotlib.
+
+        Parameters
+        ----------
+        steps : int, optional
+            As for `predict`.
+        target : str, optional
+            Which target; by default the first.
+        id : sequence of str, optional
+            Which sequence: one text for each column of ids; by default the first.
+        ax : matplotlib Axes, optional
+            Where to draw; by default a new figure.
+
+        Returns
+        -------
+        Axes
+        """
+        from bptt.forecast.picture import draw
+
+        learnt, _ = self._fitted()
+        names, ids = learnt.panel.targets, [one.id for one in learnt.panel.sequences]
+        if target is not None and target not in names:
+            raise ValueError(f"target: expected one of {', '.join(names)}, got {target!r}")
+        if id is not None and tuple(id) not in ids:
+            raise ValueError(f"id: expected the id of a sequence trained on, got {id!r}")
+        one = learnt.panel.sequences[0 if id is None else ids.index(tuple(id))]
+        steps = learnt.steps if steps is None else size("steps", steps, 1, 1_000_000)
+        times, known = self._known_ahead(one, one, None, steps)
+        forecast = learnt.ahead(one, known, steps, self.interval)
+        return draw(learnt, one, 0 if target is None else names.index(target), times, forecast, self.interval, ax)
+
+
+def _scored(
+    learnt: Learnt, panel: Panel, steps: int | None, origins: int, start: int | None, level: float
+) -> pd.DataFrame:
+    """Score forecasts from several origins of each sequence, as `Forecaster.backtest` says."""
+    steps = learnt.steps if steps is None else size("steps", steps, 1, 100_000)
+    origins = size("origins", origins, 1)
+    if start is not None:
+        start = size("start", start, 1)
+    contests = []
+    most = 0
+    for one in map(history, panel.sequences):
+        begin = start or _first_scored(learnt, one, steps)
+        most = max(most, len(one.y) - begin)
+        if len(one.y) - begin >= steps:
+            at = np.unique(np.linspace(begin - 1, len(one.y) - steps - 1, origins).astype(np.int64))
+            contests.append((one, at))
+    if not contests:
+        raise ValueError(f"df: expected a sequence with at least {steps} rows to score, got {max(0, most)} at most")
+    return table(learnt, contests, steps, level)
+
+
+def _first_scored(learnt: Learnt, one: Sequence_, steps: int) -> int:
+    """The first row after those trained on; in a sequence that was not, after as many as a forecast reads."""
+    trained = next((each for each in learnt.panel.sequences if each.id == one.id), None)
+    if trained is not None and learnt.panel.time_name is not None:
+        after = int(np.searchsorted(one.times, trained.times[-1], side="right"))
+        if after > 0:
+            return after
+    elif trained is not None and np.array_equal(one.y[: len(trained.y)], trained.y, equal_nan=True):
+        return len(trained.y)
+    needed = max(model.rows for model in learnt.models)
+    return max(1, min(needed, (len(one.y) - steps) // 2))
+
+
+def _a_frame(name: str, df: Any) -> pd.DataFrame:
+    if not isinstance(df, pd.DataFrame):
+        raise TypeError(f"{name}: expected a DataFrame, got {type(df).__name__}")
+    if len(df) == 0:
+        raise ValueError(f"{name}: expected rows, got none")
+    return df

@@ -1,0 +1,251 @@
+"""How the model of one target is learnt: parts fitted to the first rows, chosen by the next, fitted again to all."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from bptt._arrays import Array
+from bptt.forecast.baselines import DRIFT, LAST, rows_needed, seasonal
+from bptt.forecast.combination import shares, trust
+from bptt.forecast.linear import PENALTIES, Form, Given, Solver, forms
+from bptt.forecast.model import NETWORK, TargetModel
+from bptt.forecast.network import AHEAD_MOST, Reading, calendar_columns, trained
+from bptt.forecast.tracks import Track, Units
+
+_MANY_ROWS = 1000  # from so many on, one fold chooses; below, four
+_FOLD, _FOLDS = 0.8, (0.5, 0.625, 0.75, 0.875)
+_ORIGINS_MOST = 2000
+_NETWORK_ROWS = 200  # fewer teach a network nothing that the linear part does not know
+_WINDOW_LEAST, _WINDOW_MOST = 32, 96  # rows that networks read before a forecast
+_SHARE_LEAST = 0.005
+
+
+@dataclass(frozen=True)
+class Fold:
+    """Rows to learn from, and origins after them that choose."""
+
+    ends: list[int]  # of each track
+    origins: list[Array]  # of each track
+
+
+def folds(tracks: Sequence[Track], steps: int) -> list[Fold]:
+    """Cut each track into rows to learn from and origins that choose: once, or four times where rows are few."""
+    total = sum(track.rows - track.first for track in tracks)
+    parts = (_FOLD,) if total >= _MANY_ROWS else _FOLDS
+    cuts = [[track.first + int((track.rows - track.first) * part) for part in parts] for track in tracks]
+    found = []
+    for i in range(len(parts)):
+        origins = []
+        for track, cut in zip(tracks, cuts, strict=True):
+            end = track.rows - 1 if i + 1 == len(parts) else cut[i + 1] - 1
+            some = np.arange(max(cut[i] - 1, track.first), end)
+            some = some[some + steps < track.rows] if track.rows - cut[i] > steps else some
+            origins.append(some)
+        stride = -(-sum(map(len, origins)) * len(parts) // _ORIGINS_MOST) or 1
+        found.append(Fold([cut[i] for cut in cuts], [some[::stride] for some in origins]))
+    return found
+
+
+class _Search:
+    """What held-out origins say of each forecast."""
+
+    def __init__(self, tracks: Sequence[Track], steps: int, kept: list[Fold], model: TargetModel) -> None:
+        self.tracks, self.steps, self.kept, self.model = tracks, steps, kept, model
+        self.y = self._all([track.targets(t, steps) for fold in kept for track, t in self._of(fold)])
+        self.known = np.isfinite(self.y)
+        self.forecasts: dict[str, Array] = {}  # of each its name, [n, steps] from the same origins
+
+    def _of(self, fold: Fold) -> list[tuple[Track, Array]]:
+        return list(zip(self.tracks, fold.origins, strict=True))
+
+    def _all(self, parts: list[Array]) -> Array:
+        return np.concatenate(parts) if parts else np.empty((0, self.steps))
+
+    def at_origins(self, name: str, fold: Fold) -> list[Array]:
+        """What a part of the model as it is forecasts from a fold's origins."""
+        return [self.model.part(name, track, t) for track, t in self._of(fold)]
+
+    def error(self, name: str) -> float:
+        """The mean squared error of a forecast."""
+        return self._squares(self.forecasts[name])
+
+    def _squares(self, z: Array) -> float:
+        return float(np.mean((z - self.y)[self.known] ** 2))
+
+    def try_naive(self, names: Sequence[str]) -> None:
+        """Take up forecasts that have nothing to fit."""
+        for name in names:
+            self.forecasts[name] = self._all([z for fold in self.kept for z in self.at_origins(name, fold)])
+
+    def try_linear(self, form: Form, solvers: Sequence[Solver]) -> float:
+        """Take up a linear part, fitted to each fold, with the penalty that is best; return that."""
+        read = [
+            (solver, track, t, Given.at(form, track, t, self.steps))
+            for fold, solver in zip(self.kept, solvers, strict=True)
+            for track, t in self._of(fold)
+            if len(t)
+        ]
+        best: tuple[float, float, Array] | None = None
+        for penalty in PENALTIES:
+            linear = {solver: solver(penalty) for solver in solvers}
+            z = self._all([track.forward(t, linear[solver].of(given), form.log) for solver, track, t, given in read])
+            if best is None or self._squares(z) < best[0]:
+                best = (self._squares(z), float(penalty), z)
+        assert best is not None
+        self.forecasts[form.name] = best[2]
+        return best[1]
+
+    def try_networks(self, readings: Sequence[Reading], hidden: int, seeds: Sequence[int]) -> list[int] | None:
+        """Take up the networks, trained on each fold; return for how many epochs each was, None with too few rows."""
+        parts: list[Array] = []
+        epochs = []
+        for fold, reading in zip(self.kept, readings, strict=True):
+            self.model.ensemble = trained(reading, self.tracks, fold.ends, fold.origins, hidden, seeds)
+            if self.model.ensemble is None:
+                return None
+            parts += self.at_origins(NETWORK, fold)
+            epochs.append(self.model.ensemble.epochs)
+        self.model.ensemble = None
+        self.forecasts[NETWORK] = self._all(parts)
+        return [int(np.median(each)) for each in zip(*epochs, strict=True)]
+
+    def found_shares(self, simple: Sequence[str]) -> dict[str, float]:
+        """The share of each forecast in the combination.
+
+        Where no seasonal forecast is better than the last value, the series may be a random walk, on which much looks
+        better by chance. Then a part goes to the last value: see `trust`.
+        """
+        names, z = list(self.forecasts), np.stack(list(self.forecasts.values()))
+        w = shares(np.where(self.known, z - self.y, 0.0).reshape(len(names), -1))
+        if min(simple, key=self.error) == LAST:
+            rows = self.known.any(axis=1)
+            combined = np.tensordot(w, z, axes=1)
+            off = [np.where(self.known, each - self.y, np.nan)[rows] for each in (combined, self.forecasts[LAST])]
+            part = trust(off[0], off[1], max(1, self.steps // self._stride()))
+            w = w * part + (1 - part) * np.array([name == LAST for name in names])
+        w = np.where(w > _SHARE_LEAST, w, 0.0)
+        return {name: float(share) for name, share in zip(names, w / w.sum(), strict=True) if share > 0}
+
+    def _stride(self) -> int:
+        """How many rows lie between two origins, at least."""
+        return min((int(np.diff(t).min()) for fold in self.kept for t in fold.origins if len(t) > 1), default=1)
+
+    def sorted_errors(self) -> Array:
+        """How far the combination is off at each step ahead: ``[n, steps]``, absolute, each step's in order of size.
+
+        That is what it was off from held-out origins, or from origins in all rows where that is more: the held-out ones
+        may be of a quiet time.
+        """
+        model, z = self.model, np.zeros_like(self.y)
+        for name, share in model.shares.items():
+            z += share * self.forecasts[name]
+        units = [track.units for fold in self.kept for track, t in self._of(fold) for _ in range(len(t))]
+        held_out = _sorted_errors(model, units, z, self.y)
+        zs, ys, units = [], [], []
+        needed = max(model.needs(name) for name in model.shares)
+        stride = -(-sum(track.rows for track in self.tracks) // _ORIGINS_MOST)
+        for track in self.tracks:
+            t = np.arange(track.first + needed - 1, track.rows - 1, stride)
+            zs.append(model.forecast(track, t))
+            ys.append(track.targets(t, model.steps))
+            units += [track.units] * len(t)
+        everywhere = _sorted_errors(model, units, np.concatenate(zs), np.concatenate(ys))
+        if len(everywhere) < 2 or len(held_out) == 0:
+            return held_out
+        at, of_all = np.linspace(0, 1, len(held_out)), np.linspace(0, 1, len(everywhere))
+        everywhere = np.stack([np.interp(at, of_all, column) for column in everywhere.T], axis=1)
+        return np.asarray(np.maximum(held_out, everywhere))
+
+
+def learned(
+    tracks: Sequence[Track], steps: int, seasons: Sequence[int], *, ensemble: int, hidden: int, seed: int
+) -> TargetModel:
+    """Fit the model of one target.
+
+    Every part is fitted to the first rows of each track, and forecasts from the origins that follow. There its penalty,
+    the number of its updates and all shares are chosen. Then every part is fitted to all rows.
+    """
+    rows = [track.rows - track.first for track in tracks]
+    seasons = [s for s in seasons if s > 1 and 2 * s <= max(rows)]
+    long = [s for s in seasons if 3 * s <= max(rows)]  # that can be learnt from
+    cut = folds(tracks, steps)
+    least = max(0, int(max(rows) * (_FOLDS[0] if len(cut) > 1 else _FOLD)) - steps)
+    log = all(_may_be_log(track) for track in tracks)
+    inputs = bool(tracks[0].inputs.shape[1] + tracks[0].future.shape[1] + tracks[0].static.size)
+    solvers: dict[Form, list[Solver]] = {}
+    for form in forms(long, log, inputs, least):
+        of_folds = [Solver.of(form, tracks, fold.ends, steps) for fold in cut]
+        if all(of_folds):
+            solvers[form] = [solver for solver in of_folds if solver is not None]
+
+    # All forecasts are compared from the origins from which each can be made.
+    simple = [LAST, *(seasonal(s) for s in seasons)]
+    needed = max([form.rows for form in solvers] + [rows_needed(name) for name in [*simple, DRIFT]])
+    kept = [
+        Fold(fold.ends, [t[t >= track.first + needed - 1] for track, t in zip(tracks, fold.origins, strict=True)])
+        for fold in cut
+    ]
+    model = TargetModel(steps, seasons, {}, {}, None, None, False)
+    search = _Search(tracks, steps, kept, model)
+    if search.known.sum() < 2 * steps:
+        model.shares = {simple[min(1, len(simple) - 1)]: 1.0}
+        return model
+    search.try_naive([*simple, DRIFT])
+    penalties = {form: search.try_linear(form, of_folds) for form, of_folds in solvers.items()}
+    base = min(solvers, key=lambda form: search.error(form.name), default=None)
+    epochs, seeds = None, [seed + i for i in range(ensemble)]
+    ahead = _columns_ahead(tracks[0].future, steps)
+    window = min(max(2 * max(long, default=1), _WINDOW_LEAST), _WINDOW_MOST, max(8, least // 4))
+    if base is not None and ensemble > 0 and sum(rows) >= _NETWORK_ROWS:
+        readings = [Reading(solver(penalties[base]), long, window, ahead) for solver in solvers[base]]
+        epochs = search.try_networks(readings, hidden, seeds)
+    model.shares = search.found_shares(simple)
+    model.log = sum(model.shares.get(form.name, 0.0) for form in solvers if form.log) > 0.5
+
+    # All rows, with what has been chosen.
+    ends = [track.rows for track in tracks]
+    plain = [form for form in solvers if not form.log and not form.inputs and form.difference == 0]
+    for form in solvers:
+        is_base = form == base and NETWORK in model.shares
+        if not (form.name in model.shares or is_base or form in plain[-1:]):
+            continue
+        solver = Solver.of(form, tracks, ends, steps)
+        assert solver is not None
+        whole = solver(penalties[form])
+        if form.name in model.shares:
+            model.linear[form.name] = whole
+        if form in plain[-1:]:
+            model.ridge = solver(1.0 / solver.rows)  # the penalty 1 that is usual: nothing of it is chosen
+        if is_base and epochs is not None:
+            model.ensemble = trained(Reading(whole, long, window, ahead), tracks, ends, None, hidden, seeds, epochs)
+    model.errors = search.sorted_errors()
+    return model
+
+
+def _columns_ahead(future: Array, steps: int) -> list[int]:
+    """Which columns known in advance the networks read up to the last step: those of no calendar, if not too many."""
+    calendar = calendar_columns(future)
+    ahead = [j for j in range(future.shape[1]) if j not in calendar]
+    return ahead if len(ahead) * steps <= AHEAD_MOST else []
+
+
+def _may_be_log(track: Track) -> bool:
+    """Whether all values are positive, and the greatest is more than twice the least."""
+    known = track.y[np.isfinite(track.y)]
+    return bool(known.size == 0 or (known.min() > 0 and known.max() > 2 * known.min()))
+
+
+def _sorted_errors(model: TargetModel, units: list[Units], z: Array, y: Array) -> Array:
+    """The absolute errors at each step ahead, sorted: ``[n, steps]``."""
+    if model.log:
+        z, y = (
+            np.stack([u.standard(u.back(row), True) for u, row in zip(units, values, strict=True)]) for values in (z, y)
+        )
+    errors = np.abs(z - y)
+    errors = errors[np.isfinite(errors).any(axis=1)]
+    # A step that is missing here and there counts as that origin's mean, so that all steps have as many errors.
+    errors = np.where(np.isfinite(errors), errors, np.nanmean(errors, axis=1, keepdims=True)) if len(errors) else errors
+    return np.sort(errors, axis=0)

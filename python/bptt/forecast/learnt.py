@@ -1,0 +1,154 @@
+"""What a forecaster has learnt: the model of each target and the units; forecasts from it. It knows no tables."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from bptt._arrays import Array
+from bptt.forecast.baselines import found_season
+from bptt.forecast.learning import learned
+from bptt.forecast.model import TargetModel
+from bptt.forecast.panel import Panel, Sequence_
+from bptt.forecast.tracks import Track, Units, filled, track
+
+_STEPS, _STEPS_MOST = 10, 48  # ahead, where nothing is said: without a season; with a long one
+
+
+@dataclass(frozen=True)
+class Learnt:
+    """The models of all targets, and what they stand on."""
+
+    panel: Panel  # the rows trained on
+    models: list[TargetModel]
+    units: dict[tuple[str, ...], list[Units]]  # of each sequence trained on, one a target
+    input_units: tuple[Array, Array, Array, Array]  # mean and scale of past inputs, then of those known in advance
+
+    @classmethod
+    def of(
+        cls, panel: Panel, *, steps: int | None, season: int | None, ensemble: int, hidden: int, seed: int
+    ) -> Learnt:
+        """Learn from sequences, as `Forecaster` says."""
+        sequences = [one for one in map(history, panel.sequences) if len(one.y)]
+        if not sequences:
+            raise ValueError("df: expected rows in which a target is known, got none")
+        longest = max(sequences, key=lambda one: len(one.y))
+        seasons = _seasons(panel, longest) if season is None else [season] if season > 1 else []
+        steps = steps or (min(seasons[0], _STEPS_MOST) if seasons else _STEPS)
+        past = np.concatenate([one.past for one in sequences])
+        future = np.concatenate([one.future for one in sequences])
+        units = {one.id: _units_of(one) for one in sequences}
+        learnt = cls(replace(panel, sequences=sequences), [], units, (*_standard(past), *_standard(future)))
+        for k in range(len(panel.targets)):
+            tracks = [learnt.track(one, k, one.future, steps) for one in sequences]
+            learnt.models.append(learned(tracks, steps, seasons, ensemble=ensemble, hidden=hidden, seed=seed))
+        return learnt
+
+    @property
+    def steps(self) -> int:
+        """How many rows ahead it was trained for."""
+        return self.models[0].steps
+
+    def track(self, one: Sequence_, k: int, future: Array, steps: int, units: list[Units] | None = None) -> Track:
+        """The track of one target of a sequence."""
+        units = units or self.units.get(one.id) or _units_of(one)
+        past_mean, past_scale, future_mean, future_scale = self.input_units
+        others = [unit.standard(filled(y)) for j, (unit, y) in enumerate(zip(units, one.y.T, strict=True)) if j != k]
+        inputs = np.concatenate([np.stack(others, axis=1)] if others else [np.empty((len(one.y), 0))], axis=1)
+        inputs = np.concatenate([inputs, (one.past - past_mean) / past_scale], axis=1)
+        known = np.isfinite(one.y[:, k]) & ~one.filled[:, k]
+        ahead = (future - future_mean) / future_scale
+        return track(one.y[:, k], known, units[k], inputs, ahead, one.static, steps)
+
+    def ahead(
+        self, one: Sequence_, known: Array, steps: int, level: float, models: Sequence[TargetModel] | None = None
+    ) -> tuple[Array, Array, Array]:
+        """Forecast the rows after a sequence, with the intervals: each ``[steps, n_targets]``.
+
+        Beyond the steps of the models, forecasts read those before them as rows.
+        """
+        models = models or self.models
+        n_targets = one.y.shape[1]
+        units = self.units.get(one.id) or _units_of(one)
+        y_hat = np.full((steps, n_targets), np.nan)
+        if len(one.y):
+            now, done = one, 0
+            while done < steps:
+                some = np.empty((min(models[0].steps, steps - done), n_targets))
+                for k, model in enumerate(models):
+                    each = self.track(now, k, known, model.steps, units)
+                    if each.first < each.rows:
+                        z = model.forecast(each, np.array([each.rows - 1]))[0]
+                        some[:, k] = units[k].back(z)[: len(some)]
+                    else:
+                        some[:, k] = np.nan
+                y_hat[done : done + len(some)] = some
+                done += len(some)
+                now = longer(now, some, known)
+        bounds = []
+        for k, (model, unit) in enumerate(zip(models, units, strict=True)):
+            rows = len(one.y) - self.track(one, k, known, 0, units).first
+            full = rows >= max(map(model.needs, model.shares))  # with fewer, nothing tells how far off forecasts are
+            bounds.append(_bounds(model, unit, y_hat[:, k], level if full else None))
+        return y_hat, np.stack([low for low, _ in bounds], axis=1), np.stack([high for _, high in bounds], axis=1)
+
+
+def cut(one: Sequence_, rows: int) -> Sequence_:
+    """The first rows of a sequence."""
+    return replace(
+        one,
+        times=one.times[:rows],
+        y=one.y[:rows],
+        past=one.past[:rows],
+        future=one.future[:rows],
+        filled=one.filled[:rows],
+    )
+
+
+def history(one: Sequence_) -> Sequence_:
+    """The rows up to the last one in which a target is known."""
+    known = np.flatnonzero((np.isfinite(one.y) & ~one.filled).any(axis=1))
+    return cut(one, int(known[-1]) + 1 if known.size else 0)
+
+
+def longer(one: Sequence_, y: Array, known: Array) -> Sequence_:
+    """A sequence with forecasts as its next rows; inputs that are not known stay as they are."""
+    rows = len(one.y) + len(y)
+    return replace(
+        one,
+        y=np.concatenate([one.y, y]),
+        past=np.concatenate([one.past, np.repeat(one.past[-1:], len(y), axis=0)]),
+        future=known[:rows],
+        filled=np.concatenate([one.filled, np.zeros(y.shape, np.bool_)]),
+    )
+
+
+def _units_of(one: Sequence_) -> list[Units]:
+    return [Units.of(np.where(one.filled[:, k], np.nan, y)) for k, y in enumerate(one.y.T)]
+
+
+def _standard(columns: Array) -> tuple[Array, Array]:
+    """Mean and scale of columns; 0 and 1 of what lies in -1 to 1 already, as a calendar does."""
+    mean, scale = columns.mean(axis=0), columns.std(axis=0)
+    as_it_is = (np.abs(columns).max(axis=0, initial=0.0) <= 1.0) | (scale <= 1e-12)
+    return np.where(as_it_is, 0.0, mean), np.where(as_it_is, 1.0, scale)
+
+
+def _seasons(panel: Panel, longest: Sequence_) -> list[int]:
+    """Rows after which things come again: the shortest season first."""
+    if panel.season > 1:
+        daily = (panel.frequency or "").lower().endswith(("h", "min", "t", "s"))
+        return [panel.season, 7 * panel.season] if daily else [panel.season]
+    if panel.time_name is not None and panel.frequency is None:
+        return []
+    found = [found_season(np.where(longest.filled[:, k], np.nan, y)) for k, y in enumerate(longest.y.T)]
+    return [max(found)] if max(found) > 1 else []
+
+
+def _bounds(model: TargetModel, units: Units, y_hat: Array, level: float | None) -> tuple[Array, Array]:
+    """The ends of the interval around forecasts of the rows after one origin: each ``[steps]``; NaN without a level."""
+    width = np.full(len(y_hat), np.nan) if level is None else model.half_width(level, len(y_hat))
+    z = units.standard(y_hat, model.log)
+    return units.back(z - width, model.log), units.back(z + width, model.log)
