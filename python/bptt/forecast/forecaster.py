@@ -117,7 +117,8 @@ class Forecaster:
     @property
     def notes(self) -> list[str]:
         """What was decided about the table, one line each."""
-        return list(self._fitted()[0].panel.notes)
+        learnt, recipe = self._fitted()
+        return [*recipe.notes, *learnt.panel.notes]
 
     def _fitted(self) -> tuple[Learnt, Recipe]:
         if self._learnt is None or self._recipe is None:
