@@ -14,7 +14,8 @@ from bptt._arrays import Array
 from bptt._checks import a_path, number, seed_of_draws, size
 from bptt.forecast.forecaster_file import read, write
 from bptt.forecast.learnt import Learnt, cut, history
-from bptt.forecast.panel import Panel, Recipe, Sequence_
+from bptt.forecast.panel import Panel, Sequence_
+from bptt.forecast.recipe import Recipe
 from bptt.forecast.scores import table
 
 
