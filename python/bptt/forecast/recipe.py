@@ -234,6 +234,20 @@ class Recipe:
             notes,
         )
 
+    def first_rows(self, frame: pd.DataFrame, share: float) -> pd.DataFrame:
+        """The first rows of each sequence, this share of those that have a target: what stands for the past."""
+        frame, _ = tidy(frame, "the table")
+        rows = _in_order(frame, self.ids, self.time, self.time.read(frame) if self.time is not None else None)
+        columns = np.stack([numbers_of(rows.frame[name], name) for name in self.targets])
+        known: Array = np.asarray((~np.isnan(columns)).any(axis=0))
+        keep = np.zeros(len(known), np.bool_)
+        for g in range(len(rows.ids)):
+            mine = np.flatnonzero(rows.groups == g)
+            with_target = np.flatnonzero(known[mine])
+            n = round(len(with_target) * share)
+            keep[mine[: with_target[n - 1] + 1 if n else 0]] = True
+        return rows.frame[keep]
+
     def extend(self, sequence: Sequence_, steps: int) -> tuple[Any, Array]:
         """The times after a sequence, and what is known of them.
 
