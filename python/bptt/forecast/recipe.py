@@ -436,8 +436,9 @@ def _calendar_features(given: Sequence[str] | str | None, rows: _Rows, median: f
     if given is None:
         if rows.dates is None:
             return []
-        spans = [rows.dates[m[-1]] - rows.dates[m[0]] for m in _runs(rows.groups)]
-        return features_for(median, max(span.total_seconds() for span in spans)) if median else []
+        seconds = rows.dates.as_unit("s").asi8  # a Timedelta of nanoseconds ends after 292 years
+        spans = [float(seconds[m[-1]] - seconds[m[0]]) for m in _runs(rows.groups)]
+        return features_for(median, max(spans)) if median else []
     names = [part.strip() for part in given.split(",") if part.strip()] if isinstance(given, str) else list(given)
     if names == ["none"]:
         return []
