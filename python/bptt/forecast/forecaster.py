@@ -198,7 +198,7 @@ class Forecaster:
             times, known = self._known_ahead(one, before, to_come.get(one.id), steps)
             y_hat, lower, upper = learnt.ahead(before, known, steps, self.interval)
             columns: dict[str, Any] = {name: [text] * steps for name, text in zip(panel.id_names, one.id, strict=True)}
-            columns[panel.time_name or "step"] = times if panel.time_name else np.arange(1, steps + 1)
+            columns[panel.time_name or "step"] = recipe.stamps(times) if panel.time_name else np.arange(1, steps + 1)
             for k, name in enumerate(panel.targets):
                 columns |= {name: y_hat[:, k], f"{name}_lower": lower[:, k], f"{name}_upper": upper[:, k]}
             tables.append(pd.DataFrame(columns))

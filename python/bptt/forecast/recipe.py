@@ -234,6 +234,11 @@ class Recipe:
             notes,
         )
 
+    def stamps(self, times: Any) -> Any:
+        """Dates for a table like the one learnt from: numbers where that has numbers, such as years."""
+        written = self.time.as_written(times) if self.time is not None else times
+        return written if is_numeric(written) else times
+
     def first_rows(self, frame: pd.DataFrame, share: float) -> pd.DataFrame:
         """The first rows of each sequence, this share of those that have a target: what stands for the past."""
         frame, _ = tidy(frame, "the table")
