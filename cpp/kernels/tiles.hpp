@@ -69,6 +69,10 @@ template <class T, int R, int P> [[gnu::always_inline]] inline void prefetch(con
     for (int p = 0; p < P; ++p) __builtin_prefetch(rows + r * stride + p * lanes<T>);
 }
 
+// The sizes that most tiles of one row, of many rows and of narrow results have. The others share functions: there are many.
+template <class T, int R, int P, int C>
+constexpr bool is_frequent = C == 1 ? (R == 1 && P == 4) || (R > 3 && P == 2) : sizeof(T) == 4 && (R == 1 || R == narrow_rows);
+
 // What becomes of the sums of a tile: columns [column, column + P vectors) of rows [row, row + R); `last` columns of the last
 // vector exist.
 template <class T, int R, int P>
@@ -84,7 +88,7 @@ template <class T, int R, int P>
   if (s.late != Epilogue::identity) late_tile<T>(s, R, P, row, column, last);
 }
 
-// The same of R rows, one by one, for tiles of less frequent sizes: there are many.
+// The same of R rows, one by one, for tiles of any size.
 template <class T, int P> BPTT_ONE_FUNCTION void finish_rows(const Affine<T>& s, Vector<T>* values, Index R, Index row,
                                                              Index column, Index last) {
   for (Index r = 0; r < R; ++r) finish<T, 1, P>(s, reinterpret_cast<Vector<T>(&)[P]>(values[r * P]), row + r, column, last);
@@ -112,7 +116,7 @@ template <class T, int R, int P, int C> void affine_tile(const Affine<T>& s, Ind
   for (int r = 0; r < R; ++r)
 #pragma GCC unroll 8
     for (int p = 0; p < P; ++p) values[r * P + p] = sums[r][p];
-  if constexpr (R == 1 || (C == 1 ? R > 3 && P == 2 : R == narrow_rows))
+  if constexpr (is_frequent<T, R, P, C>)
     finish<T, R, P>(s, values, row, column, last);
   else
     finish_rows<T, P>(s, values, R, row, column, last);
