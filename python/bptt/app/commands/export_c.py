@@ -26,6 +26,7 @@ def export_c_command(options: argparse.Namespace) -> int:
         "math": options.math,
         "lanes": options.lanes,
         "vocabulary": None if vocabulary is None else vocabulary.characters,
+        "columns": None,
     }
     try:
         sizes = Header(rnn, **given).sizes
