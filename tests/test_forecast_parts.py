@@ -14,7 +14,7 @@ from bptt.forecast.baselines import DRIFT, LAST, found_season, mase_unit, naive,
 from bptt.forecast.combination import shares, trust
 from bptt.forecast.learning import learned
 from bptt.forecast.linear import Form, Solver
-from bptt.forecast.network import calendar_columns
+from bptt.forecast.network import Reading, calendar_columns, trained
 from bptt.forecast.tracks import Track, Units, filled, track
 
 
@@ -175,3 +175,20 @@ def test_forecasts_stay_near_the_rows_before() -> None:
     low, high = one.z.min(), one.z.max()
     z = one.forward(np.array([19]), np.array([[1e9, -1e9, 0.0]]), False)[0]
     np.testing.assert_allclose(z, [2 * high - low, 2 * low - high, 0.0])
+
+
+def test_networks_read_the_rows_of_their_window_and_no_others() -> None:
+    one = a_track(autoregression(300, 6), np.random.default_rng(6).standard_normal((300, 1)))
+    form = Form(False, 0, 4, True)
+    solver = Solver.of(form, [one], [300], 6)
+    assert solver is not None
+    nets = trained(Reading(solver(0.01), [], 16, []), [one], [300], None, 5, [0, 1], [3, 2])
+    assert nets is not None
+    reading = nets.reading
+    for t, first in ((5, 3), (12, 3), (200, 185)):  # form.rows = 4: row 3 is the first that can be read
+        x = reading.inputs(one, np.arange(first, t + 1))
+        expected = np.mean([net.forward(x).o[-1].astype(np.float64) for net in nets.networks], axis=0) * reading.scale
+        # float32, and products of other sizes: a few roundings of numbers near 1.
+        np.testing.assert_allclose(nets(one, np.array([t]))[0], expected, atol=1e-5)
+        without = nets(one, np.array([t, 100]))[0]
+        np.testing.assert_allclose(without, expected, atol=1e-5)

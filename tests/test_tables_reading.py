@@ -329,6 +329,7 @@ def test_no_table(text: bytes, words: str) -> None:
 def test_encodings(encoding: str) -> None:
     text = "date,t °C\n" + "".join(f"{day},{i}\n" for i, day in enumerate(DAYS))
     assert columns(text.encode(encoding)) == columns(text)
+    assert columns(text.encode("utf-8-sig"), encoding="utf-8") == columns(text)
 
 
 def test_an_encoding_that_cannot_be_found_out_is_asked_for() -> None:
@@ -566,4 +567,5 @@ def test_a_file_larger_than_a_part_is_counted(monkeypatch: pytest.MonkeyPatch) -
     for size in (1, 2, 3, 7, 64):
         monkeypatch.setattr("bptt.forecast.cells._AT_A_TIME", size)
         assert cells_per_line(text, ",").tolist() == whole, size
+        assert cells_per_line(b'a"b,c\nd"e,f', ",").tolist() == [2, 2], "quotes inside of cells are none"
         assert cells_per_line(b"1  2\n\n 3 4 \n5 6", " ").tolist() == [2, 0, 2, 2], size

@@ -108,7 +108,7 @@ template <class T> struct Update {
 
 /// Places where random numbers are drawn, four words each: step, sequence, four units, and what is drawn for which chain.
 struct Places {
-  static constexpr int count = 16;
+  static constexpr int count = 64;
   std::uint32_t word[4][count] = {};
 };
 

@@ -6,12 +6,13 @@
 namespace bptt {
 namespace {
 
-/// work(i) for i in [0, count), of which there are most often so many that the compiler knows.
+/// work(i) for i in [0, count), most of them so many at a time that the compiler takes vectors.
 template <class Work> inline void for_each_of_run(Index count, const Work& work) {
-  if (count == Places::count)
-    for (Index i = 0; i < Places::count; ++i) work(i);
-  else
-    for (Index i = 0; i < count; ++i) work(i);
+  constexpr Index together = 8;
+  Index i = 0;
+  for (; i + together <= count; i += together)
+    for (Index k = 0; k < together; ++k) work(i + k);
+  for (; i < count; ++i) work(i);
 }
 
 template <class V> Matrix<V> half(Matrix<V> rows, Index column) {
@@ -53,13 +54,15 @@ void Draws<T>::draw(Kernel kernel, Index rows, const PlaceOf& place_of, const Vi
     const auto sequence = std::uint32_t(ctx_->timeline.order[std::size_t(at.sequence)]);
     for (Index unit = 0; unit < apart;) {
       runs[run_count++] = {row, unit, filled};
-      const int end = int(std::min<Index>(Places::count, filled + apart - unit));
-      for (; filled < end; ++filled, ++unit) {
-        places.word[0][filled] = std::uint32_t(at.time);
-        places.word[1][filled] = sequence;
-        places.word[2][filled] = std::uint32_t(unit);
-        places.word[3][filled] = what_;
-      }
+      const Index count = std::min<Index>(Places::count - filled, apart - unit);
+      for_each_of_run(count, [&](Index i) {
+        places.word[0][filled + i] = std::uint32_t(at.time);
+        places.word[1][filled + i] = sequence;
+        places.word[2][filled + i] = std::uint32_t(unit + i);
+        places.word[3][filled + i] = what_;
+      });
+      filled += int(count);
+      unit += count;
       if (filled == Places::count) flush();
     }
   }
@@ -93,9 +96,9 @@ Noise<T>::Noise(const Context<T>& ctx, Index chain, Index n, const Disturbance& 
 }
 
 template <class T> void Noise<T>::add(const Window& w, Index from, Index to, Matrix<T> a) const {
-  draws_.normals(w, reverse_, from, to, [&](Index f, Index j, const T* z, Index count) {
-    T* const row = a.row(f) + j;
-    const T* const scale = scale_.data() + j;
+  draws_.normals(w, reverse_, from, to, [&](Index f, Index j, const T* __restrict z, Index count) {
+    T* const __restrict row = a.row(f) + j;
+    const T* const __restrict scale = scale_.data() + j;
     for_each_of_run(count, [&](Index i) { row[i] += scale[i] * z[i]; });
   });
 }

@@ -67,8 +67,7 @@ def found_season(y: Array, most: int = 400) -> int:
     """The length of a season that the numbers themselves show, in rows; 1 if none.
 
     It is the lag of the first hill of the autocorrelation, without the trend, after its first valley. It counts if the
-    autocorrelation there is at least 0.3, and the value one season before is nearer, on average, than those in between:
-    in a random walk it is not.
+    autocorrelation there is at least 0.3; in random walks that is rare.
     """
     z = y[np.isfinite(y)]
     n = len(z)
@@ -91,5 +90,4 @@ def found_season(y: Array, most: int = 400) -> int:
     season = low + high[0] if high else 0
     if low >= most or not 3 <= season <= most or correlation[season] < 0.3:
         return 1
-    between = np.mean([np.abs(z[k:] - z[:-k]).mean() for k in range(1, season)])
-    return season if np.abs(z[season:] - z[:-season]).mean() < 0.8 * between else 1
+    return season

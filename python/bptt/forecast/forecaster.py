@@ -13,7 +13,7 @@ import pandas as pd
 from bptt._arrays import Array
 from bptt._checks import a_path, number, seed_of_draws, size
 from bptt.forecast.forecaster_file import read, write
-from bptt.forecast.learnt import Learnt, cut, history
+from bptt.forecast.learnt import Learnt, history
 from bptt.forecast.panel import Panel, Sequence_
 from bptt.forecast.recipe import Recipe
 from bptt.forecast.scores import table
@@ -213,7 +213,7 @@ class Forecaster:
             times, known = self._known_ahead(one, before, to_come.get(one.id), steps)
             y_hat, lower, upper = learnt.ahead(before, known, steps, self.interval)
             columns: dict[str, Any] = {name: [text] * steps for name, text in zip(panel.id_names, one.id, strict=True)}
-            columns[panel.time_name or "step"] = times if panel.time_name else np.arange(1, steps + 1)
+            columns[panel.time_name or "step"] = recipe.stamps(times) if panel.time_name else np.arange(1, steps + 1)
             for k, name in enumerate(panel.targets):
                 columns |= {name: y_hat[:, k], f"{name}_lower": lower[:, k], f"{name}_upper": upper[:, k]}
             tables.append(pd.DataFrame(columns))
@@ -307,13 +307,16 @@ class Forecaster:
             As from `backtest`.
         """
         share = number("share", share, 0.0, 1.0, "()")
-        recipe = Recipe.learn(_a_frame("df", df), season=self.season, **self._reading)
-        panel = recipe.apply(df)
-        rows = [round(len(history(one).y) * (1 - share)) for one in panel.sequences]
-        first = [cut(one, n) for one, n in zip(panel.sequences, rows, strict=True)]
-        learnt = self._learnt_of(replace(panel, sequences=first))
-        whole = [one for one, n in zip(panel.sequences, rows, strict=True) if n > 0]
-        return _scored(learnt, replace(panel, sequences=whole), steps, origins, None, self.interval)
+        frame = _a_frame("df", df)
+        first = Recipe.learn(frame, season=self.season, **self._reading).first_rows(frame, 1 - share)
+        recipe = Recipe.learn(
+            first, season=self.season, **self._reading
+        )  # the rows that are scored choose nothing, the season neither
+        learnt = self._learnt_of(recipe.apply(first))
+        panel = recipe.apply(frame)
+        trained = {one.id for one in learnt.panel.sequences}
+        known = [one for one in panel.sequences if one.id in trained]
+        return _scored(learnt, replace(panel, sequences=known), steps, origins, None, self.interval)
 
     # ---- Files and pictures ----
 

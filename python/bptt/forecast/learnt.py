@@ -9,6 +9,7 @@ import numpy as np
 
 from bptt._arrays import Array
 from bptt.forecast.baselines import found_season
+from bptt.forecast.frequency import seasons, step_of
 from bptt.forecast.learning import learned
 from bptt.forecast.model import TargetModel
 from bptt.forecast.panel import Panel, Sequence_
@@ -35,15 +36,15 @@ class Learnt:
         if not sequences:
             raise ValueError("df: expected rows in which a target is known, got none")
         longest = max(sequences, key=lambda one: len(one.y))
-        seasons = _seasons(panel, longest) if season is None else [season] if season > 1 else []
-        steps = steps or (min(seasons[0], _STEPS_MOST) if seasons else _STEPS)
+        periods = _seasons(panel, longest) if season is None else [season] if season > 1 else []
+        steps = steps or (min(periods[0], _STEPS_MOST) if periods else _STEPS)
         past = np.concatenate([one.past for one in sequences])
         future = np.concatenate([one.future for one in sequences])
         units = {one.id: _units_of(one) for one in sequences}
         learnt = cls(replace(panel, sequences=sequences), [], units, (*_standard(past), *_standard(future)))
         for k in range(len(panel.targets)):
             tracks = [learnt.track(one, k, one.future, steps) for one in sequences]
-            learnt.models.append(learned(tracks, steps, seasons, ensemble=ensemble, hidden=hidden, seed=seed))
+            learnt.models.append(learned(tracks, steps, periods, ensemble=ensemble, hidden=hidden, seed=seed))
         return learnt
 
     @property
@@ -138,9 +139,10 @@ def _standard(columns: Array) -> tuple[Array, Array]:
 
 def _seasons(panel: Panel, longest: Sequence_) -> list[int]:
     """Rows after which things come again: the shortest season first."""
-    if panel.season > 1:
-        daily = (panel.frequency or "").lower().endswith(("h", "min", "t", "s"))
-        return [panel.season, 7 * panel.season] if daily else [panel.season]
+    if panel.frequency is not None:
+        known = [n for n in seasons(step_of(panel.frequency)) if 2 * n <= len(longest.y)]
+        if periods := sorted({*known, panel.season} - {1}):
+            return periods
     if panel.time_name is not None and panel.frequency is None:
         return []
     found = [found_season(np.where(longest.filled[:, k], np.nan, y)) for k, y in enumerate(longest.y.T)]

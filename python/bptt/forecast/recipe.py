@@ -234,6 +234,25 @@ class Recipe:
             notes,
         )
 
+    def stamps(self, times: Any) -> Any:
+        """Dates for a table like the one learnt from: numbers where that has numbers, such as years."""
+        written = self.time.as_written(times) if self.time is not None else times
+        return written if is_numeric(written) else times
+
+    def first_rows(self, frame: pd.DataFrame, share: float) -> pd.DataFrame:
+        """The first rows of each sequence, this share of those that have a target: what stands for the past."""
+        frame, _ = tidy(frame, "the table")
+        rows = _in_order(frame, self.ids, self.time, self.time.read(frame) if self.time is not None else None)
+        columns = np.stack([numbers_of(rows.frame[name], name) for name in self.targets])
+        known: Array = np.asarray((~np.isnan(columns)).any(axis=0))
+        keep = np.zeros(len(known), np.bool_)
+        for g in range(len(rows.ids)):
+            mine = np.flatnonzero(rows.groups == g)
+            with_target = np.flatnonzero(known[mine])
+            n = round(len(with_target) * share)
+            keep[mine[: with_target[n - 1] + 1 if n else 0]] = True
+        return rows.frame[keep]
+
     def extend(self, sequence: Sequence_, steps: int) -> tuple[Any, Array]:
         """The times after a sequence, and what is known of them.
 
@@ -422,8 +441,9 @@ def _calendar_features(given: Sequence[str] | str | None, rows: _Rows, median: f
     if given is None:
         if rows.dates is None:
             return []
-        spans = [rows.dates[m[-1]] - rows.dates[m[0]] for m in _runs(rows.groups)]
-        return features_for(median, max(span.total_seconds() for span in spans)) if median else []
+        seconds = rows.dates.as_unit("s").asi8  # a Timedelta of nanoseconds ends after 292 years
+        spans = [float(seconds[m[-1]] - seconds[m[0]]) for m in _runs(rows.groups)]
+        return features_for(median, max(spans)) if median else []
     names = [part.strip() for part in given.split(",") if part.strip()] if isinstance(given, str) else list(given)
     if names == ["none"]:
         return []

@@ -61,8 +61,21 @@ def to_dates(cells: Any, keyword: str | None = None, date_format: str | None = N
     Raises
     ------
     TableError
-        Most cells are dates and one is none; or day and month can stand either way round.
+        Most cells are dates and one is none; day and month can stand either way round; or they are too far away.
     """
+    try:
+        dates, note, written = _dates(cells, keyword, date_format)
+        if dates is not None:
+            dates.as_unit("ns")
+    except pd.errors.OutOfBoundsDatetime:  # pandas counts steps in nanoseconds
+        if keyword is None:
+            return None, "", None
+        raise TableError(f"{keyword}: expected dates from 1678 to 2261, got earlier or later ones") from None
+    return dates, note, written
+
+
+def _dates(cells: Any, keyword: str | None, date_format: str | None) -> tuple[Any, str, str | None]:
+    """What `to_dates` returns, if pandas can hold it."""
     if isinstance(cells.dtype, pd.PeriodDtype):
         return pd.DatetimeIndex(cells.dt.to_timestamp()), "", None
     if cells.dtype.kind == "M" or isinstance(cells.dtype, pd.DatetimeTZDtype):

@@ -30,7 +30,7 @@ def predict(options: argparse.Namespace) -> int:
             f"{options.model}: expected forecasts of a table, as `bptt train TABLE` writes them, got a network"
         )
     out = None if options.out in (None, "-") else options.out
-    _check_out(options, out, forecaster)
+    _check_out(options, out)
     name = text_name(options.data)
     frame, _ = tables.read(options.data, options, forecaster.recipe.ids)
     future = None
@@ -40,9 +40,6 @@ def predict(options: argparse.Namespace) -> int:
         forecaster.interval = options.interval
     with tables.told(name):
         forecast = forecaster.predict(options.steps, frame, future)
-        if (time := forecaster.recipe.time) is not None and _is_text(out):
-            index = forecast.set_index(time.name).index
-            forecast[time.name] = time.as_written(index)
         picture = None if options.plot is None else _picture(forecaster, frame, future, options)
     data = tables.package(name).table_bytes(forecast, "forecast.csv" if out is None else Path(out).name)
     if picture is not None:
@@ -57,11 +54,6 @@ def predict(options: argparse.Namespace) -> int:
     return 0
 
 
-def _is_text(out: str | None) -> bool:
-    """Whether dates are written as the table writes them; files of other formats have dates of their own."""
-    return out is None or not out.lower().endswith((".parquet", ".xlsx"))
-
-
 def _write(path: str, data: bytes) -> None:
     try:
         write_whole(path, data)
@@ -69,13 +61,15 @@ def _write(path: str, data: bytes) -> None:
         raise UserError(about_file(path, error)) from error
 
 
-def _check_out(options: argparse.Namespace, out: str | None, forecaster: Forecaster) -> None:
+def _check_out(options: argparse.Namespace, out: str | None) -> None:
     """Refuse what could not be written, before anything is read."""
     sources = (options.data, options.model, options.future_rows)
     if out is not None:
         check_writable("--out", out, *sources)
+        import pandas as pd
+
         with tables.told(f"--out {out}"):
-            tables.package(out).table_bytes(forecaster.predict(1), Path(out).name)
+            tables.package(out).table_bytes(pd.DataFrame({"y": [0.0]}), Path(out).name)
     if options.plot is not None:
         check_writable("--plot", options.plot, *sources)
         if out is not None and os.path.realpath(options.plot) == os.path.realpath(out):
