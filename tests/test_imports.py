@@ -20,7 +20,7 @@ AT_ONCE = {
     "bptt.networks",
     "bptt.networks.base",
     "bptt.networks.beams",
-    "bptt.networks.disturbance",
+    "bptt.networks.chance",
     "bptt.networks.docstrings",
     "bptt.networks.drawing",
     "bptt.networks.elman",
