@@ -454,6 +454,7 @@ def test_a_text_called_csv(bptt_: Any, capsys: pytest.CaptureFixture[str]) -> No
 def test_refusals(folder: Path, arguments: tuple[str, ...], message: str, monkeypatch: Any, capsys: Any) -> None:
     monkeypatch.chdir(folder)
     before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    code: Any
     try:
         code = bptt.app.options.main(arguments)
     except SystemExit as error:  # of the parser
