@@ -19,8 +19,8 @@ import bptt
 import bptt.app.commands.train
 import bptt.app.options
 import bptt.app.text_model
+from interpreter import ENVIRONMENT, error_after_output, error_line, run
 
-ENVIRONMENT = os.environ | {"PYTHONUTF8": "1", "PYTHONWARNINGS": "error"}
 SMALL = ("--hidden", "32", "--truncate", "16", "--batch", "8", "--lr", "0.01")
 
 
@@ -29,39 +29,6 @@ class Trained(NamedTuple):
     text: str
     stdout: str
     stderr: str
-
-
-def run(
-    *arguments: str | Path, cwd: Path, stdin: str | bytes | None = None, code: int = 0
-) -> subprocess.CompletedProcess[str]:
-    data = stdin.encode() if isinstance(stdin, str) else stdin
-    done = subprocess.run(
-        [sys.executable, "-m", "bptt", *map(str, arguments)],
-        cwd=cwd,
-        env=ENVIRONMENT,
-        input=b"" if data is None else data,
-        capture_output=True,
-        timeout=60,
-    )
-    result = subprocess.CompletedProcess(done.args, done.returncode, done.stdout.decode(), done.stderr.decode())
-    assert result.returncode == code, result
-    assert "Traceback" not in result.stderr
-    return result
-
-
-def error_after_output(*arguments: str | Path, cwd: Path) -> str:
-    """The one line of a refusal that came after output."""
-    (line,) = run(*arguments, cwd=cwd, code=2).stderr.splitlines()
-    return line.removeprefix("bptt: ")
-
-
-def error_line(*arguments: str | Path, cwd: Path, stdin: str | bytes | None = None) -> str:
-    """The one line of a refusal."""
-    result = run(*arguments, cwd=cwd, stdin=stdin, code=2)
-    assert result.stdout == ""
-    (line,) = result.stderr.splitlines()
-    assert line.startswith("bptt: ")
-    return line.removeprefix("bptt: ")
 
 
 def validation_of(stdout: str) -> float:

@@ -1,8 +1,8 @@
-"""The command line on tables, as a user runs it: from a CSV file to a forecast, and what is refused."""
+"""The command line on tables, as a user runs it: from a file to forecasts, scores and a picture; what is refused."""
 
 from __future__ import annotations
 
-import math
+import io
 import re
 from pathlib import Path
 from typing import Any
@@ -11,313 +11,504 @@ import numpy as np
 import pytest
 
 import bptt
-import bptt.app.commands.train
 import bptt.app.options
-from bptt.app.architecture import Architecture
-from bptt.app.table_model import columns_of
-from problems import Array
-from test_cli import error_line, run
+from interpreter import error_line, run, run_python
 
-QUICK = ("--hidden", "16", "--updates", "400")
+pd = pytest.importorskip("pandas")
+Forecaster = pytest.importorskip("bptt.forecast").Forecaster
 
-
-def wave(rows: int, phase: float = 0.0) -> Array:
-    """A sine around 50 whose period is 12 rows: known from any two rows, and from no single one."""
-    return 50 + 20 * np.sin(2 * math.pi * np.arange(rows) / 12 + phase)
+QUICK = ("--ensemble", "0", "--steps", "6")  # no networks: the forecasts are those of `Forecaster`, tested there
 
 
-def write(path: Path, **columns: Any) -> None:
-    lines = [",".join(columns), *(",".join(map(str, row)) for row in zip(*columns.values(), strict=True))]
-    path.write_text("\n".join(lines) + "\n")
+def bptt_main(capsys: pytest.CaptureFixture[str], *arguments: str | Path, code: int = 0) -> str:
+    """A command in this process: its standard output or, of one that is refused, its line."""
+    assert bptt.app.options.main(list(map(str, arguments))) == code
+    output, errors = capsys.readouterr()
+    if code == 0:
+        assert errors == ""
+        return output
+    assert errors.startswith("bptt: ")
+    assert errors.count("\n") == 1
+    return errors.removeprefix("bptt: ")
 
 
-def read(text: str) -> tuple[list[str], list[list[str]]]:
-    head, *rows = (line.split(",") for line in text.splitlines())
-    return head, rows
+@pytest.fixture
+def bptt_(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """`bptt` in an empty folder, in this process."""
+    monkeypatch.chdir(tmp_path)
+    return lambda *arguments, code=0: bptt_main(capsys, *arguments, code=code)
 
 
-def errors_of(stdout: str) -> dict[str, float]:
-    """The first number of each line of the table of scores."""
-    after = stdout[stdout.index("target ") :].splitlines()[1:]
-    return {line.split()[0]: float(line.split()[1]) for line in after if not line.startswith(("(", "The "))}
+def wave(rows: int, phase: float = 0.0) -> Any:
+    """A sine around 50 whose period is 12 rows."""
+    return 50 + 20 * np.sin(2 * np.pi * np.arange(rows) / 12 + phase)
+
+
+def months(rows: int, **columns: Any) -> Any:
+    dates = pd.date_range("2000-01-01", periods=rows, freq="MS")
+    return pd.DataFrame({"month": dates.strftime("%Y-%m-%d"), **columns})
+
+
+def read(text: str) -> Any:
+    return pd.read_csv(io.StringIO(text), float_precision="round_trip")
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A table, and a model of its first rows that has one network."""
     folder = tmp_path_factory.mktemp("tables")
-    write(folder / "wave.csv", day=["Mon"] * 600, wave=wave(600), double=2 * wave(600, 1.0))
-    result = run("train", "wave.csv", *QUICK, cwd=folder)
+    frame = months(170, sales=wave(170).round(3), price=wave(170, 1.0).round(3), name=["x"] * 170)
+    frame.to_csv(folder / "all.csv", index=False)
+    frame[:140].to_csv(folder / "wave.csv", index=False)
+    more = ("--targets", "sales", "--ensemble", "1", "--hidden", "4", "--steps", "12", "--out", "model")
+    result = run("train", "wave.csv", *more, cwd=folder)
     (folder / "output").write_text(result.stdout)
+    assert result.stderr == ""
     return folder
+
+
+# ---- The three commands ----
 
 
 def test_from_a_csv_file_to_a_forecast(folder: Path) -> None:
     output = (folder / "output").read_text()
-    assert "table: wave.csv, 600 rows\nreads: wave, double\npredicts: wave, double, one row ahead\n" in output
-    assert "not used: day (line 2: 'Mon')\nheld out for validation: the last 60 rows\n" in output
-    assert "saved: model.safetensors, the parameters with the best validation (after " in output
-    validation = errors_of(output)
-    assert validation["wave"] < 1.0
-    assert validation["double"] < 2.0
-    evaluation = run("evaluate", "model.safetensors", "wave.csv", cwd=folder).stdout
-    assert errors_of(evaluation)["wave"] < 2.0  # the first rows have no past
-    assert "over 599 rows" in evaluation
+    assert output.startswith("table: wave.csv, 140 rows, 4 columns\n")
+    assert "\ndates: column 'month' (choose with --time)\nfrequency: MS (see --frequency)\n" in output
+    assert "\nreads: sales, price, the month of the date\npredicts: sales, 12 rows ahead\nsales: " in output
+    table = output[output.index("\n\non the last 20% of the rows, which chose nothing") :].splitlines()[3:]
+    assert table[0].split() == ["target", "forecast", "MAE", "RMSE", "MASE", "coverage"]
+    assert table[1].split()[:2] == ["sales", "model"]
+    assert [line.strip().partition("  ")[0] for line in table[2:-1]] == [
+        "ridge on lags",
+        "last value",
+        "season 12",
+        "drift",
+    ]
+    assert table[-1].startswith(("No simple forecast has", "Better than the model: sales by "))
 
-    line = run("predict", "model.safetensors", "wave.csv", "--steps", "24", "-o", "forecast.csv", cwd=folder).stdout
-    assert line == "saved: forecast.csv, 24 rows of wave, double\n"
-    head, rows = read((folder / "forecast.csv").read_text())
+    line = run("predict", "model", "wave.csv", "--steps", "30", "-o", "forecast.csv", cwd=folder).stdout
+    assert line == "saved: forecast.csv, 30 rows of sales\n"
+    forecast = pd.read_csv(folder / "forecast.csv")
     (folder / "forecast.csv").unlink()
-    assert head == ["row", "wave", "double"]
-    assert [int(row[0]) for row in rows] == list(range(601, 625))
-    forecast = np.array(rows, np.float64)[:, 1:]
-    assert np.abs(forecast[:, 0] - wave(624)[600:]).max() < 6
-    assert np.abs(forecast[:, 1] - 2 * wave(624, 1.0)[600:]).max() < 12
+    assert list(forecast) == ["month", "sales", "sales_lower", "sales_upper"]
+    assert forecast["month"].tolist() == months(170)["month"][140:].tolist()
+    np.testing.assert_allclose(forecast["sales"], wave(170)[140:], atol=0.5)  # what repeats, but for rounding
+    assert (forecast["sales_lower"] <= forecast["sales_upper"]).all()
 
 
-def test_predictions_are_the_models(folder: Path) -> None:
-    output = run("predict", "model.safetensors", "wave.csv", cwd=folder).stdout
-    head, rows = read(output)
-    assert head == ["row", "wave", "double"]
-    assert [int(row[0]) for row in rows] == list(range(2, 602))
-    rnn = bptt.load(folder / "model.safetensors")
-    columns = columns_of(rnn)
-    assert columns is not None
-    x = (np.stack([wave(600), 2 * wave(600, 1.0)], axis=1) - columns.input_mean) / columns.input_scale
-    o = rnn.forward(x.astype(np.float32)).o * columns.target_scale + columns.target_mean
-    assert np.array(rows, np.float64)[:, 1:] == pytest.approx(o, rel=1e-5)
-    assert all(len(cell.partition(".")[2]) == 6 for row in rows for cell in row[1:]), "seven digits of 14 and of 28"
-    assert run("predict", "model.safetensors", "wave.csv", "-o", "-", cwd=folder).stdout == output
-    text = (folder / "wave.csv").read_text()
-    assert run("predict", "model.safetensors", "-", cwd=folder, stdin=text).stdout == output
+def test_the_command_line_is_the_forecaster(folder: Path, bptt_: Any) -> None:
+    frame = pd.read_csv(folder / "wave.csv")
+    forecaster = Forecaster("sales", steps=12, ensemble=1, hidden=4, seed=0).fit(frame)
+    assert Forecaster.load(folder / "model").predict().equals(forecaster.predict())
+    out = read(bptt_("predict", folder / "model", folder / "wave.csv"))
+    expected = forecaster.predict(df=frame)
+    assert out["sales"].tolist() == expected["sales"].tolist(), "all digits"
+    assert len(out) == 12
+    narrow = read(bptt_("predict", folder / "model", folder / "wave.csv", "--interval", "0.5"))
+    forecaster.interval = 0.5
+    assert narrow["sales_upper"].tolist() == forecaster.predict(df=frame)["sales_upper"].tolist()
+    assert bptt_("predict", folder / "model", folder / "wave.csv", "-o", "-") == forecaster_csv(expected)
 
 
-def test_info(folder: Path) -> None:
-    rnn = bptt.load(folder / "model.safetensors")
-    output = run("info", "model.safetensors", cwd=folder).stdout
-    assert output.startswith(
-        f"{rnn!r}\nparameters: {rnn.parameters.size:,} (U 16 x 2, W 16 x 16, b 16, V 2 x 16, c 2)\n"
-    )
-    radius = np.abs(np.linalg.eigvals(rnn.W.astype(np.float64))).max()
-    assert f"\nspectral radius of W: {radius:.4f}\n" in output
-    assert "a model of tables: predicts one row ahead\n  reads wave: mean 5" in output
+def forecaster_csv(frame: Any) -> str:
+    return str(frame.to_csv(index=False, lineterminator="\n"))
 
 
-def test_info_of_other_models(tmp_path: Path) -> None:
-    jordan = bptt.JordanRNN(2, 3, 4, seed=0)
-    jordan.metadata = {"author": "me"}
-    jordan.save(tmp_path / "jordan")
-    output = run("info", "jordan", cwd=tmp_path).stdout
-    radius = np.abs(np.linalg.eigvals((jordan.W @ jordan.V).astype(np.float64))).max()
-    assert f"spectral radius of W V: {radius:.4f}\nmetadata: author\n" in output
-    jordan.W[0, 0] = np.nan
-    jordan.save(tmp_path / "jordan")
-    assert "spectral radius of W V: none, as it is not finite" in run("info", "jordan", cwd=tmp_path).stdout
-    stack = bptt.ElmanRNN(2, (3, 4), 2, bidirectional=True, seed=0)
-    stack.save(tmp_path / "stack")
-    lines = run("info", "stack", cwd=tmp_path).stdout.splitlines()
-    assert lines[0] == repr(stack)
-    assert lines[1].startswith(f"parameters: {stack.parameters.size} (U1 3 x 2, W1 3 x 3, b1 3, U1_reverse 3 x 2, ")
-    assert stack.layers[1].reverse is not None
-    radius = np.abs(np.linalg.eigvals(stack.layers[1].reverse.W.astype(np.float64))).max()
-    assert [line.partition(":")[0] for line in lines[2:]] == [
-        f"spectral radius of {name}" for name in ("W1", "W1_reverse", "W2", "W2_reverse")
+def test_evaluate_scores_the_rows_that_are_new(folder: Path, bptt_: Any) -> None:
+    output = bptt_("evaluate", folder / "model", folder / "all.csv", "--steps", "5", "--origins", "7")
+    scores = Forecaster.load(folder / "model").backtest(pd.read_csv(folder / "all.csv"), 5, 7)
+    rows = [re.split(r" {2,}", line.strip()) for line in output.splitlines()]
+    assert rows[1][:2] == ["sales", "model"]
+    assert float(rows[1][2]) == pytest.approx(scores.loc["sales", "model"]["MAE"], rel=1e-3)  # 4 digits are shown
+    by_name = {row[0]: row for row in rows[2:]}
+    assert float(by_name["last value"][2]) == pytest.approx(scores.loc["sales", "last value"]["RMSE"], rel=1e-3)
+    assert float(by_name["last value"][2]) > 10
+    line = bptt_("evaluate", folder / "model", folder / "wave.csv", code=2)
+    expected = "expected a sequence with at least 12 rows to score, which were not trained on, got 0 at most\n"
+    assert line.endswith(f"wave.csv: {expected}")
+
+
+def test_where_a_simple_forecast_is_better_the_last_line_says_so(bptt_: Any) -> None:
+    random = np.random.default_rng(3)
+    pd.DataFrame({"a": random.standard_normal(300).cumsum(), "b": wave(300)}).to_csv("t.csv", index=False)
+    output = bptt_("train", "t.csv", "--targets", "a,b", *QUICK, "--out", "m")
+    scores = Forecaster(["a", "b"], ensemble=0, steps=6).holdout(pd.read_csv("t.csv"))
+    better = [
+        f"{target} by {name} ({', '.join(by)})"
+        for (target, name), row in scores.iterrows()
+        if (by := [each for each in ("MAE", "RMSE") if row[each] < scores.loc[(target, "model"), each]])
     ]
-    assert lines[-1] == f"spectral radius of W2_reverse: {radius:.4f}"
-    leaky = bptt.ElmanRNN(2, (3, 4), 2, leak=[0.25, [0.5, 1, 1, 1]], seed=0)
-    leaky.save(tmp_path / "leaky")
-    radius = np.abs(np.linalg.eigvals(0.75 * np.eye(3) + 0.25 * leaky.layers[0].W)).max()
-    lines = run("info", "leaky", cwd=tmp_path).stdout.splitlines()
-    assert lines[2] == f"spectral radius of 1 - leak + leak W1: {radius:.4f}"
-    assert len(lines) == 4
-    text = bptt.app.text_model.new_model(bptt.app.text_data.Vocabulary("abé"), Architecture("elman", (4,)))
-    text.save(tmp_path / "text")
-    assert "a model of text: 3 characters, 'ab\\xe9'" in run("info", "text", cwd=tmp_path).stdout
-    assert error_line("info", "missing", cwd=tmp_path).startswith("missing: ")
+    line = f"Better than the model: {'; '.join(better)}." if better else "No simple forecast has a smaller MAE or RMSE."
+    assert output.splitlines()[-1] == line
+    from bptt.app.messages import score_table
+
+    worse = scores.copy()
+    worse.loc[("a", "model"), "MAE"] = 1e9
+    assert score_table(worse).splitlines()[-1].startswith("Better than the model: a by ")
+    best = scores.copy()
+    best.loc[[("a", "model"), ("b", "model")], ["MAE", "RMSE"]] = 0.0
+    assert score_table(best).splitlines()[-1] == "No simple forecast has a smaller MAE or RMSE."
 
 
-@pytest.mark.parametrize("network", ["elman", "jordan"])
-def test_sequences_with_ids(network: str, tmp_path: Path) -> None:
-    # Interleaved, each of its own length; the fourth column is the same target in other units.
-    phases, lengths = [0.0, 2.0, 4.0], [300, 200, 250]
-    rows = [(f"s{i}", t, wave(300, phases[i])[t]) for t in range(300) for i in range(3) if t < lengths[i]]
-    ids, _, values = zip(*rows, strict=True)
-    write(tmp_path / "t.csv", id=ids, value=values)
-    more = ("--id", "id", "--network", network, "--out", "m")
-    output = run("train", "t.csv", *QUICK, *more, cwd=tmp_path).stdout
-    assert "table: t.csv, 750 rows in 3 sequences\nreads: value\n" in output
-    assert "held out for validation: the last rows of each, 75 in all" in output
-    head, predicted = read(run("predict", "m", "t.csv", "--steps", "3", cwd=tmp_path).stdout)
-    assert head == ["id", "row", "value"]
-    assert [(row[0], int(row[1])) for row in predicted] == [
-        (f"s{i}", lengths[i] + step) for i in range(3) for step in (1, 2, 3)
+def test_info(folder: Path, bptt_: Any) -> None:
+    lines = bptt_("info", folder / "model").splitlines()
+    assert lines[:6] == [
+        "forecasts of a table: sales, 12 rows ahead",
+        "reads: price",
+        "of the calendar: month",
+        "dates: month, in steps of MS",
+        "trained on: 140 rows in 1 sequence, until 2011-08-01 00:00:00",
+        "intervals: 90%",
     ]
-    # Alone in a file, a sequence is continued as it is beside others.
-    write(tmp_path / "one.csv", id=["s1"] * 200, value=wave(200, phases[1]))
-    _, alone = read(run("predict", "m", "one.csv", "--steps", "3", cwd=tmp_path).stdout)
-    assert alone == predicted[3:6]
-    if network == "elman":
-        assert float(alone[0][2]) == pytest.approx(wave(201, phases[1])[-1], abs=3)
-    output = run("info", "m", cwd=tmp_path).stdout
-    assert "sequences are told apart by id" in output
+    assert lines[6].startswith("sales: ")
 
 
-@pytest.mark.parametrize("network", ["elman", "jordan"])
-def test_targets_in_the_same_row(network: str, tmp_path: Path) -> None:
-    random = np.random.default_rng(0)
-    u = random.standard_normal(800)
-    write(tmp_path / "t.csv", u=u, y=3 * u + 100)
-    more = ("--targets", "y", "--horizon", "0", "--network", network)
-    output = run("train", "t.csv", *QUICK, *more, cwd=tmp_path).stdout
-    assert "reads: u\npredicts: y, in the same row\n" in output
-    assert errors_of(output)["y"] < 1.5  # of a standard deviation of 3
-    # What is to be predicted need not be there.
-    write(tmp_path / "new.csv", u=[0.5, -0.5])
-    _, rows = read(run("predict", "model.safetensors", "new.csv", cwd=tmp_path).stdout)
-    assert [row[0] for row in rows] == ["1", "2"]
-    assert float(rows[0][1]) == pytest.approx(101.5, abs=2)
-    line = error_line("evaluate", "model.safetensors", "new.csv", cwd=tmp_path)
-    assert line == "new.csv: expected a column 'y', as the model has, got u"
-    line = error_line("predict", "model.safetensors", "new.csv", "--steps", "2", cwd=tmp_path)
-    assert line.startswith("--steps: expected a model that predicts its next inputs, got one that reads u, which")
+def test_a_picture(folder: Path, bptt_: Any) -> None:
+    pytest.importorskip("matplotlib")
+    for name, magic in (("f.png", b"\x89PNG"), ("f.svg", b"<?xml"), ("f.PDF", b"%PDF")):
+        output = bptt_("predict", folder / "model", folder / "wave.csv", "--plot", name, "-o", "f.csv")
+        assert output.endswith(f"saved: {name}\n")
+        assert Path(name).read_bytes().startswith(magic)
+    text = Path("f.svg").read_text(encoding="utf-8")
+    assert "<!-- sales -->" in text
+    assert "<!-- 90% interval -->" in text
+    assert "<!-- season 12 -->" in text
+    line = bptt_("predict", folder / "model", folder / "wave.csv", "--plot", "f.csv", code=2)
+    assert line.startswith("--plot f.csv: expected a name with one of .")
+    line = bptt_("predict", folder / "model", folder / "wave.csv", "--plot", "f.csv", "-o", "./f.csv", code=2)
+    assert line == "--plot f.csv: expected another file than --out\n"
 
 
-def test_numbers_that_wander(tmp_path: Path) -> None:
-    walk = 100 + np.cumsum(np.random.default_rng(1).standard_normal(1500) + 1)  # far from where it was in training
-    write(tmp_path / "t.csv", walk=walk)
-    output = run("train", "t.csv", *QUICK, "--out", "levels", cwd=tmp_path).stdout
-    assert output.endswith(" nats a row)\nThe present value predicts walk better: try --differences.\n")
-    assert errors_of(output)["walk"] > 3
-    output = run("train", "t.csv", *QUICK, "--differences", cwd=tmp_path).stdout
-    assert "predicts: walk, one row ahead, by differences\n" in output
-    assert errors_of(output)["walk"] < 1.2
-    assert "try --differences" not in output
-    assert ", by differences\n" in run("info", "model.safetensors", cwd=tmp_path).stdout
-    _, rows = read(run("predict", "model.safetensors", "t.csv", "--steps", "50", cwd=tmp_path).stdout)
-    assert float(rows[-1][1]) == pytest.approx(walk[-1] + 50, abs=25)
-
-
-def test_small_changes_of_large_numbers_are_written(tmp_path: Path) -> None:
-    write(tmp_path / "t.csv", wave=[f"{value:.6f}" for value in 1e9 + wave(400) / 1000])
-    run("train", "t.csv", *QUICK, cwd=tmp_path)
-    _, rows = read(run("predict", "model.safetensors", "t.csv", cwd=tmp_path).stdout)
-    assert np.array(rows[-101:-1], np.float64)[:, 1] == pytest.approx(1e9 + wave(400)[300:] / 1000, abs=1e-2, rel=0)
-
-
-def test_a_cell_that_is_no_number_is_not_passed_over(tmp_path: Path) -> None:
-    values: list[Any] = wave(100).tolist()
-    values[50] = "abc"
-    write(tmp_path / "t.csv", day=["Mon"] * 100, wave=values, other=wave(100))
-    line = error_line("train", "t.csv", *QUICK, cwd=tmp_path)
-    expected = (
-        "t.csv, line 52, column 'wave': expected a number, as most cells are, got 'abc'; mend it, or choose other"
+def test_out_is_written_by_its_suffix_or_refused(folder: Path, bptt_: Any) -> None:
+    pytest.importorskip("pyarrow")
+    bptt_("predict", folder / "model", folder / "wave.csv", "-o", "f.parquet")
+    assert Path("f.parquet").read_bytes()[:4] == b"PAR1"
+    expected = Forecaster.load(folder / "model").predict()
+    assert pd.read_parquet("f.parquet")["sales"].tolist() == expected["sales"].tolist()
+    bptt_("predict", folder / "model", folder / "wave.csv", "-o", "f.tsv.gz")
+    assert (
+        pd.read_csv("f.tsv.gz", sep="\t", float_precision="round_trip")["sales"].tolist() == expected["sales"].tolist()
     )
-    assert line.startswith(expected)
-    output = run("train", "t.csv", *QUICK, "--inputs", "other", cwd=tmp_path).stdout
-    assert "not used: day (line 2: 'Mon'), wave (line 52: 'abc')" in output
-    write(tmp_path / "t.csv", a=["381.1 kW"] * 9)
-    line = error_line("train", "t.csv", cwd=tmp_path)
-    assert line == "t.csv: expected at least one column of numbers to read, got a (line 2: '381.1 kW')"
+    for name in ("f.npz", "f.json", "f"):
+        line = bptt_("predict", folder / "model", folder / "wave.csv", "-o", name, code=2)
+        assert line.startswith(f"--out {name}: ")
+        assert ".parquet or .xlsx, got" in line
+        assert not Path(name).exists()
 
 
-def test_what_single_precision_cannot_hold_is_found_before_training(tmp_path: Path) -> None:
-    values = wave(600)
-    values[-1] = 1e300
-    write(tmp_path / "t.csv", wave=values)
-    line = error_line("train", "t.csv", *QUICK, cwd=tmp_path)
-    assert line == "column 'wave': expected numbers of a size as in training, got 1e+300"
+def test_parquet_without_its_package_is_refused(folder: Path, bptt_: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def missing(*_: Any, **__: Any) -> None:
+        raise ImportError("no pyarrow")
+
+    monkeypatch.setattr(pd.DataFrame, "to_parquet", missing)
+    line = bptt_("predict", folder / "model", folder / "wave.csv", "-o", "f.parquet", code=2)
+    assert "writing .parquet needs pyarrow: pip install pyarrow" in line
+    assert not Path("f.parquet").exists()
 
 
-def test_a_run_that_fails_late_leaves_its_best(
-    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    def explodes(rising: int, then: Any) -> Any:
-        return lambda update: 1.0 if update < 150 else 1e40
+# ---- Cases ----
 
-    monkeypatch.setattr(bptt.app.commands.train, "Warmup", explodes)
-    out = tmp_path / "model"
-    assert bptt.app.options.main(("train", str(folder / "wave.csv"), *QUICK, "--out", str(out))) == 2
-    output, errors = capsys.readouterr()
-    found = re.search(
-        r"^saved: .*, the parameters with the best validation \(after (\d+) updates\)$", output, re.MULTILINE
+
+def trained(bptt_: Any, text: str | bytes, *more: str, name: str = "t.csv") -> str:
+    Path(name).write_bytes(text.encode() if isinstance(text, str) else text)
+    return str(bptt_("train", name, *QUICK, *more, "--out", "m"))
+
+
+def test_a_date_an_hour_and_decimal_commas(bptt_: Any) -> None:
+    lines = [
+        f"{t // 24 + 1:02d}.01.2024;{t % 24};{100 + t % 24 + 0.5 * (t % 7):.1f}".replace(".5", ",5") for t in range(480)
+    ]
+    lines = [re.sub(r"\.0$", ",0", line) for line in lines]
+    output = trained(bptt_, "date;hour;load\n" + "\n".join(lines) + "\n")
+    assert "\npredicts: load, 6 rows ahead\n" in output
+    assert "comma" in output
+    out = read(bptt_("predict", "m", "t.csv"))
+    assert out["load"].between(100, 126.5).all()
+    assert out.iloc[0, 0] == "2024-01-21 00:00:00"
+
+
+@pytest.mark.parametrize(
+    ("text", "first"),
+    [
+        ("1.0,,3.0\n" + "".join(f"{t % 5}.5,{t % 7},{t % 3}.25\n" for t in range(90)), "1"),
+        (
+            "".join(f"{d:%Y-%m-%d},{t % 7}.5\n" for t, d in enumerate(pd.date_range("2024-01-01", periods=90))),
+            "2",
+        ),
+    ],
+    ids=["a missing cell", "a date"],
+)
+def test_without_names_the_first_row_is_a_row(text: str, first: str, bptt_: Any) -> None:
+    output = trained(bptt_, text)
+    assert f"table: t.csv, {text.count(chr(10))} rows, " in output
+    assert first in re.findall(r"\npredicts: (.*), 6 rows ahead", output)[0].split(", "), "columns are numbered"
+
+
+@pytest.mark.parametrize("text", ["sep=;\nA;B\n", "A|B\n"])
+def test_separators(text: str, bptt_: Any) -> None:
+    mark = text.rstrip()[-2]
+    output = trained(bptt_, text + "".join(f"{t % 5}{mark}{t % 7}.5\n" for t in range(90)))
+    assert "table: t.csv, 90 rows, 2 columns\n" in output
+    assert "\npredicts: A, B, 6 rows ahead\n" in output
+
+
+def test_newest_first_goes_on_after_the_newest(bptt_: Any) -> None:
+    output = trained(bptt_, months(60, y=wave(60))[::-1].to_csv(index=False))
+    assert "\nrows stand newest first: they are turned round\n" in output
+    assert read(bptt_("predict", "m", "t.csv"))["month"][0] == "2005-01-01"
+
+
+def test_one_day_twice_is_refused(bptt_: Any) -> None:
+    frame = months(60, y=wave(60))
+    frame.loc[30, "month"] = frame.loc[29, "month"]
+    frame.to_csv("t.csv", index=False)
+    line = bptt_("train", "t.csv", code=2)
+    assert line.startswith("t.csv: ")
+    assert "2002-06-01" in line
+    assert not Path("model.safetensors").exists()
+
+
+def test_a_night_that_is_missing_is_filled_and_said(bptt_: Any) -> None:
+    dates = pd.date_range("2024-01-01", periods=240, freq="h")
+    frame = pd.DataFrame({"date": dates, "y": wave(240)})
+    frame = frame[~((dates.day == 5) & (dates.hour < 6))]
+    output = trained(bptt_, frame.to_csv(index=False))
+    assert (
+        "gaps: 6 rows of h missing, the longest gap 6 rows from 2024-01-05 00:00:00; filled by a straight line (see "
+        in output
     )
-    assert found is not None
-    assert 20 <= int(found[1]) <= 140
-    assert re.search(r"^bptt: update 15\d \(epoch 7\): ", errors, re.MULTILINE)
-    assert np.isfinite(bptt.load(out).parameters).all()
 
 
-def test_npz(tmp_path: Path) -> None:
-    x = np.stack([wave(100, phase) for phase in np.linspace(0, 6, 12)], axis=1)[..., None]  # [tau, batch, 1]
-    np.savez(tmp_path / "t.npz", x=x.astype(np.float32))
-    output = run("train", "t.npz", *QUICK, cwd=tmp_path).stdout
-    assert "table: t.npz, 1,200 rows in 12 sequences\nreads: x.0\n" in output
-    assert "held out for validation: the last 2 of 12 sequences" in output
-    head, rows = read(run("predict", "model.safetensors", "t.npz", cwd=tmp_path).stdout)
-    assert head == ["sequence", "row", "x.0"]
-    assert len(rows) == 1200
-    assert [row[:2] for row in rows[99:101]] == [["1", "101"], ["2", "2"]]
-    assert np.array(rows[50:99], np.float64)[:, 2] == pytest.approx(x[51:, 0, 0], abs=3)
-    output = run("evaluate", "model.safetensors", "t.npz", cwd=tmp_path).stdout
-    assert f"over {12 * 99:,} rows" in output
+def test_ids_in_two_columns(bptt_: Any) -> None:
+    frame = pd.concat(
+        [months(60, store=s, item=f"{i:02d}", y=100 * s + 10 * i + wave(60)) for s in (1, 2) for i in (1, 2)]
+    ).sort_values("month", kind="stable")
+    commas = trained(bptt_, frame.to_csv(index=False), "--targets", "y", "--id", "store,item")
+    first = Path("m").read_bytes()
+    several = trained(bptt_, frame.to_csv(index=False), "--targets", "y", "--id", "store", "--id", "item")
+    assert Path("m").read_bytes() == first
+    assert commas.splitlines()[:5] == several.splitlines()[:5]
+    out = pd.read_csv(io.StringIO(bptt_("predict", "m", "t.csv", "--steps", "2")), dtype=str)
+    assert out[["store", "item"]].to_numpy().tolist() == [
+        [s, i] for s, i in (("1", "01"), ("1", "02"), ("2", "01"), ("2", "02")) for _ in range(2)
+    ]
+    y = out["y"].astype(float).to_numpy()[::2]
+    np.testing.assert_allclose(y, [160, 170, 260, 270], atol=1)  # each goes on at its own level
+    # Alone in a file, a sequence goes on as it does beside others.
+    frame[(frame["store"] == 2) & (frame["item"] == "01")].to_csv("one.csv", index=False)
+    alone = pd.read_csv(io.StringIO(bptt_("predict", "m", "one.csv", "--steps", "2")), dtype=str)
+    assert alone.to_numpy().tolist() == out[4:6].to_numpy().tolist()
 
 
-def test_training_on_a_table_goes_on_from_a_checkpoint(folder: Path, tmp_path: Path) -> None:
-    more = ("--checkpoint", "run", "--resume", "--threads", "1")
-    run("train", folder / "wave.csv", *QUICK, *more, cwd=tmp_path)
-    assert (tmp_path / "model.safetensors").read_bytes() == (folder / "model.safetensors").read_bytes()
-    assert run("train", folder / "wave.csv", *QUICK, *more, cwd=tmp_path).stderr == ""
-    assert (tmp_path / "model.safetensors").read_bytes() == (folder / "model.safetensors").read_bytes()
+def test_ids_of_few_rows_and_of_many(bptt_: Any) -> None:
+    frame = pd.concat([months(n, shop=f"s{n}", y=wave(n)) for n in (1, 2, 50, 300)]).sort_values("month", kind="stable")
+    trained(bptt_, frame.to_csv(index=False), "--id", "shop")
+    out = read(bptt_("predict", "m", "t.csv", "--steps", "3"))
+    assert out["shop"].value_counts().to_dict() == {"s1": 3, "s2": 3, "s50": 3, "s300": 3}
+    assert out["y"].notna().all()
+
+
+def test_all_of_ten_sequences_are_trained_on_and_scored(bptt_: Any) -> None:
+    frame = pd.concat([months(60, shop=f"s{i}", y=wave(60, i) + i) for i in range(10)])
+    trained(bptt_, frame.to_csv(index=False), "--id", "shop")
+    assert "trained on: 600 rows in 10 sequences" in bptt_("info", "m")
+
+
+def test_white_noise_is_left_out_and_named(bptt_: Any) -> None:
+    frame = pd.DataFrame({"y": wave(300), "noise": np.random.default_rng(0).standard_normal(300), "k": 7.0})
+    output = trained(bptt_, frame.to_csv(index=False))
+    assert "\npredicts: y, 6 rows ahead\n" in output
+    assert "\nleft out: k (the same in all rows: 7)\n" in output
+    assert (
+        "\nnot forecast, because its values do not follow from those before them: noise (name it with --tar" in output
+    )
+    assert np.abs(read(bptt_("predict", "m", "t.csv"))["y"] - wave(306)[300:]).max() < 0.5
+
+
+def test_unix_seconds_are_dates_and_no_target(bptt_: Any) -> None:
+    frame = pd.DataFrame({"": range(200), "ts": 1_700_000_000 + 600 * np.arange(200), "y": wave(200)})
+    output = trained(bptt_, frame.to_csv(index=False))
+    assert "\npredicts: y, 6 rows ahead\n" in output
+    out = read(bptt_("predict", "m", "t.csv"))
+    assert out["ts"].tolist() == [1_700_000_000 + 600 * t for t in range(200, 206)], "as the table has them"
+
+
+def test_missing_values_at_the_start(bptt_: Any) -> None:
+    frame = pd.DataFrame({"date": pd.date_range("2024-01-01", periods=240, freq="h"), "pm2.5": wave(240)})
+    frame.loc[:23, "pm2.5"] = np.nan
+    output = trained(bptt_, frame.to_csv(index=False))
+    assert "pm2.5: 24 missing cells" in output
+    assert np.abs(read(bptt_("predict", "m", "t.csv"))["pm2.5"] - wave(246)[240:]).max() < 0.5
+
+
+def test_one_spike_among_zeros(bptt_: Any) -> None:
+    y = np.zeros(200)
+    y[70] = 83412.7
+    trained(bptt_, pd.DataFrame({"y": y}).to_csv(index=False), "--targets", "y")
+    assert np.abs(read(bptt_("predict", "m", "t.csv"))["y"]).max() < 1000
+
+
+def test_headers_in_latin_1_and_with_a_family(bptt_: Any) -> None:
+    rows = "".join(f"{20 + t % 12}.5\n" for t in range(90))
+    trained(bptt_, ("°C\n" + rows).encode("latin-1"))
+    assert bptt_("predict", "m", "t.csv").startswith("step,°C,")
+    trained(bptt_, "👨‍👩‍👧\n" + rows)
+    assert bptt_("predict", "m", "t.csv").startswith("step,👨‍👩‍👧,")
+
+
+# ---- What is known in advance ----
+
+
+def test_what_is_known_in_advance(bptt_: Any) -> None:
+    holiday = (np.arange(200) % 11 == 0) * 1
+    y = 10 + 5 * holiday + 0.1 * np.random.default_rng(0).standard_normal(200)
+    frame = pd.DataFrame({"date": pd.date_range("2024-01-01", periods=200), "y": y, "holiday": holiday})
+    trained(bptt_, frame[:190].to_csv(index=False), "--targets", "y", "--future", "holiday")
+    line = bptt_("predict", "m", "t.csv", code=2)
+    assert line.startswith("--future-rows: expected holiday in the 6 rows to come")
+    frame[190:].drop(columns="y").to_csv("future.csv", index=False)
+    out = bptt_("predict", "m", "t.csv", "--future-rows", "future.csv", "--steps", "10")
+    assert np.abs(read(out)["y"] - (10 + 5 * holiday[190:])).max() < 1
+    assert holiday[190:].any()
+    frame.loc[190:, "y"] = np.nan
+    frame.to_csv("both.csv", index=False)
+    assert bptt_("predict", "m", "both.csv", "--steps", "10") == out
+
+
+# ---- Texts and tables are told apart ----
+
+NUMBERS = "a,b\n" + "".join(f"{t % 7},{t % 5}.5\n" for t in range(300))
+
+
+def test_a_table_with_the_name_of_a_text_is_asked_about(bptt_: Any) -> None:
+    Path("t.txt").write_text(NUMBERS)
+    line = "t.txt: looks like a table: say --table, or --text to learn it as a text\n"
+    assert bptt_("train", "t.txt", code=2) == line
+    assert not Path("model.safetensors").exists()
+    assert "table: t.txt, 300 rows" in bptt_("train", "t.txt", "--table", *QUICK)
+    assert isinstance(Forecaster.load("model.safetensors"), Forecaster)
+
+
+def test_a_table_on_standard_input_is_asked_about(tmp_path: Path) -> None:
+    line = error_line("train", "-", cwd=tmp_path, stdin=NUMBERS)
+    assert line == "standard input: looks like a table: say --table, or --text to learn it as a text"
+    assert run("train", "-", "--table", *QUICK, cwd=tmp_path, stdin=NUMBERS).stdout.startswith("table: standard input,")
+    text = ("--hidden", "4", "--updates", "20", "--truncate", "16")
+    assert "text: standard input, " in run("train", "-", "--text", *text, cwd=tmp_path, stdin=NUMBERS).stdout
+    words = "a few words of a text, and é\n" * 100
+    output = run("train", "-", *text, cwd=tmp_path, stdin=words).stdout
+    assert f"text: standard input, {len(words):,} characters" in output, "the beginning that was looked at is read too"
+
+
+def test_a_text_called_csv(bptt_: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    Path("t.csv").write_text(NUMBERS)
+    arguments = ("train", "t.csv", "--text", "--hidden", "4", "--updates", "20", "--truncate", "16")
+    assert bptt.app.options.main(arguments) == 0
+    assert capsys.readouterr().out.startswith("text: t.csv, ")
+
+
+# ---- What is refused ----
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("train", "wave.csv", "--inputs", "wave,speed"), "--inputs: wave.csv has no column 'speed'; it has day, wave"),
-        (("train", "wave.csv", "--inputs", "day"), "wave.csv, line 2, column 'day': expected a number, got 'Mon'"),
-        (("train", "wave.csv", "--targets", "day"), "wave.csv, line 2, column 'day': expected a number, got 'Mon'"),
-        (("train", "wave.csv", "--id", "store"), "--id: wave.csv has no column 'store'"),
-        (("train", "wave.csv", "--horizon", "0", "--differences", "--targets", "double"), "--differences: expected a"),
-        (("train", "output", "--differences"), "--differences: expected with a table only"),
-        (("train", "wave.csv", "--horizon", "0"), "--targets: with --horizon 0, expected columns that are no inputs"),
-        (("train", "wave.csv", "--horizon", "599"), "wave.csv: too short; expected a sequence of at least 601 rows"),
+        (
+            ("train", "wave.csv", "--targets", "speed"),
+            "wave.csv: --targets: expected columns of the table (month, sales",
+        ),
+        (("train", "wave.csv", "--targets", "sales,sales"), "bptt train: argument --targets: expected different names"),
+        (("train", "wave.csv", "--updates", "5"), "--updates: expected with a text only"),
+        (("train", "wave.csv", "--network", "elman"), "--network: expected with a text only"),
+        (("train", "wave.csv", "--resume"), "--resume: expected with a text only"),
+        (("train", "wave.csv", "--hidden", "4,5"), "--hidden: expected one number with a table"),
+        (("train", "wave.csv", "--horizon", "2"), "bptt train: unrecognized arguments: --horizon 2"),
+        (
+            ("train", "output", "--text", "--targets", "a"),
+            "--targets: expected with a table (.csv, .tsv, .npz, .parquet",
+        ),
+        (("train", "output", "--text", "--no-header"), "--no-header: expected with a table ("),
+        (("train", "--steps", "2"), "--steps: expected with a table ("),
+        (("train", "--table"), "--table: expected the name of a file, or - for standard input"),
+        (("train", "wave.csv", "--table", "--text"), "bptt train: argument --text: not allowed with argument --table"),
+        (("train", "wave.csv", "--separator", "ab"), "wave.csv: --separator: expected one character, "),
+        (("train", "wave.csv", "--calendar", "moon"), "wave.csv: --calendar: expected "),
+        (("train", "wave.csv", "--time", "when"), "wave.csv: --time: expected "),
+        (
+            ("train", "wave.csv", "--interval", "1"),
+            "bptt train: argument --interval: expected a number above 0 and below",
+        ),
         (("train", "wave.csv", "--out", "wave.csv"), "--out wave.csv: is a file that is read, wave.csv"),
-        (("train", "wave.csv", "--resume"), "--resume: expected a --checkpoint to go on from"),
-        (
-            ("train", "wave.csv", "--checkpoint", "model.safetensors"),
-            "--checkpoint model.safetensors: expected",
-        ),
-        (("train", "wave.csv", "--checkpoint", "none/run"), "--checkpoint none/run: cannot write into the folder none"),
         (("train", "missing.csv"), "missing.csv: No such file"),
-        (("train", "output", "--targets", "wave"), "--targets: expected with a table only (.csv, .tsv, .npz)"),
-        (("train", "--horizon", "2"), "--horizon: expected with a table only"),
-        (("predict", "model.safetensors", "output"), "output, line "),
-        (("predict", "model.safetensors", "wave.csv", "-o", "wave.csv"), "--out wave.csv: is a file that is read"),
-        (("predict", "model.safetensors", "wave.csv", "-o", "model.safetensors"), "--out model.safetensors: is a file"),
-        (
-            ("predict", "model.safetensors", "wave.csv", "-o", "none/out"),
-            "--out none/out: cannot write into",
-        ),
-        (("predict", "model.safetensors", "wave.csv", "-o", "f.npz"), "--out f.npz: expected the name of a CSV file"),
+        (("predict", "model", "output"), "output"),
+        (("predict", "model", "wave.csv", "-o", "wave.csv"), "--out wave.csv: is a file that is read"),
+        (("predict", "model", "wave.csv", "-o", "model"), "--out model: is a file that is read"),
+        (("predict", "model", "wave.csv", "-o", "none/out.csv"), "--out none/out.csv: cannot write into"),
+        (("predict", "model", "wave.csv", "--plot", "wave.csv"), "--plot wave.csv: is a file that is read"),
         (("predict", "wave.csv", "wave.csv"), "wave.csv: expected a safetensors file"),
-        (("sample", "model.safetensors"), "model.safetensors: not a character model"),
+        (("sample", "model"), "model: expected a network, got forecasts of a table"),
+        (("export-c", "model"), "model: expected a network, got forecasts of a table, which average several networks"),
     ],
+    ids=lambda value: " ".join(value[:4]) if isinstance(value, tuple) else "",
 )
-def test_refusals(folder: Path, arguments: tuple[str, ...], message: str) -> None:
+def test_refusals(folder: Path, arguments: tuple[str, ...], message: str, monkeypatch: Any, capsys: Any) -> None:
+    monkeypatch.chdir(folder)
     before = {path.name: path.read_bytes() for path in folder.iterdir()}
-    assert error_line(*arguments, cwd=folder).startswith(message)
+    code: Any
+    try:
+        code = bptt.app.options.main(arguments)
+    except SystemExit as error:  # of the parser
+        code = error.code
+    line = capsys.readouterr().err.removeprefix("bptt: ")
+    assert code == 2
+    assert line.removeprefix("wave.csv: ").startswith(message.removeprefix("wave.csv: "))
+    assert line.count("\n") == 1
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
 
 
-def test_other_models_are_no_models_of_tables(folder: Path, tmp_path: Path) -> None:
-    bptt.ElmanRNN(2, 4, 2, output="linear").save(tmp_path / "bare")
-    assert "not a model of a table" in error_line("predict", "bare", folder / "wave.csv", cwd=tmp_path)
-    assert "not a character model, nor one of a table" in error_line(
-        "evaluate", "bare", folder / "wave.csv", cwd=tmp_path
-    )
+def test_networks_are_no_forecasts_of_tables(folder: Path, bptt_: Any) -> None:
+    bptt.ElmanRNN(2, 4, 2, output="linear").save("bare")
+    assert "expected forecasts of a table" in bptt_("predict", "bare", folder / "wave.csv", code=2)
+    assert "not a character model, nor forecasts of a table" in bptt_("evaluate", "bare", folder / "wave.csv", code=2)
 
 
-def test_a_rate_that_is_too_large(folder: Path, tmp_path: Path) -> None:
-    result = run("train", folder / "wave.csv", *QUICK, "--lr", "1e30", "--optimizer", "sgd", cwd=tmp_path, code=2)
-    (line,) = [line for line in result.stderr.splitlines() if line.startswith("bptt: ")]
-    assert re.match(r"bptt: update \d+ \(epoch \d+\): .* the norm of the gradient is .*: try a smaller --lr$", line)
-    assert not (tmp_path / "model.safetensors").exists()
+def test_load_names_who_reads_forecasts(folder: Path) -> None:
+    with pytest.raises(ValueError, match=r"model: expected a network, got .* bptt\.forecast\.Forecaster\.load reads$"):
+        bptt.load(folder / "model")
+
+
+def test_a_damaged_model_is_refused(folder: Path, bptt_: Any) -> None:
+    data = (folder / "model").read_bytes()
+    for part in (data[:-9], data[: len(data) // 2], data[:9], data.replace(b'"format', b'"f0rmat')):
+        Path("bad").write_bytes(part)
+        assert bptt_("info", "bad", code=2).startswith("bad: ")
+
+
+def test_without_pandas(folder: Path) -> None:
+    """Texts need none; a table is one line."""
+    program = f"""if True:
+        import os, sys
+        sys.modules["pandas"] = None
+        os.chdir({str(folder)!r})
+        from bptt.app.options import main
+        print(main(["train", "wave.csv"]), main(["info", "model"]), main(["train", "none"]))
+    """
+    done = run_python(program)
+    assert done.stdout == "2 2 2\n"
+    assert done.stderr.splitlines() == [
+        'bptt: wave.csv: tables need pandas: pip install "bptt[tables]"',
+        'bptt: model: tables need pandas: pip install "bptt[tables]"',
+        "bptt: none: No such file or directory",
+    ]
+
+
+def test_a_text_does_not_wait_for_pandas(tmp_path: Path) -> None:
+    (tmp_path / "text").write_text("a few words of a text\n" * 100)
+    program = f"""if True:
+        import os, sys
+        os.chdir({str(tmp_path)!r})
+        from bptt.app.options import main
+        assert main(["train", "text", "--hidden", "4", "--updates", "20", "--truncate", "16"]) == 0
+        print("pandas" in sys.modules)
+    """
+    assert run_python(program).stdout.endswith("\nFalse\n")

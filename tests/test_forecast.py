@@ -235,7 +235,9 @@ def test_refusals(fitted: Any) -> None:
         Forecaster("y").fit([1.0, 2.0])
     with pytest.raises(ValueError, match=r"^df: expected rows, got none"):
         Forecaster("y").fit(frame[:0])
-    with pytest.raises(ValueError, match=r"^df: expected a sequence with at least 24 rows to score, got 0 at most"):
+    with pytest.raises(
+        ValueError, match=r"^df: expected a sequence with at least 24 rows to score, which were not trained on, got 0"
+    ):
         forecaster.backtest(frame)
     with pytest.raises(ValueError, match=r"^steps: expected at least 1, got 0"):
         forecaster.predict(0)

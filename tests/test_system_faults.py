@@ -5,6 +5,7 @@ The file that was there stays whole, one line says what is wrong, and the exit c
 
 from __future__ import annotations
 
+import importlib.util
 import math
 import os
 import shutil
@@ -30,6 +31,8 @@ pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="faults as POSIX
 
 TEXT = "the cat sat on a mat, and é. " * 60
 TRAIN = "--hidden 8 --truncate 16 --updates 20"
+TABLES = importlib.util.find_spec("pandas") is not None  # which reads them
+TRAIN_ON_TABLE = "--ensemble 0 --steps 3"
 
 
 def shell(command: str, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -53,7 +56,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     rows = "".join(f"{math.sin(i / 5):.4f}\n" for i in range(300))
     (path / "table.csv").write_text(f"é\n{rows}", encoding="utf-8")
     assert shell(f"bptt train text.txt {TRAIN} --out text", path).returncode == 0
-    assert shell(f"bptt train table.csv {TRAIN} --out table", path).returncode == 0
+    if TABLES:
+        assert shell(f"bptt train table.csv {TRAIN_ON_TABLE} --out table", path).returncode == 0
     return path
 
 
@@ -116,7 +120,7 @@ def test_a_full_disk(full: Path, folder: Path) -> None:
     for command, name in (
         (f"train text.txt {TRAIN} --out {full}/model", f"{full}/model"),
         (f"train text.txt {TRAIN} --out unused --checkpoint {full}/new", f"--checkpoint {full}/new"),
-        (f"predict table table.csv --out {full}/new", f"{full}/new"),
+        *[(f"predict table table.csv --out {full}/new.csv", f"{full}/new.csv")] * TABLES,
         (f"sample text --length 9000 >>{full}/fill", "standard output"),
     ):
         done = shell(f"bptt {command}", folder)
@@ -172,7 +176,7 @@ def test_a_read_only_folder(read_only: Path, folder: Path) -> None:
     for command in (
         f"train text.txt {TRAIN} --out {read_only}/new",
         f"train text.txt {TRAIN} --out unused --checkpoint {read_only}/new",
-        f"predict table table.csv --out {read_only}/new",
+        *[f"predict table table.csv --out {read_only}/new.csv"] * TABLES,
     ):
         option, path = command.split()[-2:]
         done = shell(f"bptt {command}", folder)
@@ -254,7 +258,7 @@ def test_sigterm_ends_training_and_its_checkpoint_is_whole(folder: Path, tmp_pat
     ("command", "code", "errors"),
     [
         ("bptt sample text --length 99999 | head -c 1", 141, ""),
-        ("bptt predict table table.csv | true", 141, ""),  # which ends before anything is written
+        *[("bptt predict table table.csv | true", 141, "")] * TABLES,  # which ends before anything is written
         ("bptt train --help | true", 141, ""),
         ("bptt sample text >&-", 0, ""),
         ("bptt sample text >&- 2>&- <&-", 0, ""),
@@ -292,9 +296,10 @@ def test_texts_are_utf_8_in_every_locale(locale: dict[str, str], folder: Path, t
     expected = shell("bptt sample text --prompt 'and é' --length 9 --seed 1", folder, LC_ALL="C.UTF-8")
     assert done.returncode == expected.returncode == 0
     assert done.stdout == expected.stdout.encode("ascii", "backslashreplace").decode()
-    assert shell(f"bptt train table.csv --targets é {TRAIN} --out t", here, **locale).returncode == 0
-    assert shell("bptt predict t table.csv --out p.csv", here, **locale).returncode == 0
-    assert (here / "p.csv").read_text(encoding="utf-8").startswith("row,é\n")
+    if TABLES:
+        assert shell(f"bptt train table.csv --targets é {TRAIN_ON_TABLE} --out t", here, **locale).returncode == 0
+        assert shell("bptt predict t table.csv --out p.csv", here, **locale).returncode == 0
+        assert (here / "p.csv").read_text(encoding="utf-8").startswith("step,é,é_lower,é_upper\n")
 
 
 # ---- Files that change ----

@@ -37,17 +37,19 @@ with atheris.instrument_imports(include=["bptt", "safetensors"]):
     from safetensors.numpy import load as load_arrays
 
     import bptt
-    from bptt.app import table_model, text_model
+    from bptt.app import tables as app_tables
+    from bptt.app import text_model
     from bptt.app.architecture import Architecture
-    from bptt.app.commands import evaluate, info, predict, sample
+    from bptt.app.commands import evaluate, info, sample
     from bptt.app.errors import UserError
-    from bptt.app.table_data import read_table
     from bptt.app.text_data import Vocabulary, read_text
+    from bptt.forecast import Recipe, TableError
     from bptt.training import checkpoint
 
 SLOW = 0.1  # seconds of the processor's time
 TEXT = "In a hole in the ground there lived a fast network.\n" * 8
 TABLE = "t,a,b\n" + "".join(f"{i},{i % 7},{(i * i) % 5}.5\n" for i in range(40))
+NO_TABLE = dict.fromkeys(("steps", "origins", *app_tables.READING))  # options that are not given
 DEEP = "deep, deep"  # stands for arrays in arrays in arrays, which the JSON of Python cannot write
 ODD: tuple[Any, ...] = (
     *(None, True, False, 0, 1, 2, 3, -1, 7, 255, 2**31 - 1, 2**31, 2**63 - 1, 2**63, 2**64, 10**30, -(2**63)),
@@ -178,14 +180,6 @@ def model_of_text() -> Any:
     return rnn
 
 
-def model_of_table(path: Path, network: str = "elman") -> Any:
-    path.write_text(TABLE)
-    table = read_table(str(path))
-    columns = table_model.choose(table, None, None, 1, None, False)
-    split = table_model.split(table_model.series_of(table, columns, need_targets=True), columns, table.name)
-    return table_model.new_model(split.columns, Architecture(network, (5,)))
-
-
 def models(folder: Path) -> list[bytes]:
     networks = [
         bptt.ElmanRNN(2, 3, 2, seed=0),
@@ -194,8 +188,6 @@ def models(folder: Path) -> list[bytes]:
         bptt.JordanRNN(0, 3, 2, output="linear", feedback="o", seed=0),
         text_model.new_model(Vocabulary.of(TEXT), Architecture("jordan", (3,))),
         model_of_text(),
-        model_of_table(folder / "table.csv"),
-        model_of_table(folder / "table.csv", "jordan"),
     ]
     files = []
     for rnn in networks:
@@ -212,17 +204,13 @@ def read_model(path: str) -> None:
     except ValueError as error:
         expect(str(error).startswith(f"{path}: "), error)
         refused = True
-    table = beside(path, "table.csv", TABLE)
     text = beside(path, "text.txt", TEXT)
     calls = [
         lambda: info.info(told(model=path)),
         lambda: sample.sample(
             told(model=path, prompt="a", length=3, temperature=1.0, top_k=None, top_p=None, greedy=False, seed=0)
         ),
-        lambda: evaluate.evaluate(told(model=path, data=text)),
-        lambda: evaluate.evaluate(told(model=path, data=table)),
-        lambda: predict.predict(told(model=path, data=table, steps=None, out="-")),
-        lambda: predict.predict(told(model=path, data=table, steps=2, out="-")),
+        lambda: evaluate.evaluate(told(model=path, data=text, **NO_TABLE)),
     ]
     for call in calls[:1] if refused else calls:
         command(call)
@@ -298,7 +286,7 @@ def read_a_text(path: str) -> None:
 
     command(cut)
     model = beside(path, "text.model", model_of_text)
-    command(lambda: evaluate.evaluate(told(model=model, data=path)))
+    command(lambda: evaluate.evaluate(told(model=model, data=path, **NO_TABLE)))
 
 
 def tables(folder: Path) -> list[bytes]:
@@ -368,25 +356,24 @@ def mutate_archive(data: bytes, by: random.Random) -> bytes:
 
 
 def read_a_table(path: str) -> None:
-    try:
-        table = read_table(path)
-    except UserError as error:
-        check_line(error, path)
-        return
-
-    def cut() -> None:
-        for horizon, differences in ((1, False), (2, True)):
-            columns = table_model.choose(table, None, None, horizon, None, differences)
-            found = table_model.series_of(table, columns, need_targets=True)
-            parts = table_model.split(found, columns, table.name)
-            streams = table_model.streams(parts.training, 2, 5, 0)
-            assert all(np.isfinite(array).all() for array in streams.values())
-            table_model.new_model(parts.columns, Architecture("elman", (2,)))
-
-    command(cut)
-    model = beside(path, "table.model", lambda: model_of_table(Path(path).parent / "table.csv"))
-    command(lambda: evaluate.evaluate(told(model=model, data=path)))
-    command(lambda: predict.predict(told(model=model, data=path, steps=2, out="-")))
+    """From the file to what a forecaster learns from."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        try:
+            frame, _ = app_tables.read(path, told(**NO_TABLE))
+        except UserError as error:
+            check_line(error, path)
+            return
+        try:
+            recipe = Recipe.learn(frame)
+            panel = recipe.apply(frame)
+        except TableError as error:
+            expect(bool(str(error).strip()), error)
+            return
+    assert Recipe.from_json(json.loads(json.dumps(recipe.as_json()))) == recipe
+    for one in panel.sequences:
+        assert not np.isnan(one.past).any()
+        assert len(one.y) == len(one.past) == len(one.future) == len(one.times)
 
 
 # ---- The fuzzer ----

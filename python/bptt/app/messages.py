@@ -3,35 +3,48 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
+from typing import Any
 
-from bptt.app.table_model import Columns, Scores
+_MEASURES = ("MAE", "RMSE", "MASE", "coverage")
+_BY = ("MAE", "RMSE")  # what makes a forecast better than another
 
 
-def score_table(scores: Scores, columns: Columns) -> str:
-    """Errors in the units of the targets, beside those of who knows only the mean, or only the present."""
-    heads = ["target", "error", "of the mean difference" if columns.differences else "of the mean"]
-    numbers = [scores.rmse, scores.rmse_of_mean]
-    if scores.rmse_of_present is not None:
-        heads.append("of the present")
-        numbers.append(scores.rmse_of_present)
-    cells = (["-" if math.isnan(n[j]) else f"{n[j]:.5g}" for n in numbers] for j in range(len(columns.targets)))
-    lines = [heads, *([name, *row] for name, row in zip(columns.targets, cells, strict=True))]
-    widths = [max(len(line[i]) for line in lines) for i in range(len(heads))]
-    text = ["  ".join([line[0].ljust(widths[0]), *map(str.rjust, line[1:], widths[1:])]) for line in lines]
+def score_table(scores: Any) -> str:
+    """Errors of forecasts beside those of simple ones, as `Forecaster.backtest` returns them; who is better."""
+    lines = [["target", "forecast", *_MEASURES]]
+    better: list[str] = []
+    for target in scores.index.unique("target"):
+        of_target = scores.loc[target]
+        for name, row in of_target.iterrows():
+            cells = [_cell(row[measure], measure == "coverage") for measure in _MEASURES]
+            lines.append([target if name == "model" else "", name, *cells])
+            by = [measure for measure in _BY if row[measure] < of_target.loc["model", measure]]
+            if by:
+                better.append(f"{target} by {name} ({', '.join(by)})")
+    widths = [max(len(line[i]) for line in lines) for i in range(len(lines[0]))]
+    text = [
+        "  ".join([*map(str.ljust, line[:2], widths), *map(str.rjust, line[2:], widths[2:])]).rstrip() for line in lines
+    ]
     text.append(
-        f"(roots of the mean squared error over {scores.rows:,} rows, the model's beside those of baselines; "
-        f"loss {scores.nats:.4f} nats a row)"
+        f"Better than the model: {'; '.join(better)}." if better else "No simple forecast has a smaller MAE or RMSE."
     )
-    if scores.rmse_of_present is not None and not columns.differences:
-        worse = (scores.rmse > scores.rmse_of_present) & (scores.rmse_of_present > 0)
-        if names := [name for name, is_worse in zip(columns.targets, worse, strict=True) if is_worse]:
-            text.append(f"The present value predicts {', '.join(names)} better: try --differences.")
     return "\n".join(text)
 
 
-def rows_ahead(columns: Columns) -> str:
-    rows = {0: "in the same row", 1: "one row ahead"}.get(columns.horizon, f"{columns.horizon:,} rows ahead")
-    return rows + (", by differences" if columns.differences else "")
+def _cell(value: float, is_share: bool) -> str:
+    if math.isnan(value):
+        return "" if is_share else "-"
+    return f"{value:.1%}" if is_share else f"{value:.4g}" if abs(value) < 1e4 else f"{value:,.0f}"
+
+
+def shares_in_words(shares: Mapping[str, Mapping[str, float]]) -> list[str]:
+    """Of each target a line: what its forecast consists of."""
+    parts = {
+        target: sorted(((share, name) for name, share in of_target.items() if share >= 0.005), reverse=True)
+        for target, of_target in shares.items()
+    }
+    return [f"{target}: {'; '.join(f'{share:.0%} {name}' for share, name in of)}" for target, of in parts.items()]
 
 
 def in_nats_and_bits(nats: float) -> str:
@@ -42,5 +55,10 @@ def say(line: str, end: str = "\n") -> None:
     print(line, end=end, flush=True)
 
 
+def count_of(n: int, what: str) -> str:
+    """``1 row``, ``2,000 rows``."""
+    return f"{n:,} {what}{'s' * (n != 1)}"
+
+
 def count_updates(n: int) -> str:
-    return f"{n:,} update{'s' * (n != 1)}"
+    return count_of(n, "update")

@@ -5,13 +5,30 @@ from __future__ import annotations
 import os
 import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from bptt.app.errors import UserError
+from bptt.app.tables import package
+from bptt.networks import model_file
 from bptt.networks.elman import ElmanRNN
 from bptt.networks.jordan import JordanRNN
 from bptt.networks.load import load
 
+if TYPE_CHECKING:
+    from bptt.forecast import Forecaster
+
 Network = ElmanRNN | JordanRNN
+
+
+def load_any(path: str) -> Network | Forecaster:
+    """A network, or forecasts of a table."""
+    try:
+        if not model_file.is_forecaster(path):
+            return load_model(path)
+        forecaster: Forecaster = package(path).Forecaster.load(path)
+        return forecaster
+    except (OSError, ValueError) as error:
+        raise UserError(about_file(path, error)) from error
 
 
 def load_model(path: str) -> Network:
@@ -22,9 +39,9 @@ def load_model(path: str) -> Network:
         raise UserError(about_file(path, error)) from error
 
 
-def save_model(rnn: Network, out: str) -> None:
+def save_model(model: Network | Forecaster, out: str) -> None:
     try:
-        rnn.save(out)
+        model.save(out)
     except OSError as error:
         raise UserError(about_file(out, error)) from error
 

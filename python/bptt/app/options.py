@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import csv
-import math
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -12,13 +10,13 @@ from typing import TYPE_CHECKING, Any, NoReturn, TextIO
 
 from bptt._threads import set_num_threads
 from bptt._version import __version__
-from bptt.app import text_model
+from bptt.app import text_model, values
 from bptt.app.commands.evaluate import evaluate
 from bptt.app.commands.export_c import export_c_command
 from bptt.app.commands.info import info
 from bptt.app.commands.predict import predict
 from bptt.app.commands.sample import sample
-from bptt.app.commands.train import OPTIMIZERS, SCHEDULES, train
+from bptt.app.commands.train import OPTIMIZERS, SCHEDULES, TEXTS, train
 from bptt.app.errors import CLOSED_PIPE, INTERRUPTED, UserError
 
 
@@ -95,7 +93,7 @@ def _discard(stream: TextIO) -> None:
 def _parser() -> argparse.ArgumentParser:
     parser = _Parser(
         prog="bptt",
-        description="Recurrent networks on the CPU: models that write like a text, or continue a table of numbers.",
+        description="Recurrent networks on the CPU: models that write like a text, and forecasts of tables.",
         epilog="""\
 examples:
   bptt train                            train on Python's own language reference
@@ -104,9 +102,9 @@ examples:
   bptt sample model.safetensors --prompt "The " --length 1000 --seed 1
   bptt evaluate model.safetensors other.txt
 
-  bptt train load.csv                   a table: each row is predicted from those before it
+  bptt train load.csv --targets load    a table: forecasts of its columns, with intervals
   bptt evaluate model.safetensors new.csv
-  bptt predict model.safetensors load.csv --steps 24 -o forecast.csv
+  bptt predict model.safetensors load.csv --steps 24 -o forecast.csv --plot forecast.png
 
   bptt info model.safetensors
   bptt export-c model.safetensors -o model.h
@@ -150,16 +148,17 @@ def _add_train(subparsers: _Subparsers) -> None:
     parser = subparsers.add_parser(
         "train",
         help="train a model on a text or a table",
-        description="Train a network to predict what comes next, by truncated back-propagation through time: a text's "
-        "next character, or a table's next row. The data are joined and cut into parallel streams, which are read in "
-        "windows, and the state is carried from window to window. The last part is held out for validation; the "
-        "parameters with the best validation are saved. Ctrl-C stops early and saves the best so far.",
+        description="Train on a text to predict its next character, or on a table to forecast its columns. A text is "
+        "cut into parallel streams, which are read in windows by truncated back-propagation through time; its last "
+        "part is held out for validation, and the parameters with the best validation are saved; Ctrl-C stops early "
+        "and saves the best so far. Of a table, networks and simple forecasts are combined as its last rows choose, "
+        "and all of them learn from all rows; what they are worth is told on rows that chose nothing.",
         epilog="""\
 examples:
   bptt train
   bptt train book.txt --hidden 512 --updates 10000 --out book.safetensors
-  bptt train load.csv --inputs load,temperature --targets load
-  bptt train stores.csv --id store --patience 5
+  bptt train load.csv --targets load --future holiday,temperature --steps 48
+  bptt train stores.csv --targets sales --id store,item
   bptt train book.txt --checkpoint run.safetensors --resume     killed or not, the same command goes on""",
         formatter_class=_Defaults,
     )
@@ -167,94 +166,129 @@ examples:
         "data",
         nargs="?",
         metavar="DATA",
-        help="a UTF-8 text file, or - for a text on standard input (without it: Python's own language reference); "
-        "or a table: NAME.csv, NAME.tsv (the first row names the columns) or NAME.npz (arrays [rows], [rows, k] or "
-        "[tau, batch, k])",
+        help="a UTF-8 text file, or - for standard input (without it: Python's own language reference); or a table: "
+        ".csv, .tsv, .npz, .parquet, .xlsx, also compressed (.gz, .xz, .zip)",
     )
-    model = parser.add_argument_group("the model")
-    add = model.add_argument
+    kind = parser.add_mutually_exclusive_group()
+    kind.add_argument("--text", action="store_true", help="DATA is a text, whatever it is called")
+    kind.add_argument("--table", action="store_true", help="DATA is a table, whatever it is called")
+    add = parser.add_argument
+    add("--out", default="model.safetensors", metavar="MODEL", help="where the model goes (default: %(default)s)")
+    add(
+        "--hidden",
+        type=values.hidden_counts,
+        metavar="N[,N...]",
+        help="hidden units, of a text with commas between layers, from the bottom to the top (default: 384; of a table "
+        "48)",
+    )
+    add("--seed", type=values.seed, default=0, metavar="N", help="seed of all that is random (default: %(default)s)")
+    _add_threads(parser)
+    _add_columns(parser)
+    _add_reading(parser)
+    _add_text_training(parser)
+    parser.set_defaults(command=train)
+
+
+def _add_columns(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument_group("tables: columns, dates, forecasts").add_argument
+
+    def names(option: str, text: str) -> None:
+        add(option, type=values.names, action="extend", metavar="A,B", help=text)
+
+    names("--targets", "columns to forecast (default: those of numbers that can be forecast)")
+    names("--inputs", "columns that are read beside them (default: the others that say something)")
+    names("--future", "columns that are known in advance, such as holidays: read at the row they belong to")
+    names("--static", "columns that hold of a whole sequence")
+    names("--id", "columns that tell sequences apart (default: the table is one sequence)")
+    add("--time", type=values.utf8, metavar="COLUMN", help="the column of dates (default: it is found)")
+    add("--date-format", type=values.utf8, metavar="FORMAT", help="how dates are written, such as %%d.%%m.%%Y")
+    add("--frequency", metavar="STEP", help="from row to row: h, 15min, D, B, W, MS, ... (default: as the dates say)")
+    add("--season", type=values.between(1, 1_000_000), metavar="N", help="rows after which things come again; 1: none")
+    add(
+        "--calendar",
+        metavar="A,B",
+        help="what is read of the calendar: hour, weekday, month, day of year; or none (default: as suits the step)",
+    )
+    add("--fill", choices=("interpolate", "forward", "none"), help="of missing targets (default: interpolate)")
+    add(
+        "--steps", type=values.between(1, 10_000), metavar="N", help="rows ahead (default: a season, at most 48; or 10)"
+    )
+    add(
+        "--ensemble", type=values.between(0, 1000), metavar="N", help="networks that are averaged (default: 5; 0: none)"
+    )
+    add("--interval", type=values.inner_share, metavar="P", help="share that intervals shall cover (default: 0.9)")
+
+
+def _add_reading(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument_group("tables: how the file is read, where it does not say so itself").add_argument
+    add("--separator", metavar="C", help="between cells: one character, tab or space")
+    add("--decimal", metavar="C", help="the mark before decimals: . or ,")
+    add("--thousands", metavar="C", help="the mark between thousands")
+    add("--encoding", metavar="NAME", help="of a text, such as latin-1")
+    add(
+        "--na", type=values.utf8, metavar="A,B", help="cells that are missing, beside empty ones, NA, ?, - and the like"
+    )
+    add("--comment", metavar="C", help="a character: what follows it in a line is not read")
+    add("--skip-rows", type=values.between(0, 10**9), metavar="N", help="lines to leave out at the top")
+    add("--skip-footer", type=values.between(0, 10**9), metavar="N", help="lines to leave out at the end")
+    add("--no-header", dest="header", action="store_const", const=False, help="the first line names no columns")
+    add("--sheet", type=values.utf8, metavar="NAME", help="of a workbook: its name, or its number from 1")
+
+
+def _add_text_training(parser: argparse.ArgumentParser) -> None:
+    """What only texts take: without a default here, so that it is told from what is not given."""
+    add = parser.add_argument_group("texts").add_argument
     add(
         "--network",
         choices=("elman", "jordan"),
-        default="elman",
         help="what a step knows of the past: the hidden units before it (elman), or no more than the output before it "
-        "(jordan); elman, if in doubt (default: %(default)s)",
-    )
-    add(
-        "--hidden",
-        type=_hidden_counts,
-        metavar="N[,N...]",
-        help="hidden units, with commas between layers, from the bottom to the top (default: 384; of a table 64)",
+        f"(jordan); elman, if in doubt (default: {TEXTS['network']})",
     )
     add(
         "--activation",
         choices=("tanh", "relu"),
-        default="tanh",
-        help="what hidden units make of what they sum (default: %(default)s)",
+        help=f"what hidden units make of what they sum (default: {TEXTS['activation']})",
     )
     add(
         "--leak",
-        type=_shares,
-        default=(1.0,),
+        type=values.shares,
         metavar="X[,X...]",
         help="how much of what it was a unit forgets with each step, above 0 and at most 1, with commas between layers "
         "(default: 1, all)",
     )
-    add("--out", default="model.safetensors", metavar="MODEL", help="where the model goes (default: %(default)s)")
-    table = parser.add_argument_group("tables")
-    add = table.add_argument
-    add("--inputs", type=_names, metavar="A,B", help="columns that are read (default: all that are numbers)")
-    add("--targets", type=_names, metavar="C,D", help="columns that are predicted (default: the inputs)")
-    add(
-        "--horizon",
-        type=_horizon,
-        metavar="N",
-        help="how many rows ahead the targets are (default: 1, the next row; 0: the same row)",
-    )
-    add(
-        "--id",
-        type=_text,
-        metavar="COLUMN",
-        help="column that tells sequences apart (default: the table is one sequence)",
-    )
-    add(
-        "--differences",
-        action="store_true",
-        help="read and predict how numbers differ from those before: for numbers that wander or grow",
-    )
-    training = parser.add_argument_group("training")
-    add = training.add_argument
     add(
         "--updates",
-        type=_count,
+        type=values.count,
         metavar="N",
-        help="updates of the parameters (default: 15 passes over a text, but 300 to 7500; of a table 3000)",
+        help="updates of the parameters (default: 15 passes over a text, but 300 to 7500)",
     )
-    add("--batch", type=_count, default=32, metavar="N", help="parallel streams, at most (default: %(default)s)")
+    add("--batch", type=values.count, metavar="N", help=f"parallel streams, at most (default: {TEXTS['batch']})")
     add(
         "--truncate",
         "--tau",
-        type=_count,
-        default=64,
+        type=values.count,
         metavar="N",
-        help="steps a window, at most: no gradient goes further back (default: %(default)s)",
+        help=f"steps a window, at most: no gradient goes further back (default: {TEXTS['truncate']})",
     )
-    add("--optimizer", choices=tuple(OPTIMIZERS), default="adam", help="(default: %(default)s)")
+    add("--optimizer", choices=tuple(OPTIMIZERS), help=f"(default: {TEXTS['optimizer']})")
     rates = ", ".join(f"{rate:g} for {name}" for name, (_, rate) in OPTIMIZERS.items())
-    add("--lr", type=_positive, metavar="X", help=f"largest learning rate (default: {rates})")
+    add("--lr", type=values.positive, metavar="X", help=f"largest learning rate (default: {rates})")
     add(
         "--schedule",
         choices=SCHEDULES,
-        default="cosine",
         help="the learning rate, after it has risen over the first updates: falling to a tenth along a cosine, "
-        "constant, or a tenth after each third (default: %(default)s)",
+        f"constant, or a tenth after each third (default: {TEXTS['schedule']})",
     )
-    add("--patience", type=_count, metavar="N", help="stop after N validations, of about 20, without a better one")
+    add(
+        "--patience", type=values.count, metavar="N", help="stop after N validations, of about 20, without a better one"
+    )
     add("--checkpoint", metavar="FILE", help="keep in this file what training can go on from")
-    add("--resume", action="store_true", help="go on from the checkpoint, if it is there, as if never interrupted")
-    add("--seed", type=_seed, default=0, metavar="N", help="seed of all that is random (default: %(default)s)")
-    _add_threads(parser)
-    parser.set_defaults(command=train)
+    add(
+        "--resume",
+        action="store_const",
+        const=True,
+        help="go on from the checkpoint, if it is there, as if never interrupted",
+    )
 
 
 def _add_sample(subparsers: _Subparsers) -> None:
@@ -269,30 +303,35 @@ def _add_sample(subparsers: _Subparsers) -> None:
     add = parser.add_argument
     add(
         "--prompt",
-        type=_text,
+        type=values.utf8,
         default="",
         metavar="TEXT",
         help="what the model reads first (default: the beginning of a line)",
     )
-    add("--length", type=_count, default=text_model.SAMPLE, metavar="N", help="characters (default: %(default)s)")
+    add("--length", type=values.count, default=text_model.SAMPLE, metavar="N", help="characters (default: %(default)s)")
     how = parser.add_mutually_exclusive_group()
     how.add_argument(
         "--temperature",
-        type=_temperature,
+        type=values.temperature,
         default=text_model.TEMPERATURE,
         metavar="X",
         help="1 draws from what the model learned, less from its likelier part, 0 takes the likeliest "
         "(default: %(default)s)",
     )
     how.add_argument("--greedy", action="store_true", help="take the likeliest character at every step")
-    add("--top-k", type=_count, metavar="K", help="draw among the K likeliest characters only")
+    add("--top-k", type=values.count, metavar="K", help="draw among the K likeliest characters only")
     add(
         "--top-p",
-        type=_share,
+        type=values.share,
         metavar="P",
         help="draw among the fewest of the likeliest characters whose probabilities add up to P",
     )
-    add("--seed", type=_seed, metavar="N", help="the same seed writes the same text (default: another one each time)")
+    add(
+        "--seed",
+        type=values.seed,
+        metavar="N",
+        help="the same seed writes the same text (default: another one each time)",
+    )
     parser.set_defaults(command=sample)
 
 
@@ -301,37 +340,55 @@ def _add_evaluate(subparsers: _Subparsers) -> None:
         "evaluate",
         help="score a text or a table under a model",
         description="Write how well a model predicts. A text: the mean negative log-likelihood of a character given "
-        "those before it, in nats and in bits. A table: the root of the mean squared error of each target, in its "
-        "units, beside that of two baselines. Less is better. A sequence begins without a past: give it the rows "
-        "before as well.",
+        "those before it, in nats and in bits. A table: the errors of forecasts from several of its rows, of each "
+        "target in its units, beside those of simple forecasts, and how much of what came lies in the intervals. Rows "
+        "that were trained on are not scored; of a sequence that was not, the first rows are read only.",
         epilog="examples:\n  bptt evaluate model.safetensors other.txt\n  bptt evaluate model.safetensors new.csv",
         formatter_class=_Defaults,
     )
     _add_model(parser)
-    parser.add_argument("data", metavar="DATA", help="a text or a table, as the model has; - for standard input")
+    add = parser.add_argument
+    add("data", metavar="DATA", help="a text or a table, as the model has; - for standard input")
+    add("--steps", type=values.between(1, 100_000), metavar="N", help="rows ahead (default: as many as trained for)")
+    add("--origins", type=values.between(1, 10**6), metavar="N", help="forecasts a sequence, at most (default: 20)")
     _add_threads(parser)
+    _add_reading(parser)
     parser.set_defaults(command=evaluate)
 
 
 def _add_predict(subparsers: _Subparsers) -> None:
     parser = subparsers.add_parser(
         "predict",
-        help="predict a table's targets, or continue the table",
-        description="Write what a model predicts after each row of a table, or, with --steps, the rows that follow the "
-        "table. A line has the sequence's id, if there are several, the number of the row in its sequence, from 1, and "
-        "the targets in their units.",
+        help="forecast the rows that follow a table",
+        description="Write the rows that follow each sequence of a table: its ids, its dates (without dates, the "
+        "number of the step), and each target with its interval, TARGET_lower and TARGET_upper. What is known in "
+        "advance stands in rows at the end of the table whose targets are empty, or in --future-rows.",
         epilog="""\
 examples:
-  bptt predict model.safetensors load.csv -o predicted.csv
-  bptt predict model.safetensors load.csv --steps 24 -o forecast.csv""",
+  bptt predict model.safetensors load.csv --steps 24 -o forecast.csv
+  bptt predict model.safetensors load.csv --plot forecast.png -o forecast.parquet""",
         formatter_class=_Defaults,
     )
     _add_model(parser)
-    parser.add_argument("data", metavar="DATA", help="a table with the model's columns; - for CSV on standard input")
     add = parser.add_argument
-    add("--steps", type=_count, metavar="N", help="forecast N rows, each read before the next one is predicted")
-    add("-o", "--out", metavar="OUT.csv", help="where predictions go (default: -, standard output)")
+    add("data", metavar="DATA", help="a table with the model's columns; - for standard input")
+    add("--steps", type=values.between(1, 10**6), metavar="N", help="rows ahead (default: as many as trained for)")
+    add(
+        "--interval",
+        type=values.inner_share,
+        metavar="P",
+        help="share that intervals shall cover (default: as trained)",
+    )
+    add("--future-rows", metavar="FILE", help="a table of rows to come, with what is known in advance, and the ids")
+    add("--plot", metavar="FILE.png", help="a picture of the forecasts, in the format of its name (.png, .svg, .pdf)")
+    add(
+        "-o",
+        "--out",
+        metavar="OUT",
+        help="where forecasts go: .csv, .tsv, .parquet, .xlsx (default: -, CSV on standard output)",
+    )
     _add_threads(parser)
+    _add_reading(parser)
     parser.set_defaults(command=predict)
 
 
@@ -340,7 +397,8 @@ def _add_info(subparsers: _Subparsers) -> None:
         "info",
         help="tell what a model is",
         description="Write a model's kind, sizes, and what it carries, and the spectral radius of its recurrence: how "
-        "much a step can stretch what it remembers. Works for every model that `save` has written.",
+        "much a step can stretch what it remembers; of forecasts of a table, what they read and what they consist of. "
+        "Works for every model that `save` has written.",
         epilog="example:\n  bptt info model.safetensors",
         formatter_class=_Defaults,
     )
@@ -353,8 +411,8 @@ def _add_export_c(subparsers: _Subparsers) -> None:
         "export-c",
         help="write a model as a C header",
         description="Write a model as one C99 header, for programs and processors without Python: its weights, and the "
-        "functions that run it step by step. It carries a text's characters, or the units of a table's columns. Its "
-        "first lines tell its sizes and how it is used. Works for every model in one direction.",
+        "functions that run it step by step. It carries a text's characters. Its first lines tell its sizes and how "
+        "it is used. Works for every network in one direction.",
         epilog="example:\n  bptt export-c model.safetensors -o model.h --prefix motor",
         formatter_class=_Defaults,
     )
@@ -385,7 +443,7 @@ def _add_model(parser: argparse.ArgumentParser) -> None:
 
 def _add_threads(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--threads", type=_thread_count, metavar="N", help="threads (default: what the process may use)"
+        "--threads", type=values.thread_count, metavar="N", help="threads (default: what the process may use)"
     )
 
 
@@ -411,80 +469,3 @@ class _Version(argparse.Action):
     ) -> None:
         print(f"bptt {__version__}", flush=True)
         parser.exit()
-
-
-def _count(text: str) -> int:
-    return _whole(text, 1, "a whole number from 1 to 1000000000", 10**9)
-
-
-def _hidden_counts(text: str) -> tuple[int, ...]:
-    """The sizes of layers, with commas between them."""
-    try:
-        return tuple(_whole(part, 1, "", 100_000) for part in text.split(","))
-    except argparse.ArgumentTypeError:
-        expected = "a whole number from 1 to 100000, or several with commas between them"
-        raise argparse.ArgumentTypeError(f"expected {expected}, got {text!r}") from None
-
-
-def _thread_count(text: str) -> int:
-    return _whole(text, 1, "a whole number from 1 to 1024", 1024)
-
-
-def _seed(text: str) -> int:
-    return _whole(text, 0, "a whole number from 0 to 2**64 - 1", 2**64 - 1)
-
-
-def _horizon(text: str) -> int:
-    return _whole(text, 0, "a whole number from 0 to 1000000", 1_000_000)
-
-
-def _text(argument: str) -> str:
-    """What stands on the command line in UTF-8, as texts and tables do, whatever the locale says (`LC_ALL=C`)."""
-    return os.fsencode(argument).decode("utf-8", "surrogateescape")
-
-
-def _names(text: str) -> list[str]:
-    """Names with commas between them; one with a comma in it stands in double quotes."""
-    try:
-        names = [name.strip() for name in next(csv.reader([_text(text)], skipinitialspace=True, strict=True), [])]
-    except csv.Error:
-        names = []
-    if not names or not all(names) or len(set(names)) < len(names):
-        raise argparse.ArgumentTypeError(f"expected different names with commas between them, got {text!r}")
-    return names
-
-
-def _whole(text: str, least: int, expected: str, most: float = math.inf) -> int:
-    try:
-        number = int(text)
-    except ValueError:
-        number = least - 1
-    if not least <= number <= most:
-        raise argparse.ArgumentTypeError(f"expected {expected}, got {text!r}")
-    return number
-
-
-def _positive(text: str) -> float:
-    return _finite(text, lambda number: number > 0, "a positive number")
-
-
-def _temperature(text: str) -> float:
-    return _finite(text, lambda number: number >= 0, "a number, at least 0")
-
-
-def _share(text: str) -> float:
-    return _finite(text, lambda number: 0 < number <= 1, "a number above 0, at most 1")
-
-
-def _shares(text: str) -> tuple[float, ...]:
-    return tuple(map(_share, text.split(",")))
-
-
-def _finite(text: str, allowed: Callable[[float], bool], expected: str) -> float:
-    try:
-        number = float(text)
-    except ValueError:
-        number = math.nan
-    if not (math.isfinite(number) and allowed(number)):
-        raise argparse.ArgumentTypeError(f"expected {expected}, got {text!r}")
-    return number

@@ -21,7 +21,7 @@ _AT_A_TIME = 1 << 18  # characters that are looked at together
 _BYTES_AT_A_TIME = 1 << 20
 
 
-def read_text(path: str) -> str:
+def read_text(path: str, head: bytes = b"") -> str:
     r"""Read a UTF-8 text file.
 
     A byte order mark is dropped, and ``\r\n`` and ``\r`` become ``\n``: the same text from another system has the
@@ -31,6 +31,8 @@ def read_text(path: str) -> str:
     ----------
     path : str
         The file, or ``-`` for standard input.
+    head : bytes
+        What was read of it already.
 
     Returns
     -------
@@ -45,7 +47,7 @@ def read_text(path: str) -> str:
     name = text_name(path)
     try:
         with contextlib.nullcontext(sys.stdin.buffer) if path == "-" else open(path, "rb") as file:
-            text = "".join(_decoded(file))
+            text = "".join(_decoded(file, head))
     except OSError as error:
         raise UserError(f"{name}: {error.strerror or error}") from error
     except UnicodeDecodeError as error:
@@ -56,12 +58,12 @@ def read_text(path: str) -> str:
     return text
 
 
-def _decoded(file: BinaryIO) -> Iterator[str]:
+def _decoded(file: BinaryIO, head: bytes) -> Iterator[str]:
     """The text in parts: of the whole, bytes and characters are not in memory together."""
     decoder = io.IncrementalNewlineDecoder(codecs.getincrementaldecoder("utf-8-sig")(), translate=True)
     before = 0  # bytes
     while True:
-        data = file.read(_BYTES_AT_A_TIME)
+        data, head = head or file.read(_BYTES_AT_A_TIME), b""
         # NUL is valid UTF-8, but no text file holds it, and UTF-16 is full of it.
         if (zero := data.find(b"\0")) >= 0:
             raise UnicodeDecodeError("utf-8", b"\0", before + zero, before + zero + 1, "no text")

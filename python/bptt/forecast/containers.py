@@ -152,6 +152,8 @@ def read_npz(name: str, data: bytes) -> pd.DataFrame:
     for key, array in arrays.items():
         if not isinstance(array, np.ndarray):
             raise TableError(f"{name}: not an NPZ file of arrays: {key} is none")
+        if array.dtype.kind not in "biufmMSU":
+            raise TableError(f"{name}: {key}: expected numbers, texts or dates, got an array of {array.dtype}")
         new = {}
         if array.ndim == 3:  # sequence after sequence
             shapes.add(array.shape[:2])

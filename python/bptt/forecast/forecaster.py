@@ -115,10 +115,25 @@ class Forecaster:
         return {name: dict(model.shares) for name, model in zip(learnt.panel.targets, learnt.models, strict=True)}
 
     @property
+    def recipe(self) -> Recipe:
+        """What the columns of the table are for."""
+        return self._fitted()[1]
+
+    @property
+    def panel(self) -> Panel:
+        """The rows trained on."""
+        return self._fitted()[0].panel
+
+    @property
+    def trained_steps(self) -> int:
+        """How many rows ahead it was trained for."""
+        return self._fitted()[0].steps
+
+    @property
     def notes(self) -> list[str]:
         """What was decided about the table, one line each."""
         learnt, recipe = self._fitted()
-        return [*recipe.notes, *learnt.panel.notes]
+        return list(dict.fromkeys([*recipe.notes, *learnt.panel.notes]))
 
     def _fitted(self) -> tuple[Learnt, Recipe]:
         if self._learnt is None or self._recipe is None:
@@ -145,7 +160,7 @@ class Forecaster:
         TypeError, ValueError
             If `df` is no DataFrame, or has not the columns asked for.
         """
-        recipe = Recipe.learn(_a_frame("df", df), **self._reading)
+        recipe = Recipe.learn(_a_frame("df", df), season=self.season, **self._reading)
         learnt = self._learnt_of(recipe.apply(df))
         self._recipe, self._learnt = recipe, learnt
         return self
@@ -293,8 +308,10 @@ class Forecaster:
         """
         share = number("share", share, 0.0, 1.0, "()")
         frame = _a_frame("df", df)
-        first = Recipe.learn(frame, **self._reading).first_rows(frame, 1 - share)
-        recipe = Recipe.learn(first, **self._reading)  # the rows that are scored choose nothing, the season neither
+        first = Recipe.learn(frame, season=self.season, **self._reading).first_rows(frame, 1 - share)
+        recipe = Recipe.learn(
+            first, season=self.season, **self._reading
+        )  # the rows that are scored choose nothing, the season neither
         learnt = self._learnt_of(recipe.apply(first))
         panel = recipe.apply(frame)
         trained = {one.id for one in learnt.panel.sequences}
@@ -359,13 +376,20 @@ class Forecaster:
         return forecaster
 
     def plot(
-        self, steps: int | None = None, *, target: str | None = None, id: Sequence[str] | None = None, ax: Any = None
+        self,
+        steps: int | None = None,
+        *,
+        df: pd.DataFrame | None = None,
+        future: pd.DataFrame | None = None,
+        target: str | None = None,
+        id: Sequence[str] | None = None,
+        ax: Any = None,
     ) -> Any:
         """Draw the last rows of a sequence, its forecast with the interval, and simple forecasts, with matplotlib.
 
         Parameters
         ----------
-        steps : int, optional
+        steps, df, future : optional
             As for `predict`.
         target : str, optional
             Which target; by default the first.
@@ -380,17 +404,20 @@ class Forecaster:
         """
         from bptt.forecast.picture import draw
 
-        learnt, _ = self._fitted()
-        names, ids = learnt.panel.targets, [one.id for one in learnt.panel.sequences]
+        learnt, recipe = self._fitted()
+        panel = learnt.panel if df is None else recipe.apply(_a_frame("df", df))
+        names, ids = panel.targets, [one.id for one in panel.sequences]
         if target is not None and target not in names:
             raise ValueError(f"target: expected one of {', '.join(names)}, got {target!r}")
         if id is not None and tuple(id) not in ids:
-            raise ValueError(f"id: expected the id of a sequence trained on, got {id!r}")
-        one = learnt.panel.sequences[0 if id is None else ids.index(tuple(id))]
+            raise ValueError(f"id: expected the id of a sequence, got {id!r}")
+        one = panel.sequences[0 if id is None else ids.index(tuple(id))]
+        before = history(one)
         steps = learnt.steps if steps is None else size("steps", steps, 1, 1_000_000)
-        times, known = self._known_ahead(one, one, None, steps)
-        forecast = learnt.ahead(one, known, steps, self.interval)
-        return draw(learnt, one, 0 if target is None else names.index(target), times, forecast, self.interval, ax)
+        to_come = {} if future is None else self._to_come(future)
+        times, known = self._known_ahead(one, before, to_come.get(one.id), steps)
+        forecast = learnt.ahead(before, known, steps, self.interval)
+        return draw(learnt, before, 0 if target is None else names.index(target), times, forecast, self.interval, ax)
 
 
 def _scored(
@@ -410,7 +437,10 @@ def _scored(
             at = np.unique(np.linspace(begin - 1, len(one.y) - steps - 1, origins).astype(np.int64))
             contests.append((one, at))
     if not contests:
-        raise ValueError(f"df: expected a sequence with at least {steps} rows to score, got {max(0, most)} at most")
+        raise ValueError(
+            f"df: expected a sequence with at least {steps} rows to score, which were not trained on, got "
+            f"{max(0, most)} at most"
+        )
     return table(learnt, contests, steps, level)
 
 

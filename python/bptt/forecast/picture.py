@@ -25,13 +25,13 @@ def draw(
     ax: Any,
 ) -> Any:
     """Draw the forecast of target k of a sequence, and return the axes."""
-    try:
-        from matplotlib import pyplot
-    except ModuleNotFoundError as error:
-        if error.name != "matplotlib":
-            raise
-        raise ImportError('plot: expected matplotlib to be installed: pip install "bptt[plot]"') from None
     if ax is None:
+        try:
+            from matplotlib import pyplot
+        except ModuleNotFoundError as error:
+            if error.name != "matplotlib":
+                raise
+            raise ImportError('plot: expected matplotlib to be installed: pip install "bptt[plot]"') from None
         ax = pyplot.subplots(figsize=(8.0, 4.0), layout="constrained")[1]
     elif not hasattr(ax, "fill_between"):
         raise TypeError(f"ax: expected axes of matplotlib, or None, got {type(ax).__name__}")
@@ -53,5 +53,5 @@ def draw(
     ax.set_xlabel(learnt.panel.time_name or "row")
     ax.legend(loc="upper left", frameon=False)
     if isinstance(times, pd.DatetimeIndex):
-        ax.figure.autofmt_xdate()
+        ax.tick_params(axis="x", labelrotation=20)
     return ax

@@ -70,6 +70,8 @@ def table(learnt: Learnt, contests: list[tuple[Sequence_, Array]], steps: int, l
                 "coverage": float(np.nanmean(inside)) if which == MODEL and np.isfinite(inside).any() else np.nan,
             }
         )
+    if not rows:
+        raise ValueError("df: expected a row to score in which a target is known, got none")
     order = {name: i for i, name in enumerate(panel.targets)}
     rows.sort(key=lambda row: order[row["target"]])
     return pd.DataFrame(rows).set_index(["target", "forecast"])

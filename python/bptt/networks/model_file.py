@@ -71,6 +71,8 @@ def read(path: str | os.PathLike[str]) -> Model:
         raise ValueError(f"expected a safetensors file: {error}") from None
     if f"{_KEY}.checkpoint" in texts:
         raise ValueError("expected a model of bptt, got a checkpoint, from which `fit` goes on")
+    if f"{_KEY}.forecaster" in texts:
+        raise ValueError("expected a network, got forecasts of a table, which bptt.forecast.Forecaster.load reads")
     if _KEY not in texts:
         raise ValueError(f"expected a model of bptt, got a file without the metadata key {_KEY!r}")
     try:
@@ -89,3 +91,16 @@ def read(path: str | os.PathLike[str]) -> Model:
     if not isinstance(metadata, dict):
         raise ValueError(f"bad configuration: expected an object as metadata, got {type(metadata).__name__}")
     return Model(version, kind, told, metadata, tensors)
+
+
+def is_forecaster(path: str | os.PathLike[str]) -> bool:
+    """Whether a file says that it holds a `bptt.forecast.Forecaster`. Nothing else of it is looked at."""
+    with open(path, "rb") as file:
+        size = int.from_bytes(file.read(8), "little")
+        if size > os.fstat(file.fileno()).st_size:
+            return False
+        header = file.read(size)
+    try:
+        return f"{_KEY}.forecaster" in texts_of(size.to_bytes(8, "little") + header)
+    except (AttributeError, TypeError, ValueError, RecursionError):
+        return False

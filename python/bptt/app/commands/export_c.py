@@ -3,26 +3,30 @@
 from __future__ import annotations
 
 import argparse
-from dataclasses import asdict
 
-from bptt.app import table_model, text_model
+from bptt.app import text_model
 from bptt.app.errors import UserError
 from bptt.app.messages import say
-from bptt.app.model_files import about_file, check_writable, load_model
+from bptt.app.model_files import Network, about_file, check_writable, load_any
 from bptt.export.c_header import Header, export_c
 
 
 def export_c_command(options: argparse.Namespace) -> int:
-    """`bptt export-c`: with what the model knows of its texts or tables."""
-    rnn = load_model(options.model)
+    """`bptt export-c`: with what the model knows of its texts."""
+    rnn = load_any(options.model)
+    if not isinstance(rnn, Network):
+        raise UserError(
+            f"{options.model}: expected a network, got forecasts of a table, which average several networks and ridge "
+            "regressions; train a network of your own and save it"
+        )
     check_writable("--out", options.out, options.model)
-    vocabulary, columns = text_model.vocabulary_of(rnn), table_model.columns_of(rnn)
+    vocabulary = text_model.vocabulary_of(rnn)
     given = {
         "prefix": options.prefix,
         "math": options.math,
         "lanes": options.lanes,
         "vocabulary": None if vocabulary is None else vocabulary.characters,
-        "columns": None if columns is None else asdict(columns),
+        "columns": None,
     }
     try:
         sizes = Header(rnn, **given).sizes

@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 import argparse
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from bptt._arrays import Array
-from bptt.app import table_model, text_model
-from bptt.app.messages import rows_ahead, say
-from bptt.app.model_files import Network, load_model
+from bptt.app import text_model
+from bptt.app.messages import count_of, say, shares_in_words
+from bptt.app.model_files import Network, load_any
 from bptt.networks.jordan import JordanRNN
+
+if TYPE_CHECKING:
+    from bptt.forecast import Forecaster
 
 
 def info(options: argparse.Namespace) -> int:
     """`bptt info`."""
-    rnn = load_model(options.model)
+    rnn = load_any(options.model)
+    if not isinstance(rnn, Network):
+        _tell_forecaster(rnn)
+        return 0
     shapes = ", ".join(f"{name} {' x '.join(map(str, view.shape))}" for name, view in rnn.by_name().items())
     say(repr(rnn))
     say(f"parameters: {rnn.parameters.size:,} ({shapes})")
@@ -25,18 +32,34 @@ def info(options: argparse.Namespace) -> int:
         say(f"spectral radius of {name}: {radius}")
     if (vocabulary := text_model.vocabulary_of(rnn)) is not None:
         say(f"a model of text: {len(vocabulary)} characters, {vocabulary.characters!a}")
-    elif (columns := table_model.columns_of(rnn)) is not None:
-        ids = "" if columns.id is None else f"; sequences are told apart by {columns.id}"
-        say(f"a model of tables: predicts {rows_ahead(columns)}{ids}")
-        for kind, names, means, scales in (
-            ("reads", columns.inputs, columns.input_mean, columns.input_scale),
-            ("predicts", columns.targets, columns.target_mean, columns.target_scale),
-        ):
-            for column, mean, scale in zip(names, means, scales, strict=True):
-                say(f"  {kind} {column}: mean {mean:.6g}, standard deviation {scale:.6g}")
     elif rnn.metadata:
         say(f"metadata: {', '.join(rnn.metadata)}")
     return 0
+
+
+def _tell_forecaster(forecaster: Forecaster) -> None:
+    """What forecasts of a table read and put out, what they consist of, and the rows that they go on from."""
+    recipe, panel = forecaster.recipe, forecaster.panel
+    say(f"forecasts of a table: {', '.join(panel.targets)}, {count_of(forecaster.trained_steps, 'row')} ahead")
+    for what, columns in (
+        ("reads", [each.column for each in recipe.past]),
+        ("known in advance", [each.column for each in recipe.future]),
+        ("holds of a sequence", [each.column for each in recipe.static]),
+        ("of the calendar", recipe.calendar),
+        ("told apart by", recipe.ids),
+    ):
+        if columns:
+            say(f"{what}: {', '.join(columns)}")
+    if panel.time_name is not None:
+        steps = "uneven steps" if panel.frequency is None else f"steps of {panel.frequency}"
+        say(f"dates: {panel.time_name}, in {steps}")
+    rows = sum(len(one.y) for one in panel.sequences)
+    ends = [one.times[-1] for one in panel.sequences]
+    until = f", until {max(ends)}" if panel.time_name is not None else ""
+    say(f"trained on: {count_of(rows, 'row')} in {count_of(len(panel.sequences), 'sequence')}{until}")
+    say(f"intervals: {forecaster.interval:.0%}")
+    for line in shares_in_words(forecaster.shares):
+        say(line)
 
 
 def _recurrences(rnn: Network) -> dict[str, Array]:

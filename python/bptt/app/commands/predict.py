@@ -1,64 +1,102 @@
-"""`bptt predict`: predict a table's targets, or continue the table."""
+"""`bptt predict`: forecast the rows that follow a table."""
 
 from __future__ import annotations
 
 import argparse
-import csv
 import io
-import math
+import os
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from bptt._whole_file import write_whole
-from bptt.app import table_model
+from bptt.app import tables
 from bptt.app.errors import UserError
-from bptt.app.messages import say
-from bptt.app.model_files import about_file, check_writable, load_model
-from bptt.app.table_data import read_table
+from bptt.app.messages import count_of, say
+from bptt.app.model_files import Network, about_file, check_writable, load_any
+from bptt.app.text_data import text_name
+
+if TYPE_CHECKING:
+    from bptt.forecast import Forecaster
+
+_PANELS = 6  # of a picture, at most
 
 
 def predict(options: argparse.Namespace) -> int:
     """`bptt predict`."""
-    rnn = load_model(options.model)
-    columns = table_model.columns_of(rnn)
-    if columns is None:
-        raise UserError(f"{options.model}: not a model of a table: it carries no columns that fit its sizes")
-    out = None if options.out == "-" else options.out
-    if out is not None and Path(out).suffix.lower() in (".npz", ".tsv"):
-        raise UserError(f"--out {out}: expected the name of a CSV file")
-    if out is not None:
-        check_writable("--out", out, options.data, options.model)
-    table = read_table(options.data)
-    found = table_model.series_of(table, columns, need_targets=table_model.needs_targets(rnn, columns))
-    if options.steps is None:
-        first = [1 + columns.horizon] * len(found)
-        rows = table_model.predictions(rnn, columns, found)
-    else:
-        first = [1 + len(one.inputs) for one in found]
-        rows = table_model.forecast(rnn, columns, found, options.steps)
-    several = columns.id is not None or len(found) > 1
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow([*([columns.id or "sequence"] if several else []), "row", *columns.targets])
-    formats = [_decimals(scale) for scale in columns.target_scale]
-    for one, begin, values in zip(found, first, rows, strict=True):
-        label = [one.id] if several else []
-        for i, row in enumerate(values.tolist()):
-            cells = ("" if math.isnan(value) else f.format(value) for f, value in zip(formats, row, strict=True))
-            writer.writerow([*label, begin + i, *cells])
+    forecaster = load_any(options.model)
+    if isinstance(forecaster, Network):
+        raise UserError(
+            f"{options.model}: expected forecasts of a table, as `bptt train TABLE` writes them, got a network"
+        )
+    out = None if options.out in (None, "-") else options.out
+    _check_out(options, out)
+    name = text_name(options.data)
+    frame, _ = tables.read(options.data, options, forecaster.recipe.ids)
+    future = None
+    if options.future_rows is not None:
+        future, _ = tables.read(options.future_rows, options, forecaster.recipe.ids)
+    if options.interval is not None:
+        forecaster.interval = options.interval
+    with tables.told(name):
+        forecast = forecaster.predict(options.steps, frame, future)
+        picture = None if options.plot is None else _picture(forecaster, frame, future, options)
+    data = tables.package(name).table_bytes(forecast, "forecast.csv" if out is None else Path(out).name)
+    if picture is not None:
+        _write(options.plot, picture)
     if out is None:
-        sys.stdout.write(text.getvalue())
+        sys.stdout.write(data.decode(errors="surrogatepass"))
         return 0
-    try:
-        write_whole(out, text.getvalue().encode(errors="backslashreplace"))
-    except OSError as error:
-        raise UserError(about_file(out, error)) from error
-    lines = sum(map(len, rows))
-    say(f"saved: {out}, {lines:,} {'rows' if lines > 1 else 'row'} of {', '.join(columns.targets)}")
+    _write(out, data)
+    say(f"saved: {out}, {count_of(len(forecast), 'row')} of {', '.join(forecaster.panel.targets)}")
+    if options.plot is not None:
+        say(f"saved: {options.plot}")
     return 0
 
 
-def _decimals(scale: float) -> str:
-    """A format with the digits that a single-precision network has of numbers of this standard deviation."""
-    decimals = 7 - math.floor(math.log10(scale))
-    return f"{{:.{max(0, decimals)}f}}" if decimals <= 15 else "{!r}"
+def _write(path: str, data: bytes) -> None:
+    try:
+        write_whole(path, data)
+    except OSError as error:
+        raise UserError(about_file(path, error)) from error
+
+
+def _check_out(options: argparse.Namespace, out: str | None) -> None:
+    """Refuse what could not be written, before anything is read."""
+    sources = (options.data, options.model, options.future_rows)
+    if out is not None:
+        check_writable("--out", out, *sources)
+        import pandas as pd
+
+        with tables.told(f"--out {out}"):
+            tables.package(out).table_bytes(pd.DataFrame({"y": [0.0]}), Path(out).name)
+    if options.plot is not None:
+        check_writable("--plot", options.plot, *sources)
+        if out is not None and os.path.realpath(options.plot) == os.path.realpath(out):
+            raise UserError(f"--plot {options.plot}: expected another file than --out")
+        formats = _figure().canvas.get_supported_filetypes()
+        if Path(options.plot).suffix.lower()[1:] not in formats:
+            raise UserError(f"--plot {options.plot}: expected a name with one of .{', .'.join(sorted(formats))}")
+
+
+def _figure() -> Any:
+    try:
+        from matplotlib.figure import Figure
+    except ModuleNotFoundError as error:
+        if error.name != "matplotlib":
+            raise
+        raise UserError('--plot: pictures need matplotlib: pip install "bptt[plot]"') from error
+    return Figure(layout="constrained")
+
+
+def _picture(forecaster: Forecaster, frame: Any, future: Any, options: argparse.Namespace) -> bytes:
+    """The forecasts of all targets, sequence after sequence, as many as a picture holds."""
+    panel = forecaster.recipe.apply(frame)
+    drawn = [(one.id, target) for one in panel.sequences for target in panel.targets][:_PANELS]
+    figure = _figure()
+    figure.set_size_inches(8.0, 3.5 * len(drawn))
+    for (id, target), ax in zip(drawn, figure.subplots(len(drawn), squeeze=False)[:, 0], strict=True):
+        forecaster.plot(options.steps, df=frame, future=future, target=target, id=id, ax=ax)
+    file = io.BytesIO()
+    figure.savefig(file, format=Path(options.plot).suffix.lower()[1:], dpi=120)
+    return file.getvalue()

@@ -5,16 +5,16 @@ from __future__ import annotations
 import argparse
 import math
 import os
+import sys
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
-from bptt.app import table_model, text_model
+from bptt.app import tables, text_model
 from bptt.app.architecture import Architecture
+from bptt.app.commands.train_table import COLUMNS, LEARNING, train_on_table
 from bptt.app.errors import INTERRUPTED, UserError
-from bptt.app.messages import count_updates, in_nats_and_bits, rows_ahead, say, score_table
+from bptt.app.messages import count_updates, in_nats_and_bits, say
 from bptt.app.model_files import Network, about_file, check_writable, save_model
-from bptt.app.table_data import SUFFIXES, read_table
 from bptt.app.text_data import Vocabulary, default_text, read_text, text_name
 from bptt.networks.jordan import JordanRNN
 from bptt.training.checkpoint import Checkpoint, ResumeError
@@ -37,6 +37,22 @@ _OPTION_OF = {
     "network.leak": "--leak",
 }
 SCHEDULES = ("cosine", "constant", "step")
+TEXTS: dict[str, Any] = {  # the options that only texts take, with their defaults
+    "network": "elman",
+    "activation": "tanh",
+    "leak": (1.0,),
+    "updates": None,
+    "batch": 32,
+    "truncate": 64,
+    "optimizer": "adam",
+    "lr": None,
+    "schedule": "cosine",
+    "patience": None,
+    "checkpoint": None,
+    "resume": False,
+}
+_TABLES = ("targets", *COLUMNS, *LEARNING, *tables.READING)  # those that only tables take
+_HEAD = 1 << 18  # bytes of a text that are looked at before it is taken for one
 _RISING, _LAST_RATE = 100, 0.1  # updates in which the learning rate rises, at most a tenth of all; where a cosine ends
 _MAX_NORM = 1.0
 _VALIDATIONS = 20
@@ -48,6 +64,24 @@ def train(options: argparse.Namespace) -> int:
     """`bptt train`: exit code 0, or that of an interrupt."""
     source = options.data
     check_writable("--out", options.out, source)
+    head = b""
+    if source is None:
+        is_table = options.table
+        if is_table:
+            raise UserError("--table: expected the name of a file, or - for standard input")
+    elif options.table or options.text:
+        is_table = options.table
+    elif not (is_table := tables.is_called_a_table(source)):
+        head = _head(source)
+        if tables.begins_like_a_table(head):
+            raise UserError(f"{text_name(source)}: looks like a table: say --table, or --text to learn it as a text")
+    if is_table:
+        tables.refuse(options, tuple(TEXTS), "a text")
+        return train_on_table(options)
+    tables.refuse(options, _TABLES, f"a table ({', '.join(tables.SUFFIXES)}, or --table)")
+    for name, default in TEXTS.items():
+        if getattr(options, name) is None:
+            setattr(options, name, default)
     if options.checkpoint is not None:
         check_writable("--checkpoint", options.checkpoint, source)
         if os.path.realpath(options.checkpoint) == os.path.realpath(options.out):
@@ -58,24 +92,23 @@ def train(options: argparse.Namespace) -> int:
             )
     elif options.resume:
         raise UserError("--resume: expected a --checkpoint to go on from")
-    if source is not None and Path(source).suffix.lower() in SUFFIXES:
-        return _train_on_table(options)
-    of_tables = {
-        "--inputs": options.inputs,
-        "--targets": options.targets,
-        "--horizon": options.horizon,
-        "--id": options.id,
-        "--differences": options.differences or None,
-    }
-    for name, given in of_tables.items():
-        if given is not None:
-            raise UserError(f"{name}: expected with a table only ({', '.join(SUFFIXES)})")
-    return _train_on_text(options)
+    return _train_on_text(options, head)
 
 
-def _train_on_text(options: argparse.Namespace) -> int:
+def _head(source: str) -> bytes:
+    """The first bytes of a text; those of standard input are gone then."""
+    try:
+        if source == "-":
+            return sys.stdin.buffer.read(_HEAD)
+        with open(source, "rb") as file:
+            return file.read(_HEAD)
+    except OSError as error:
+        raise UserError(about_file(text_name(source), error)) from error
+
+
+def _train_on_text(options: argparse.Namespace, head: bytes) -> int:
     name = text_name(options.data)
-    text = default_text() if options.data is None else read_text(options.data)
+    text = default_text() if options.data is None else read_text(options.data, head if options.data == "-" else b"")
 
     vocabulary = Vocabulary.of(text)
     tokens = vocabulary.encode(text)
@@ -108,35 +141,6 @@ def _train_on_text(options: argparse.Namespace) -> int:
         say(f"validation: {in_nats_and_bits(loss)} per character, over all {len(held_out) - 1:,} held-out characters")
     say(f"\na sample (temperature {text_model.TEMPERATURE}):\n")
     say(text_model.sample(rnn, vocabulary, "", text_model.SAMPLE, text_model.TEMPERATURE, options.seed))
-    return INTERRUPTED if history.stopped == "interrupted" else 0
-
-
-def _train_on_table(options: argparse.Namespace) -> int:
-    table = read_table(options.data)
-    horizon = 1 if options.horizon is None else options.horizon
-    columns = table_model.choose(table, options.inputs, options.targets, horizon, options.id, options.differences)
-    found = table_model.series_of(table, columns, need_targets=True)
-    columns, training, validation, kept, cuts, held_out = table_model.split(found, columns, table.name)
-    rnn = table_model.new_model(columns, _architecture(options, 64))
-    data = table_model.streams(training, options.batch, options.truncate, options.seed)
-
-    rows = sum(len(one.inputs) for one in found)
-    say(f"table: {table.name}, {rows:,} rows" + (f" in {len(found):,} sequences" if len(found) > 1 else ""))
-    if not table.named:
-        say(f"no names in the first row, which is numbers: the columns are called 1 to {len(table.names)}")
-    say(f"reads: {', '.join(columns.inputs)}")
-    say(f"predicts: {', '.join(columns.targets)}, {rows_ahead(columns)}")
-    used = {*columns.inputs, *columns.targets, columns.id}
-    if ignored := [name for name in table.names if name not in used]:
-        reasons = {name: "" if table.is_numeric(name) else f" ({table.why_not_numeric(name)})" for name in ignored}
-        say(f"not used: {', '.join(name + reason for name, reason in reasons.items())}")
-    if len(kept) < len(found):
-        say(f"too short to learn from: {len(found) - len(kept):,} sequences")
-    say(f"held out for validation: {held_out}")
-    history = _fit(rnn, data, validation._asdict(), options.updates or 3000, "rows", options)
-    if history.stopped != "interrupted":
-        say("\nvalidation:")
-        say(score_table(table_model.scores(rnn, columns, kept, table.name, cuts), columns))
     return INTERRUPTED if history.stopped == "interrupted" else 0
 
 
@@ -245,11 +249,8 @@ def _checkpoint(path: str) -> Checkpoint | None:
 
 
 def _forcing(rnn: Network) -> float | None:
-    """The teacher forcing to train with: none for an Elman network, and for a table as its columns have it."""
-    if not isinstance(rnn, JordanRNN):
-        return None
-    columns = table_model.columns_of(rnn)
-    return 1.0 if columns is None else table_model.forcing_of(rnn, columns)
+    """The teacher forcing to train with: none for an Elman network."""
+    return 1.0 if isinstance(rnn, JordanRNN) else None
 
 
 def _validations(updates: int) -> tuple[int, int]:

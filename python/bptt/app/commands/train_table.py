@@ -1,0 +1,62 @@
+"""`bptt train` on a table: a `Forecaster`, and what it is worth."""
+
+from __future__ import annotations
+
+import argparse
+import time
+from typing import TYPE_CHECKING
+
+from bptt.app.errors import UserError
+from bptt.app.messages import count_of, say, score_table, shares_in_words
+from bptt.app.model_files import save_model
+from bptt.app.tables import in_options, package, read, told
+from bptt.app.text_data import text_name
+
+if TYPE_CHECKING:
+    from bptt.forecast import Forecaster
+
+COLUMNS = ("inputs", "future", "static", "id", "time", "date_format", "frequency", "season", "calendar", "fill")
+LEARNING = ("steps", "ensemble", "interval")
+_SHARE = 0.2  # of the rows, on which it is told what the forecasts are worth
+
+
+def train_on_table(options: argparse.Namespace) -> int:
+    """Read a table, learn from it, save what was learnt, and tell what it is worth on rows that chose nothing."""
+    if options.hidden is not None and len(options.hidden) > 1:
+        raise UserError("--hidden: expected one number with a table, whose networks have one layer")
+    name = text_name(options.data)
+    forecast = package(name)
+    frame, notes = read(options.data, options, options.id)
+    say(f"table: {name}, {count_of(len(frame), 'row')}, {count_of(frame.shape[1], 'column')}")
+    for note in notes:
+        say(note)
+    given = {key: value for key in (*COLUMNS, *LEARNING) if (value := getattr(options, key)) is not None}
+    if options.hidden is not None:
+        given["hidden"] = options.hidden[0]
+    begin = time.monotonic()
+    with told(name):
+        forecaster = forecast.Forecaster(options.targets, seed=options.seed, **given).fit(frame)
+    for note in forecaster.notes:
+        if note not in notes:
+            say(in_options(note))
+    say(f"reads: {', '.join(_read_by(forecaster))}")
+    say(f"predicts: {', '.join(forecaster.panel.targets)}, {count_of(forecaster.trained_steps, 'row')} ahead")
+    for line in shares_in_words(forecaster.shares):
+        say(line)
+    save_model(forecaster, options.out)
+    say(f"saved: {options.out}, after {time.monotonic() - begin:.1f} s")
+    say(f"\non the last {_SHARE:.0%} of the rows, which chose nothing, by a model of the rows before them:")
+    try:
+        scores = forecaster.holdout(frame, _SHARE)
+    except ValueError as error:
+        say(f"nothing to tell: {in_options(str(error)).removeprefix('df: ')}")
+    else:
+        say(score_table(scores))
+    return 0
+
+
+def _read_by(forecaster: Forecaster) -> list[str]:
+    """What forecasts read: columns, and features of the calendar."""
+    recipe = forecaster.recipe
+    names = [*recipe.targets, *(each.column for each in (*recipe.past, *recipe.future, *recipe.static))]
+    return [*names, *(f"the {each} of the date" for each in recipe.calendar)]
