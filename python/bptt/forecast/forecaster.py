@@ -304,7 +304,7 @@ class Forecaster:
     # ---- Files and pictures ----
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the forecaster to a safetensors file, which `bptt.forecast.load` reads.
+        """Write the forecaster to a safetensors file, which `load` reads.
 
         It holds the rows trained on, from which `predict` goes on. The file is whole at every moment. Equal forecasters
         give equal bytes.
@@ -359,13 +359,20 @@ class Forecaster:
         return forecaster
 
     def plot(
-        self, steps: int | None = None, *, target: str | None = None, id: Sequence[str] | None = None, ax: Any = None
+        self,
+        steps: int | None = None,
+        *,
+        df: pd.DataFrame | None = None,
+        future: pd.DataFrame | None = None,
+        target: str | None = None,
+        id: Sequence[str] | None = None,
+        ax: Any = None,
     ) -> Any:
         """Draw the last rows of a sequence, its forecast with the interval, and simple forecasts, with matplotlib.
 
         Parameters
         ----------
-        steps : int, optional
+        steps, df, future : optional
             As for `predict`.
         target : str, optional
             Which target; by default the first.
@@ -380,17 +387,20 @@ class Forecaster:
         """
         from bptt.forecast.picture import draw
 
-        learnt, _ = self._fitted()
-        names, ids = learnt.panel.targets, [one.id for one in learnt.panel.sequences]
+        learnt, recipe = self._fitted()
+        panel = learnt.panel if df is None else recipe.apply(_a_frame("df", df))
+        names, ids = panel.targets, [one.id for one in panel.sequences]
         if target is not None and target not in names:
             raise ValueError(f"target: expected one of {', '.join(names)}, got {target!r}")
         if id is not None and tuple(id) not in ids:
-            raise ValueError(f"id: expected the id of a sequence trained on, got {id!r}")
-        one = learnt.panel.sequences[0 if id is None else ids.index(tuple(id))]
+            raise ValueError(f"id: expected the id of a sequence, got {id!r}")
+        one = panel.sequences[0 if id is None else ids.index(tuple(id))]
+        before = history(one)
         steps = learnt.steps if steps is None else size("steps", steps, 1, 1_000_000)
-        times, known = self._known_ahead(one, one, None, steps)
-        forecast = learnt.ahead(one, known, steps, self.interval)
-        return draw(learnt, one, 0 if target is None else names.index(target), times, forecast, self.interval, ax)
+        to_come = {} if future is None else self._to_come(future)
+        times, known = self._known_ahead(one, before, to_come.get(one.id), steps)
+        forecast = learnt.ahead(before, known, steps, self.interval)
+        return draw(learnt, before, 0 if target is None else names.index(target), times, forecast, self.interval, ax)
 
 
 def _scored(
