@@ -226,9 +226,9 @@ class Forecaster:
         if to_come is None or learnt.panel.frequency is None:
             known[: len(given)] = given
         else:  # each row by its date
-            at = to_come.times.get_indexer(times)
-            given = to_come.future[at[at >= 0]]
-            known[at >= 0] = given
+            rows = to_come.times.get_indexer(times)
+            given = to_come.future[rows[rows >= 0]]
+            known[rows >= 0] = given
         if np.isnan(known).any():
             names = [n for n, cells in zip(learnt.panel.future_names, known.T, strict=True) if np.isnan(cells).any()]
             raise ValueError(f"future: expected {', '.join(names)} in the {steps} rows to come{at}, got {len(given)}")
