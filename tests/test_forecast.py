@@ -168,6 +168,10 @@ def test_what_is_known_in_advance_is_used() -> None:
     to_come = with_it.predict(10, future=frame[["date", "known"]][390:])
     rows = pd.concat([frame[:390], frame[390:].assign(y=np.nan)])
     pd.testing.assert_frame_equal(to_come, with_it.predict(10, rows), check_exact=True)
+    by_date = with_it.predict(10, future=frame[["date", "known"]][300:])  # rows are read by their dates
+    pd.testing.assert_frame_equal(to_come, by_date, check_exact=True)
+    with pytest.raises(ValueError, match=r"^future: expected known in the 10 rows to come, got 9$"):
+        with_it.predict(10, future=frame[["date", "known"]][391:])
     with pytest.raises(ValueError, match=r"^future: expected known in the 10 rows to come, got 0$"):
         with_it.predict(10)
 
@@ -212,7 +216,11 @@ def test_plot(fitted: Any) -> None:
     lines = {line.get_label(): line for line in ax.get_lines()}
     np.testing.assert_array_equal(lines["forecast"].get_ydata(), fitted[0].predict(48)["y"])
     assert {"known", "season 24", "forecast"} <= set(lines)
+    assert (ax.get_xlabel(), ax.get_ylabel()) == ("date", "y")
     assert fitted[0].plot(ax=ax) is ax
+    rows = fitted[1][:-30]
+    lines = {line.get_label(): line for line in fitted[0].plot(df=rows).get_lines()}
+    np.testing.assert_array_equal(lines["forecast"].get_ydata(), fitted[0].predict(df=rows)["y"])
     pyplot.close("all")
     with pytest.raises(TypeError, match=r"^ax: expected axes of matplotlib"):
         fitted[0].plot(ax=3)

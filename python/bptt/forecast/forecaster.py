@@ -190,7 +190,7 @@ class Forecaster:
             The rows that are continued; by default those that it was trained on. A sequence's forecast depends on its
             own rows alone. Rows at its end without targets tell what is known in advance.
         future : DataFrame, optional
-            Rows to come, with the columns that are known in advance, and the ids.
+            Rows to come, with the columns that are known in advance, the dates (each row is read at its own) and the ids.
 
         Returns
         -------
@@ -219,17 +219,17 @@ class Forecaster:
             tables.append(pd.DataFrame(columns))
         return pd.concat(tables, ignore_index=True)
 
-    def _to_come(self, future: pd.DataFrame) -> dict[tuple[str, ...], Array]:
+    def _to_come(self, future: pd.DataFrame) -> dict[tuple[str, ...], Sequence_]:
         """What a table of rows to come tells, of each id."""
         learnt, recipe = self._fitted()
         frame = _a_frame("future", future).copy()
         for name in [*learnt.panel.targets, *learnt.panel.past_names]:
             if name not in frame.columns:
                 frame[name] = np.nan
-        return {one.id: one.future for one in recipe.apply(frame).sequences}
+        return {one.id: one for one in recipe.apply(frame).sequences}
 
     def _known_ahead(
-        self, one: Sequence_, before: Sequence_, to_come: Array | None, steps: int
+        self, one: Sequence_, before: Sequence_, to_come: Sequence_ | None, steps: int
     ) -> tuple[pd.Index, Array]:
         """The times of the steps to come, and what is known in advance up to them: ``[rows + steps, n_future]``."""
         learnt, recipe = self._fitted()
@@ -237,8 +237,13 @@ class Forecaster:
         if len(before.y) == 0:
             raise ValueError(f"df: expected a row with a target{at}, got none to continue")
         times, known = recipe.extend(before, steps)
-        given = one.future[len(before.y) :][:steps] if to_come is None else to_come[:steps]
-        known[: len(given)] = given
+        given = one.future[len(before.y) :][:steps] if to_come is None else to_come.future[:steps]
+        if to_come is None or learnt.panel.frequency is None:
+            known[: len(given)] = given
+        else:  # each row by its date
+            rows = to_come.times.get_indexer(times)
+            given = to_come.future[rows[rows >= 0]]
+            known[rows >= 0] = given
         if np.isnan(known).any():
             names = [n for n, cells in zip(learnt.panel.future_names, known.T, strict=True) if np.isnan(cells).any()]
             raise ValueError(f"future: expected {', '.join(names)} in the {steps} rows to come{at}, got {len(given)}")
@@ -321,7 +326,7 @@ class Forecaster:
     # ---- Files and pictures ----
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the forecaster to a safetensors file, which `bptt.forecast.load` reads.
+        """Write the forecaster to a safetensors file, which `load` reads.
 
         It holds the rows trained on, from which `predict` goes on. The file is whole at every moment. Equal forecasters
         give equal bytes.
