@@ -60,7 +60,7 @@ def test_a_date_an_hour_and_decimal_commas() -> None:
 def test_a_first_line_of_numbers_and_a_missing_cell_is_a_row() -> None:
     text = "1.0,,3.0\n4,5,6\n7,8,9\n"
     assert columns(text) == {"1": [1.0, 4.0, 7.0], "2": [None, 5.0, 8.0], "3": [3.0, 6.0, 9.0]}
-    assert "header (--header)" in notes(text)
+    assert "header (--header, --no-header)" in notes(text)
     assert list(columns(text, header=True)) == ["1.0", "column 2", "3.0"]
 
 
@@ -284,7 +284,7 @@ def test_names_from_other_programs() -> None:
     assert columns(",0,1\n0,5,6\n1,7,8\n") == {"column 1": [0, 1], "0": [5, 7], "1": [6, 8]}, "pandas"
     assert columns(",load\n2020-01-01,5\n2020-01-02,6\n") == {"date": DAYS[:2], "load": [5, 6]}, "pandas, with dates"
     assert columns("a,b,\n1,2,\n3,4,\n") == {"a": [1, 3], "b": [2, 4]}, "a comma at each end"
-    refused("country,1990,1991\nFrance,5,6\nSpain,7,8\n", "header (--header)")
+    refused("country,1990,1991\nFrance,5,6\nSpain,7,8\n", "header (--header, --no-header)")
     assert list(columns("country,1990,1991\nFrance,5,6\n", header=True)) == ["country", "1990", "1991"]
 
 
@@ -455,7 +455,7 @@ def test_frames() -> None:
         ({"skip_rows": -1}, TableError, "skip_rows (--skip-rows): expected at least 0, got -1"),
         ({"skip_footer": 1.5}, TypeError, "skip_footer (--skip-footer): expected an int, got float"),
         ({"comment": "//"}, TableError, "comment (--comment): expected one character"),
-        ({"header": 1}, TypeError, "header (--header): expected True, False or None"),
+        ({"header": 1}, TypeError, "header (--header, --no-header): expected True, False or None"),
         ({"na": [None]}, TypeError, "na (--na): expected texts"),
     ],
 )

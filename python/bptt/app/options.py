@@ -231,7 +231,7 @@ def _add_reading(parser: argparse.ArgumentParser) -> None:
     add("--comment", metavar="C", help="a character: what follows it in a line is not read")
     add("--skip-rows", type=values.between(0, 10**9), metavar="N", help="lines to leave out at the top")
     add("--skip-footer", type=values.between(0, 10**9), metavar="N", help="lines to leave out at the end")
-    add("--no-header", dest="header", action="store_const", const=False, help="the first line names no columns")
+    add("--header", action=argparse.BooleanOptionalAction, help="whether the first line names the columns")
     add("--sheet", type=values.utf8, metavar="NAME", help="of a workbook: its name, or its number from 1")
 
 

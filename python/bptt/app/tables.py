@@ -27,7 +27,7 @@ READING = (
     "header",
     "sheet",
 )  # options of `read_table`
-_WITH_KEYWORD = re.compile(r"\b\w+ \((--[a-z-]+)\)")  # an option as messages of `bptt.forecast` name it
+_WITH_KEYWORD = re.compile(r"\b\w+ \((--[a-z-]+(?:, --[a-z-]+)*)\)")  # an option as messages of `bptt.forecast` name it
 
 
 def is_called_a_table(path: str) -> bool:
@@ -103,13 +103,9 @@ def read(source: str, options: argparse.Namespace, ids: list[str] | None = None)
     return frame, [in_options(note) for note in notes]
 
 
-def option_of(key: str) -> str:
-    """How the user types the option that is kept under this name."""
-    return "--no-header" if key == "header" else f"--{key.replace('_', '-')}"
-
-
 def refuse(options: argparse.Namespace, keys: tuple[str, ...], expected: str) -> None:
     """Raise UserError if one of these options is given."""
     for key in keys:
-        if getattr(options, key) is not None:
-            raise UserError(f"{option_of(key)}: expected with {expected} only")
+        if (given := getattr(options, key)) is not None:
+            option = f"--{'no-' if given is False else ''}{key.replace('_', '-')}"
+            raise UserError(f"{option}: expected with {expected} only")

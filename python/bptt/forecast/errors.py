@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 _LISTED = 10  # names in a message
 _OPTIONS = {"target": "--targets", "skip_rows": "--skip-rows", "skip_footer": "--skip-footer"}
-_OPTIONS |= {"date_format": "--date-format", "header": "--no-header"}
+_OPTIONS |= {"date_format": "--date-format", "header": "--header, --no-header"}
 
 
 class TableError(ValueError):

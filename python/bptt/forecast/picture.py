@@ -28,7 +28,6 @@ def draw(
     ax: Any,
 ) -> Any:
     """Draw the forecast of target k of a sequence, and return the axes."""
-    legend: dict[str, Any] = {"loc": "best"}
     if ax is None:
         try:
             from matplotlib import pyplot
@@ -37,9 +36,11 @@ def draw(
                 raise
             raise ImportError('plot: expected matplotlib to be installed: pip install "bptt[plot]"') from None
         ax = pyplot.subplots(figsize=(8.0, 3.6), layout="constrained")[1]
-        legend = {"loc": "upper left", "bbox_to_anchor": (1.0, 1.0), "frameon": False}  # where no line is
     elif not hasattr(ax, "fill_between"):
         raise TypeError(f"ax: expected axes of matplotlib, or None, got {type(ax).__name__}")
+    legend: dict[str, Any] = {"loc": "best"}
+    if ax.figure.get_layout_engine() is not None:  # which makes room beside the lines
+        legend = {"loc": "upper left", "bbox_to_anchor": (1.0, 1.0), "frameon": False}
     model, steps = learnt.models[k], len(times)
     y_hat, lower, upper = (each[:, k] for each in forecast)
     seasons = [n for n in model.seasons if n <= _SEASONS_MOST * steps]  # a longer one would leave no room
