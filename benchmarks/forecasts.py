@@ -17,6 +17,7 @@ import os
 import time
 import warnings
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -138,13 +139,32 @@ def measured(contest: Contest, folder: str, arima: bool) -> dict[str, tuple[floa
     return out
 
 
+NAMES = ["last", "season", "drift", "ridge", "AutoETS", "AutoARIMA", "linear", "bptt"]
+
+
+def report(table: list[tuple[Contest, dict[str, tuple[float, float]]]]) -> str:
+    """The scores in Markdown, the best MASE of each contest in bold."""
+    lines = ["RMSE / MASE, the least MASE in bold; -: not measured.", ""]
+    lines += ["| series, steps ahead | " + " | ".join(NAMES) + " |", "|---|" + "--:|" * len(NAMES)]
+    for contest, scores in table:
+        least = min(scores[name][1] for name in NAMES if name in scores)
+        cells = []
+        for name in NAMES:
+            rmse, mase = scores.get(name, (0.0, 0.0))
+            bold = "**" * (mase == least)
+            cells.append(f"{rmse:.4g} / {bold}{mase:.3f}{bold}" if name in scores else "-")
+        lines.append(f"| {contest.file} {contest.column}, {contest.steps} | " + " | ".join(cells) + " |")
+    return "\n".join(lines) + "\n"
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder")
     parser.add_argument("files", nargs="*")
     parser.add_argument("--arima", action="store_true", help="AutoARIMA too, on the last 600 rows: minutes")
+    parser.add_argument("--output", type=Path, help="write the table into this folder (Markdown)")
     options = parser.parse_args()
-    names = ["last", "season", "drift", "ridge", "AutoETS", "AutoARIMA", "linear", "bptt"]
+    names, contests = NAMES, []
     print(f"{'series':24}" + "".join(f"{name:>17}" for name in names) + f"{'coverage':>10}{'seconds':>9}", flush=True)
     table = []
     for contest in CONTESTS:
@@ -157,6 +177,7 @@ def main() -> None:
                 f"{title:24}" + "".join(f"{cell:>17}" for cell in cells) + f"{coverage:10.2f}{seconds:9.1f}", flush=True
             )
             table.append(scores)
+            contests.append(contest)
     for name in names:
         if all(name in scores for scores in table):
             mean = np.exp(np.mean([np.log(scores[name][1]) for scores in table]))
@@ -164,6 +185,8 @@ def main() -> None:
     for i, kind in enumerate(("RMSE", "MASE")):
         won = sum(scores["bptt"][i] < scores["ridge"][i] for scores in table)
         print(f"better than ridge by {kind}: {won} of {len(table)}")
+    if options.output:
+        (options.output / "benchmark_forecasts.md").write_text(report(list(zip(contests, table, strict=True))))
 
 
 if __name__ == "__main__":

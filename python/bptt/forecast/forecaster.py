@@ -190,8 +190,7 @@ class Forecaster:
             The rows that are continued; by default those that it was trained on. A sequence's forecast depends on its
             own rows alone. Rows at its end without targets tell what is known in advance.
         future : DataFrame, optional
-            Rows to come, with the columns that are known in advance, the dates (each row is read at its own) and
-            the ids.
+            Rows to come, with the columns that are known in advance, the ids and the dates, by which rows are read.
 
         Returns
         -------
