@@ -401,7 +401,7 @@ def test_bad_model(trained: Trained, command: str, tmp_path: Path) -> None:
         ("--hidden", "8,0", "a whole number from 1 to 100000, or several with commas between them"),
         ("--truncate", "-3", "a whole number from 1 to 1000000000"),
         ("--patience", "0", "a whole number from 1 to 1000000000"),
-        ("--horizon", "-1", "a whole number from 0 to 1000000"),
+        ("--season", "0", "a whole number from 1 to 1000000"),
         ("--inputs", "a,,b", "different names with commas between them"),
         ("--targets", "a,a", "different names with commas between them"),
         ("--targets", '"a', "different names with commas between them"),
