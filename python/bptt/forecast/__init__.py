@@ -11,7 +11,7 @@ except ModuleNotFoundError as error:
 
 from bptt.forecast.errors import TableError
 from bptt.forecast.forecaster import Forecaster
-from bptt.forecast.panel import Panel, Sequence_
+from bptt.forecast.panel import Panel, SequenceRows
 from bptt.forecast.reading import read_table
 from bptt.forecast.recipe import Recipe
 from bptt.forecast.sniffing import looks_like_table
@@ -21,7 +21,7 @@ __all__ = [
     "Forecaster",
     "Panel",
     "Recipe",
-    "Sequence_",
+    "SequenceRows",
     "TableError",
     "looks_like_table",
     "read_table",

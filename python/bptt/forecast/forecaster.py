@@ -14,7 +14,7 @@ from bptt._arrays import Array
 from bptt._checks import a_path, number, seed_of_draws, size
 from bptt.forecast.forecaster_file import read, write
 from bptt.forecast.learnt import Learnt, history
-from bptt.forecast.panel import Panel, Sequence_
+from bptt.forecast.panel import Panel, SequenceRows
 from bptt.forecast.recipe import Recipe
 from bptt.forecast.scores import table
 
@@ -219,7 +219,7 @@ class Forecaster:
             tables.append(pd.DataFrame(columns))
         return pd.concat(tables, ignore_index=True)
 
-    def _to_come(self, future: pd.DataFrame) -> dict[tuple[str, ...], Sequence_]:
+    def _to_come(self, future: pd.DataFrame) -> dict[tuple[str, ...], SequenceRows]:
         """What a table of rows to come tells, of each id."""
         learnt, recipe = self._fitted()
         frame = _a_frame("future", future).copy()
@@ -229,7 +229,7 @@ class Forecaster:
         return {one.id: one for one in recipe.apply(frame).sequences}
 
     def _known_ahead(
-        self, one: Sequence_, before: Sequence_, to_come: Sequence_ | None, steps: int
+        self, one: SequenceRows, before: SequenceRows, to_come: SequenceRows | None, steps: int
     ) -> tuple[pd.Index, Array]:
         """The times of the steps to come, and what is known in advance up to them: ``[rows + steps, n_future]``."""
         learnt, recipe = self._fitted()
@@ -449,7 +449,7 @@ def _scored(
     return table(learnt, contests, steps, level)
 
 
-def _first_scored(learnt: Learnt, one: Sequence_, steps: int) -> int:
+def _first_scored(learnt: Learnt, one: SequenceRows, steps: int) -> int:
     """The first row after those trained on; in a sequence that was not, after as many as a forecast reads."""
     trained = next((each for each in learnt.panel.sequences if each.id == one.id), None)
     if trained is not None and learnt.panel.time_name is not None:

@@ -15,7 +15,7 @@ from bptt.forecast.learnt import Learnt
 from bptt.forecast.linear import Form, Linear
 from bptt.forecast.model import TargetModel
 from bptt.forecast.network import Ensemble, Reading
-from bptt.forecast.panel import Panel, Sequence_
+from bptt.forecast.panel import Panel, SequenceRows
 from bptt.forecast.tracks import Units
 from bptt.networks.elman import ElmanRNN
 
@@ -92,7 +92,7 @@ def read(path: str) -> tuple[Learnt, dict[str, Any]]:
         raise ValueError(f"{path}: bad configuration: {type(error).__name__}: {error}") from None
 
 
-def _told_sequence(one: Sequence_, kept: Any) -> dict[str, Any]:
+def _told_sequence(one: SequenceRows, kept: Any) -> dict[str, Any]:
     times: dict[str, Any]
     if isinstance(one.times, pd.DatetimeIndex):
         stamps = one.times.tz_convert("UTC").tz_localize(None) if one.times.tz is not None else one.times
@@ -104,7 +104,7 @@ def _told_sequence(one: Sequence_, kept: Any) -> dict[str, Any]:
     return {"id": list(one.id), "times": times, **arrays}
 
 
-def _sequence(told: dict[str, Any], tensors: dict[str, Array]) -> Sequence_:
+def _sequence(told: dict[str, Any], tensors: dict[str, Array]) -> SequenceRows:
     times: pd.Index
     if "rows" in told["times"]:
         times = pd.RangeIndex(*told["times"]["rows"])
@@ -116,7 +116,7 @@ def _sequence(told: dict[str, Any], tensors: dict[str, Array]) -> Sequence_:
     arrays = {name: tensors[told[name]] for name in ("y", "past", "future", "static", "filled")}
     if len({len(times), *(len(arrays[name]) for name in ("y", "past", "future", "filled"))}) != 1:
         raise ValueError("expected as many rows of one sequence in all its arrays")
-    return Sequence_(id=tuple(told["id"]), times=times, **arrays)
+    return SequenceRows(id=tuple(told["id"]), times=times, **arrays)
 
 
 def _told_linear(linear: Linear, kept: Any) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from bptt.forecast.baselines import found_season
 from bptt.forecast.frequency import seasons, step_of
 from bptt.forecast.learning import learned
 from bptt.forecast.model import TargetModel
-from bptt.forecast.panel import Panel, Sequence_
+from bptt.forecast.panel import Panel, SequenceRows
 from bptt.forecast.tracks import Track, Units, filled, track
 
 _STEPS, _STEPS_MOST = 10, 48  # ahead, where nothing is said: without a season; with a long one
@@ -52,7 +52,7 @@ class Learnt:
         """How many rows ahead it was trained for."""
         return self.models[0].steps
 
-    def track(self, one: Sequence_, k: int, future: Array, steps: int, units: list[Units] | None = None) -> Track:
+    def track(self, one: SequenceRows, k: int, future: Array, steps: int, units: list[Units] | None = None) -> Track:
         """The track of one target of a sequence."""
         units = units or self.units.get(one.id) or _units_of(one)
         past_mean, past_scale, future_mean, future_scale = self.input_units
@@ -64,7 +64,7 @@ class Learnt:
         return track(one.y[:, k], known, units[k], inputs, ahead, one.static, steps)
 
     def ahead(
-        self, one: Sequence_, known: Array, steps: int, level: float, models: Sequence[TargetModel] | None = None
+        self, one: SequenceRows, known: Array, steps: int, level: float, models: Sequence[TargetModel] | None = None
     ) -> tuple[Array, Array, Array]:
         """Forecast the rows after a sequence, with the intervals: each ``[steps, n_targets]``.
 
@@ -96,7 +96,7 @@ class Learnt:
         return y_hat, np.stack([low for low, _ in bounds], axis=1), np.stack([high for _, high in bounds], axis=1)
 
 
-def cut(one: Sequence_, rows: int) -> Sequence_:
+def cut(one: SequenceRows, rows: int) -> SequenceRows:
     """The first rows of a sequence."""
     return replace(
         one,
@@ -108,13 +108,13 @@ def cut(one: Sequence_, rows: int) -> Sequence_:
     )
 
 
-def history(one: Sequence_) -> Sequence_:
+def history(one: SequenceRows) -> SequenceRows:
     """The rows up to the last one in which a target is known."""
     known = np.flatnonzero((np.isfinite(one.y) & ~one.filled).any(axis=1))
     return cut(one, int(known[-1]) + 1 if known.size else 0)
 
 
-def longer(one: Sequence_, y: Array, known: Array) -> Sequence_:
+def longer(one: SequenceRows, y: Array, known: Array) -> SequenceRows:
     """A sequence with forecasts as its next rows; inputs that are not known stay as they are."""
     rows = len(one.y) + len(y)
     return replace(
@@ -126,7 +126,7 @@ def longer(one: Sequence_, y: Array, known: Array) -> Sequence_:
     )
 
 
-def _units_of(one: Sequence_) -> list[Units]:
+def _units_of(one: SequenceRows) -> list[Units]:
     return [Units.of(np.where(one.filled[:, k], np.nan, y)) for k, y in enumerate(one.y.T)]
 
 
@@ -137,7 +137,7 @@ def _standard(columns: Array) -> tuple[Array, Array]:
     return np.where(as_it_is, 0.0, mean), np.where(as_it_is, 1.0, scale)
 
 
-def _seasons(panel: Panel, longest: Sequence_) -> list[int]:
+def _seasons(panel: Panel, longest: SequenceRows) -> list[int]:
     """Rows after which things come again: the shortest season first."""
     if panel.frequency is not None:
         known = [n for n in seasons(step_of(panel.frequency)) if 2 * n <= len(longest.y)]

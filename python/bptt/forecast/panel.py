@@ -11,7 +11,7 @@ from bptt._arrays import Array
 
 
 @dataclass(frozen=True)
-class Sequence_:
+class SequenceRows:
     """The rows of one id in order of time, in even steps where the dates have them.
 
     Attributes
@@ -48,7 +48,7 @@ class Sequence_:
 
 
 def rows_to_come(filled: Array) -> int:
-    """How many rows at the end have no target, by where targets are `Sequence_.filled`."""
+    """How many rows at the end have no target, by where targets are `SequenceRows.filled`."""
     known = (~filled).any(axis=1).nonzero()[0]
     return len(filled) - (int(known[-1]) + 1 if len(known) else 0)
 
@@ -59,7 +59,7 @@ class Panel:
 
     Attributes
     ----------
-    sequences : list of Sequence_
+    sequences : list of SequenceRows
         In the order in which their ids stand in the table.
     targets, past_names, future_names, static_names, id_names : list of str
     time_name : str or None
@@ -72,7 +72,7 @@ class Panel:
         What was decided about this table, one line each.
     """
 
-    sequences: list[Sequence_]
+    sequences: list[SequenceRows]
     targets: list[str]
     past_names: list[str]
     future_names: list[str]
@@ -83,12 +83,12 @@ class Panel:
     season: int
     notes: list[str] = field(default_factory=list)
 
-    def frame_of(self, sequence: Sequence_, times: Any, values: Array) -> pd.DataFrame:
+    def frame_of(self, sequence: SequenceRows, times: Any, values: Array) -> pd.DataFrame:
         """Forecasts as a table: ids and dates in the columns of the table they continue, then the targets.
 
         Parameters
         ----------
-        sequence : Sequence_
+        sequence : SequenceRows
             The one that is continued.
         times : Index
             Of the forecasts.

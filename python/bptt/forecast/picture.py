@@ -11,7 +11,7 @@ from bptt._arrays import Array
 from bptt.forecast.baselines import LAST, naive, rows_needed, seasonal
 from bptt.forecast.errors import plural
 from bptt.forecast.learnt import Learnt
-from bptt.forecast.panel import Sequence_
+from bptt.forecast.panel import SequenceRows
 
 _BLUE, _BLACK, _GREY, _ORANGE = "#0072B2", "#000000", "#777777", "#E69F00"
 _STYLES = (":", "--", "-.", (0, (1, 4)))  # of simple forecasts
@@ -20,7 +20,7 @@ _SEASONS_MOST = 10  # times the steps ahead: what is drawn before them
 
 def draw(
     learnt: Learnt,
-    one: Sequence_,
+    one: SequenceRows,
     k: int,
     times: pd.Index,
     forecast: tuple[Array, Array, Array],

@@ -15,7 +15,7 @@ from bptt.forecast.columns import choose_columns, names_of, numbers_of, texts_of
 from bptt.forecast.errors import TableError, listed, option, plural
 from bptt.forecast.features import Feature, learn_feature
 from bptt.forecast.frequency import CALENDAR, Step, best_season, calendar, features_for, find_step, seasons, step_of
-from bptt.forecast.panel import Panel, Sequence_, rows_to_come
+from bptt.forecast.panel import Panel, SequenceRows, rows_to_come
 from bptt.forecast.reading import tidy
 from bptt.forecast.times import Time, check_order, find_time, is_numeric
 
@@ -202,7 +202,7 @@ class Recipe:
             if self.time is not None:
                 known.append(calendar(times, self.calendar))
             sequences.append(
-                Sequence_(
+                SequenceRows(
                     rows.ids[g],
                     times,
                     y,
@@ -253,12 +253,12 @@ class Recipe:
             keep[mine[: with_target[n - 1] + 1 if n else 0]] = True
         return rows.frame[keep]
 
-    def extend(self, sequence: Sequence_, steps: int) -> tuple[Any, Array]:
+    def extend(self, sequence: SequenceRows, steps: int) -> tuple[Any, Array]:
         """The times after a sequence, and what is known of them.
 
         Parameters
         ----------
-        sequence : Sequence_
+        sequence : SequenceRows
             Of a panel that this recipe made.
         steps : int
             How many.

@@ -12,12 +12,12 @@ from bptt._arrays import Array
 from bptt.forecast.baselines import DRIFT, LAST, mase_unit, naive, rows_needed, seasonal
 from bptt.forecast.learnt import Learnt, cut
 from bptt.forecast.model import TargetModel
-from bptt.forecast.panel import Sequence_
+from bptt.forecast.panel import SequenceRows
 
 MODEL, RIDGE = "model", "ridge on lags"
 
 
-def table(learnt: Learnt, contests: list[tuple[Sequence_, Array]], steps: int, level: float) -> pd.DataFrame:
+def table(learnt: Learnt, contests: list[tuple[SequenceRows, Array]], steps: int, level: float) -> pd.DataFrame:
     """Score forecasts of sequences from their origins, as `Forecaster.backtest` says."""
     panel, models = learnt.panel, learnt.models
     ridges = [_ridge(model) for model in models]
