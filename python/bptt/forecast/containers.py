@@ -116,7 +116,9 @@ def read_sheet(name: str, data: bytes, kind: str, sheet: str | int | None) -> li
                 isinstance(sheet, int) and not -1 < sheet < len(names)
             ):
                 raise TableError(f"{option('sheet')}: expected one of {listed(names)}, got {sheet!r}")
-            grid = book.parse(sheet or 0, header=None, dtype=object, keep_default_na=False, na_filter=False)
+            grid = pd.read_excel(
+                book, sheet_name=sheet or 0, header=None, dtype=object, keep_default_na=False, na_filter=False
+            )
     except ImportError:
         package = _READERS[kind]
         raise TableError(f"{name}: reading {kind} needs {package}: pip install {package}") from None
