@@ -237,6 +237,10 @@ def test_refusals(fitted: Any) -> None:
     ):
         with pytest.raises(ValueError, match=f"^{message}"):
             Forecaster("y", **arguments)
+    with pytest.raises(TypeError, match="seasons"):
+        Forecaster("y", seasons=12)
+    with pytest.raises(ValueError, match=r"^column 'y', row 1: expected numbers up to 1e\+100, got 1e\+300"):
+        Forecaster("y").fit(pd.DataFrame({"y": [1e300, -1e300] * 20}))
     with pytest.raises(ValueError, match="call fit first"):
         Forecaster("y").predict(3)
     with pytest.raises(TypeError, match=r"^df: expected a DataFrame, got list"):

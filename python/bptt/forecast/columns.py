@@ -25,6 +25,8 @@ _EVEN = 0.02  # how much the steps of a counter may differ: 1960.083, 1960.167, 
 _LAGS = 40
 _MARKERS = (-9.0, -99.0, -999.0, -9999.0, -99999.0, -999.9, -99.9, 9999.0, 99999.0, 999999.0)
 
+_LARGEST = 1e100  # sums of squares stay finite
+
 
 @dataclass(frozen=True)
 class Roles:
@@ -76,14 +78,15 @@ def names_of(keyword: str, given: str | Sequence[str] | None, frame: pd.DataFram
 
 
 def numbers_of(column: Any, name: str) -> Array:
-    """A column as float64, NaN where missing; infinite and other cells are refused by their row."""
+    """A column as float64, NaN where missing; infinite, huge and other cells are refused by their row."""
     if not is_numeric(column):
         row, cell = _first_bad(column)
         raise TableError(f"column {name!r}, row {row + 1}: expected a number, got {cell!r}")
     numbers: Array = column.to_numpy(np.float64, na_value=np.nan)
-    if np.isinf(numbers).any():
-        row = int(np.isinf(numbers).argmax())
-        raise TableError(f"column {name!r}, row {row + 1}: expected a number, got {numbers[row]}")
+    if (huge := np.abs(numbers) > _LARGEST).any():
+        row = int(huge.argmax())
+        expected = "a number" if np.isinf(numbers[row]) else f"numbers up to {_LARGEST:g}"
+        raise TableError(f"column {name!r}, row {row + 1}: expected {expected}, got {numbers[row]}")
     return numbers
 
 

@@ -58,8 +58,8 @@ class Forecaster:
         The columns that tell sequences apart.
     time : str, optional
         The column of dates.
-    **reading
-        What else `Recipe.learn` takes.
+    date_format, frequency, calendar, fill : optional
+        As of `Recipe.learn`.
 
     Attributes
     ----------
@@ -93,7 +93,10 @@ class Forecaster:
         static: list[str] | None = None,
         id: str | list[str] | None = None,
         time: str | None = None,
-        **reading: Any,
+        date_format: str | None = None,
+        frequency: str | None = None,
+        calendar: str | list[str] | None = None,
+        fill: str | None = None,
     ) -> None:
         self.steps = None if steps is None else size("steps", steps, 1, 10_000)
         self.season = None if season is None else size("season", season, 1, 1_000_000)
@@ -101,8 +104,15 @@ class Forecaster:
         self.hidden = size("hidden", hidden, 1, 10_000)
         self.interval = number("interval", interval, 0.0, 1.0, "()")
         self.seed = seed_of_draws(seed, True)
-        named = {"target": target, "inputs": inputs, "future": future, "static": static, "id": id, "time": time}
-        self._reading = {key: value for key, value in {**named, **reading}.items() if value is not None}
+        reading: dict[str, Any] = {"target": target, "inputs": inputs, "future": future, "static": static, "id": id}
+        reading |= {
+            "time": time,
+            "date_format": date_format,
+            "frequency": frequency,
+            "calendar": calendar,
+            "fill": fill,
+        }
+        self._reading = {key: value for key, value in reading.items() if value is not None}
         self._recipe: Recipe | None = None
         self._learnt: Learnt | None = None
 
