@@ -96,9 +96,9 @@ Noise<T>::Noise(const Context<T>& ctx, Index chain, Index n, const Disturbance& 
 }
 
 template <class T> void Noise<T>::add(const Window& w, Index from, Index to, Matrix<T> a) const {
-  draws_.normals(w, reverse_, from, to, [&](Index f, Index j, const T* __restrict z, Index count) {
-    T* const __restrict row = a.row(f) + j;
-    const T* const __restrict scale = scale_.data() + j;
+  draws_.normals(w, reverse_, from, to, [&](Index f, Index j, const T* z, Index count) {
+    T* const row = a.row(f) + j;
+    const T* const scale = scale_.data() + j;
     for_each_of_run(count, [&](Index i) { row[i] += scale[i] * z[i]; });
   });
 }

@@ -4,32 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from bptt._arrays import Array
 from bptt._checks import choice, size
-from bptt.forecast.columns import choose_columns, names_of, numbers_of, texts_of
+from bptt.forecast.columns import choose_columns, names_of, numbers_of
 from bptt.forecast.errors import TableError, listed, option, plural
 from bptt.forecast.features import Feature, learn_feature
-from bptt.forecast.frequency import CALENDAR, Step, best_season, calendar, features_for, find_step, seasons, step_of
+from bptt.forecast.frequency import CALENDAR, Step, best_season, calendar, features_for, seasons, step_of
+from bptt.forecast.order import Rows, check_steps, in_order, missing_rows, runs_of, step_of_rows
 from bptt.forecast.panel import Panel, SequenceRows, rows_to_come
 from bptt.forecast.reading import tidy
-from bptt.forecast.times import Time, check_order, find_time, is_numeric
+from bptt.forecast.times import Time, find_time, is_numeric
 
 FILLS = ("interpolate", "forward", "none")
-
-
-class _Rows(NamedTuple):
-    """A table in order of sequence and time."""
-
-    frame: pd.DataFrame
-    dates: Any
-    groups: Array
-    ids: list[tuple[str, ...]]
-    notes: list[str]
 
 
 @dataclass(frozen=True)
@@ -129,11 +120,11 @@ class Recipe:
         known = {name for name in named if is_numeric(frame[name]) or name in ids} - {time}
         candidates = frame.loc[:, [name for name in frame.columns if name not in known]]
         where, dates, found = find_time(candidates, time, date_format)
-        rows = _in_order(frame, ids, where, dates)
+        rows = in_order(frame, ids, where, dates)
         notes += found + rows.notes
         step, median = None, 0.0
         if where is not None:
-            step, median, note = _step_of_rows(rows, where.name, frequency)
+            step, median, note = step_of_rows(rows, where.name, frequency)
             notes.append(note)
         elif frequency is not None:
             raise TableError(f"{option('frequency')}: expected a table with dates, got none; see {option('time')}")
@@ -142,7 +133,7 @@ class Recipe:
             time_columns=where.columns if where is not None else (), dates=rows.dates, groups=rows.groups,
         )  # fmt: skip
         notes += roles.notes
-        gaps = step is not None and any(_missing_rows(rows, step, g) for g in range(len(rows.ids)))
+        gaps = step is not None and any(missing_rows(rows, step, g) for g in range(len(rows.ids)))
         features = {
             keyword: [learn_feature(rows.frame[name], name, keyword, gaps and keyword != "static") for name in names]
             for keyword, names in (("inputs", roles.past), ("future", roles.future), ("static", roles.static))
@@ -178,11 +169,11 @@ class Recipe:
         if absent := [name for name in wanted if name not in frame.columns]:
             raise TableError(f"expected the columns of training, got a table without {listed(map(repr, absent))}")
         dates = self.time.read(frame) if self.time is not None else None
-        rows = _in_order(frame, self.ids, self.time, dates)
+        rows = in_order(frame, self.ids, self.time, dates)
         notes += rows.notes
         step = step_of(self.frequency) if self.frequency is not None else None
         if step is not None:
-            _check_steps(rows, step, self.time.name if self.time is not None else "")
+            check_steps(rows, step, self.time.name if self.time is not None else "")
         raw = {
             feature: feature.raw(rows.frame[feature.column], notes)
             for feature in (*self.past, *self.future, *self.static)
@@ -242,7 +233,7 @@ class Recipe:
     def first_rows(self, frame: pd.DataFrame, share: float) -> pd.DataFrame:
         """The first rows of each sequence, this share of those that have a target: what stands for the past."""
         frame, _ = tidy(frame, "the table")
-        rows = _in_order(frame, self.ids, self.time, self.time.read(frame) if self.time is not None else None)
+        rows = in_order(frame, self.ids, self.time, self.time.read(frame) if self.time is not None else None)
         columns = np.stack([numbers_of(rows.frame[name], name) for name in self.targets])
         known: Array = np.asarray((~np.isnan(columns)).any(axis=0))
         keep = np.zeros(len(known), np.bool_)
@@ -332,7 +323,7 @@ class Recipe:
             return step_of(self.frequency)
         return Step("", nanoseconds=max(round(self.median_step), 1) * 10**9)
 
-    def _targets_of(self, rows: _Rows, g: int, step: Step | None) -> tuple[Array, Array, Array, Any]:
+    def _targets_of(self, rows: Rows, g: int, step: Step | None) -> tuple[Array, Array, Array, Any]:
         """The targets of a sequence, filled; where; the place of each row of the table; the times."""
         mine = np.flatnonzero(rows.groups == g)
         if rows.dates is None:
@@ -369,80 +360,12 @@ class Recipe:
                 )
 
 
-def _in_order(frame: pd.DataFrame, ids: list[str], where: Time | None, dates: Any) -> _Rows:
-    """The rows sorted by their dates, sequence after sequence; refused where a date repeats or an id is missing."""
-    groups, names = _groups(frame, ids)
-    if where is None:
-        order = np.argsort(groups, kind="stable")
-        return _Rows(frame.iloc[order].reset_index(drop=True), None, groups[order], names, [])
-    order, notes = check_order(dates, groups, names, where.name, _hint(frame, ids, where, dates))
-    return _Rows(frame.iloc[order].reset_index(drop=True), dates[order], groups[order], names, notes)
-
-
-def _groups(frame: pd.DataFrame, ids: list[str]) -> tuple[Array, list[tuple[str, ...]]]:
-    """The number of each row's sequence, in the order in which they first stand; and their ids."""
-    if not ids:
-        return np.zeros(len(frame), np.int64), [()]
-    texts = [texts_of(frame[name]) for name in ids]
-    for name, cells in zip(ids, texts, strict=True):
-        if (empty := cells == "").any():
-            raise TableError(f"column {name!r}, row {int(empty.argmax()) + 1}: expected the id of a sequence, got none")
-    codes, unique = pd.factorize(pd.MultiIndex.from_arrays(texts)) if len(ids) > 1 else pd.factorize(texts[0])
-    return codes.astype(np.int64), [tuple(one) if len(ids) > 1 else (one,) for one in unique]
-
-
-def _hint(frame: pd.DataFrame, ids: list[str], where: Time, dates: Any) -> str:
-    """What may tell sequences apart where dates repeat."""
-    if not dates.duplicated().any():
-        return ""
-    for name in frame.columns:
-        column = frame[name]
-        if name in (*ids, *where.columns) or column.dtype.kind in "fbM" or column.nunique() * 2 > len(column):
-            continue
-        together = pd.MultiIndex.from_arrays([dates, *(texts_of(frame[c]) for c in (*ids, name))])
-        if together.is_unique:
-            return f"if {name!r} tells sequences apart, name it with {option('id')}"
-    return f"{option('id')} names what tells sequences apart" if not ids else ""
-
-
-def _step_of_rows(rows: _Rows, name: str, frequency: str | None) -> tuple[Step | None, float, str]:
-    """The step, the median of steps in seconds, and what is said of them."""
-    inside = np.diff(rows.groups) == 0
-    steps = np.diff(rows.dates.as_unit("ns").asi8)[inside] / 1e9
-    median = float(np.median(steps)) if len(steps) else 0.0
-    if frequency is not None:
-        step: Step | None = step_of(frequency)
-        _check_steps(rows, step, name)  # type: ignore[arg-type]
-        return step, median, f"frequency: {frequency}, as said"
-    step, note = find_step(rows.dates, rows.groups)
-    if step is None:
-        return None, median, note or "frequency: unknown, for no sequence has two rows"
-    return step, median, f"frequency: {step.alias} (see {option('frequency')})"
-
-
-def _check_steps(rows: _Rows, step: Step, name: str) -> None:
-    for g in range(len(rows.ids)):
-        mine = np.flatnonzero(rows.groups == g)
-        wrong = np.flatnonzero(step.positions(rows.dates[mine]) < 0)
-        if len(wrong):
-            whose = f" of {', '.join(rows.ids[g])}" if rows.ids[g] else ""
-            raise TableError(
-                f"column {name!r}: expected steps of {step.alias} ({option('frequency')}), got "
-                f"{rows.dates[mine[wrong[0]]]}{whose} after {rows.dates[mine[max(wrong[0] - 1, 0)]]}"
-            )
-
-
-def _missing_rows(rows: _Rows, step: Step, g: int) -> int:
-    mine = np.flatnonzero(rows.groups == g)
-    return int(step.positions(rows.dates[mine])[-1]) + 1 - len(mine)
-
-
-def _calendar_features(given: Sequence[str] | str | None, rows: _Rows, median: float) -> list[str]:
+def _calendar_features(given: Sequence[str] | str | None, rows: Rows, median: float) -> list[str]:
     if given is None:
         if rows.dates is None:
             return []
         seconds = rows.dates.as_unit("s").asi8  # a Timedelta of nanoseconds ends after 292 years
-        spans = [float(seconds[m[-1]] - seconds[m[0]]) for m in _runs(rows.groups)]
+        spans = [float(seconds[m[-1]] - seconds[m[0]]) for m in runs_of(rows.groups)]
         return features_for(median, max(spans)) if median else []
     names = [part.strip() for part in given.split(",") if part.strip()] if isinstance(given, str) else list(given)
     if names == ["none"]:
@@ -452,10 +375,6 @@ def _calendar_features(given: Sequence[str] | str | None, rows: _Rows, median: f
     if names and rows.dates is None:
         raise TableError(f"{option('calendar')}: expected a table with dates, got none; see {option('time')}")
     return list(dict.fromkeys(names))
-
-
-def _runs(groups: Array) -> list[Array]:
-    return np.split(np.arange(len(groups)), np.flatnonzero(np.diff(groups)) + 1)
 
 
 def _spread(values: Array, at: Array, rows: int) -> Array:

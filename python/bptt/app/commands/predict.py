@@ -68,7 +68,7 @@ def _check_out(options: argparse.Namespace, out: str | None) -> None:
         check_writable("--out", out, *sources)
         import pandas as pd
 
-        with tables.told(f"--out {out}"):
+        with tables.told("--out"):
             tables.package(out).table_bytes(pd.DataFrame({"y": [0.0]}), Path(out).name)
     if options.plot is not None:
         check_writable("--plot", options.plot, *sources)
