@@ -68,8 +68,10 @@ def _check_out(options: argparse.Namespace, out: str | None) -> None:
         check_writable("--out", out, *sources)
         import pandas as pd
 
-        with tables.told("--out"):
-            tables.package(out).table_bytes(pd.DataFrame({"y": [0.0]}), Path(out).name)
+        try:
+            tables.package(out).table_bytes(pd.DataFrame({"y": [0.0]}), out)
+        except ValueError as error:
+            raise UserError(f"--out {error}") from error
     if options.plot is not None:
         check_writable("--plot", options.plot, *sources)
         if out is not None and os.path.realpath(options.plot) == os.path.realpath(out):
