@@ -151,7 +151,7 @@ def report(table: list[tuple[Contest, dict[str, tuple[float, float]]]]) -> str:
         cells = []
         for name in NAMES:
             rmse, mase = scores.get(name, (0.0, 0.0))
-            bold = "**" * (mase == least)
+            bold = "**" if mase == least else ""
             cells.append(f"{rmse:.4g} / {bold}{mase:.3f}{bold}" if name in scores else "-")
         lines.append(f"| {contest.file} {contest.column}, {contest.steps} | " + " | ".join(cells) + " |")
     return "\n".join(lines) + "\n"
