@@ -369,3 +369,16 @@ def test_a_damaged_recipe_is_refused(change: dict[str, Any]) -> None:
     Recipe.from_json(plain)
     with pytest.raises((ValueError, TypeError), match=r"recipe|frequency"):
         Recipe.from_json(plain | change)
+
+
+@pytest.mark.parametrize("column", ["y", "u"])
+def test_a_cell_is_named_by_its_row_in_the_table_that_was_given(column: str) -> None:
+    times = pd.date_range("2020", periods=40, freq="D")
+    one = pd.DataFrame({"date": times, "y": np.sqrt(np.arange(40.0)), "u": np.cos(np.arange(40.0))})
+    frame = pd.concat([one.assign(id="a"), one.assign(id="b")])[::-1]  # newest first, by ids, with an index of its own
+    recipe = Recipe.learn(frame, target="y", inputs="u", id="id")
+    wrong = frame.reset_index(drop=True)
+    wrong.loc[50, column] = np.inf
+    for call in (lambda: recipe.apply(wrong), lambda: Recipe.learn(wrong, target="y", inputs="u", id="id")):
+        with pytest.raises(TableError, match=f"^column '{column}', row 51: expected a number, got inf$"):
+            call()

@@ -78,7 +78,7 @@ def names_of(keyword: str, given: str | Sequence[str] | None, frame: pd.DataFram
 
 
 def numbers_of(column: Any, name: str) -> Array:
-    """A column as float64, NaN where missing; infinite, huge and other cells are refused by their row."""
+    """A column as float64, NaN where missing; infinite, huge and other cells are refused by their row, the index."""
     if not is_numeric(column):
         row, cell = _first_bad(column)
         raise TableError(f"column {name!r}, row {row + 1}: expected a number, got {cell!r}")
@@ -86,7 +86,7 @@ def numbers_of(column: Any, name: str) -> Array:
     if (huge := np.abs(numbers) > _LARGEST).any():
         row = int(huge.argmax())
         expected = "a number" if np.isinf(numbers[row]) else f"numbers up to {_LARGEST:g}"
-        raise TableError(f"column {name!r}, row {row + 1}: expected {expected}, got {numbers[row]}")
+        raise TableError(f"column {name!r}, row {column.index[row] + 1}: expected {expected}, got {numbers[row]}")
     return numbers
 
 
@@ -101,7 +101,7 @@ def texts_of(column: Any) -> Array:
 def _first_bad(column: Any) -> tuple[int, Any]:
     """The first cell that is no number, where most are; or the first."""
     cells = [str(cell) for cell in column.dropna()]
-    where = np.flatnonzero(column.notna())
+    where = column.index[column.notna()]
     good = [notation_of([], mark, None) for mark in ".,"]
     row = next((i for i, cell in enumerate(cells) if all(g.read(cell) is None for g in good)), 0)
     return (int(where[row]), cells[row]) if cells else (0, "none")

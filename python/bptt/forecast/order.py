@@ -15,7 +15,7 @@ from bptt.forecast.times import Time, check_order
 
 
 class Rows(NamedTuple):
-    """A table in order of sequence and time."""
+    """A table in order of sequence and time. The index of `frame` tells which row of the table each was."""
 
     frame: pd.DataFrame
     dates: Any
@@ -27,11 +27,12 @@ class Rows(NamedTuple):
 def in_order(frame: pd.DataFrame, ids: list[str], where: Time | None, dates: Any) -> Rows:
     """The rows sorted by their dates, sequence after sequence; refused where a date repeats or an id is missing."""
     groups, names = _groups(frame, ids)
+    frame = frame.reset_index(drop=True)
     if where is None:
         order = np.argsort(groups, kind="stable")
-        return Rows(frame.iloc[order].reset_index(drop=True), None, groups[order], names, [])
+        return Rows(frame.iloc[order], None, groups[order], names, [])
     order, notes = check_order(dates, groups, names, where.name, _hint(frame, ids, where, dates))
-    return Rows(frame.iloc[order].reset_index(drop=True), dates[order], groups[order], names, notes)
+    return Rows(frame.iloc[order], dates[order], groups[order], names, notes)
 
 
 def _groups(frame: pd.DataFrame, ids: list[str]) -> tuple[Array, list[tuple[str, ...]]]:

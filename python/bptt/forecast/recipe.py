@@ -242,7 +242,7 @@ class Recipe:
             with_target = np.flatnonzero(known[mine])
             n = round(len(with_target) * share)
             keep[mine[: with_target[n - 1] + 1 if n else 0]] = True
-        return rows.frame[keep]
+        return rows.frame[keep].reset_index(drop=True)
 
     def extend(self, sequence: SequenceRows, steps: int) -> tuple[Any, Array]:
         """The times after a sequence, and what is known of them.
