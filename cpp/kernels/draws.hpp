@@ -111,5 +111,12 @@ template <class T> void normals(std::uint64_t seed, const Places& places, T (*z)
   }
 }
 
+template <class T> void add_scaled(const T* x, const T* scale, Index n, T* y) {
+  for (Index j = 0; j < n; j += lanes<T>) {
+    const Index width = n - j < lanes<T> ? n - j : lanes<T>;
+    store_first(y + j, load_first(y + j, width) + load_first(scale + j, width) * load_first(x + j, width), width);
+  }
+}
+
 }  // namespace
 }  // namespace bptt::BPTT_ISA

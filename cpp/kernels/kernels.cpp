@@ -32,6 +32,7 @@ template <class T> constexpr Kernels<T> table() {
   k.update = update<T>;
   k.draw_bits = draw_bits;
   k.normals = normals<T>;
+  k.add_scaled = add_scaled<T>;
   k.sum_of_squares = sum_of_squares<T>;
   return k;
 }

@@ -142,6 +142,7 @@ template <class T> struct Kernels {
   /// instruction set.
   void (*draw_bits)(std::uint64_t seed, const Places&, std::uint32_t (*bits)[Places::count]) = nullptr;
   void (*normals)(std::uint64_t seed, const Places&, T (*z)[Places::count]) = nullptr;
+  void (*add_scaled)(const T* x, const T* scale, Index n, T* y) = nullptr;  // y[j] += scale[j] x[j], not fused
   double (*sum_of_squares)(const T* x, Index count) = nullptr;  // in double precision, in an order that follows from `count` alone
 };
 

@@ -96,10 +96,8 @@ Noise<T>::Noise(const Context<T>& ctx, Index chain, Index n, const Disturbance& 
 }
 
 template <class T> void Noise<T>::add(const Window& w, Index from, Index to, Matrix<T> a) const {
-  draws_.normals(w, reverse_, from, to, [&](Index f, Index j, const T* z, Index count) {
-    T* const row = a.row(f) + j;
-    const T* const scale = scale_.data() + j;
-    for_each_of_run(count, [&](Index i) { row[i] += scale[i] * z[i]; });
+  draws_.normals(w, reverse_, from, to, [&, add_scaled = draws_.kernels().add_scaled](Index f, Index j, const T* z, Index count) {
+    add_scaled(z, scale_.data() + j, count, a.row(f) + j);
   });
 }
 

@@ -19,6 +19,7 @@ template <class T> class Draws {
       : ctx_(&ctx), what_(std::uint32_t(2 * chain + kind)), n_(n), seed_(seed) {}
 
   Index n() const { return n_; }
+  const Kernels<T>& kernels() const { return ctx_->k; }
 
   /// visit(f, j, z, count) for rows [from, to) of a window: units [j, j + count) of row f get these normal numbers.
   template <class Visit> void normals(const Window&, bool reverse, Index from, Index to, const Visit&) const;
