@@ -156,10 +156,10 @@ class Call(NamedTuple):
     lengths: Any
     weight: Any
     reset: Any
-    wrt_x: bool
-    memory_limit: int | None
     chance: Chance
     activity: float
+    wrt_x: bool = False
+    memory_limit: int | None = None
 
 
 def loss(rnn: RecurrentNetwork, given: Call, processes: Processes) -> float:

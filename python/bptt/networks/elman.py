@@ -315,7 +315,7 @@ class ElmanRNN(TrainableNetwork):
             that of each sequence's own.
         """
         how, state = disturbed(noise, dropout, seed), self._state(h0, v0)
-        given = (x, y, state, lengths, weight, reset, wrt_x, memory_limit, how, activity)
+        given = (x, y, state, lengths, weight, reset, how, activity, wrt_x, memory_limit)
         together = self._loss_and_gradients_together
         loss, parts = self._loss_and_gradients(*given) if comm is None else together(comm, reduction, *given)
         return loss, ElmanGradients(*parts)

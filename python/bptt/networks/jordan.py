@@ -249,7 +249,7 @@ class JordanRNN(TrainableNetwork):
             target of the last or the network's own output, drawn if need be.
         """
         chance = self._forced(teacher_forcing, seed)
-        given = (x, y, r0, lengths, weight, reset, wrt_x, memory_limit, chance, activity)
+        given = (x, y, r0, lengths, weight, reset, chance, activity, wrt_x, memory_limit)
         together = self._loss_and_gradients_together
         loss, parts = self._loss_and_gradients(*given) if comm is None else together(comm, reduction, *given)
         return loss, JordanGradients(*parts)

@@ -25,7 +25,7 @@ class TrainableNetwork(RecurrentNetwork):
         from bptt.networks.distributed import Call, loss
         from bptt.training.processes import Processes
 
-        return loss(self, Call(*given[:6], *(False, None), *given[6:]), Processes(comm))
+        return loss(self, Call(*given), Processes(comm))
 
     def _loss_and_gradients_together(self, comm: Any, reduction: str, *given: Any) -> tuple[float, Parts]:
         """`_loss_and_gradients`, in all processes of a communicator."""
