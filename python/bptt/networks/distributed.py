@@ -41,7 +41,9 @@ def threads_shared(processes: Processes) -> Iterator[None]:
         set_num_threads(before)
 
 
-def training_of(read: Callable[[], Given], agreed: dict[str, Any], processes: Processes) -> DistributedTraining:
+def training_of(
+    read: Callable[[], Given], processes: Processes, seed: int, agreed: dict[str, Any]
+) -> DistributedTraining:
     """The run of `fit` at its beginning.
 
     Parameters
@@ -49,10 +51,12 @@ def training_of(read: Callable[[], Given], agreed: dict[str, Any], processes: Pr
     read : callable
         Checks what the user gave to this process. Data may be None in all processes but the first, which then sends
         each its share.
-    agreed : dict
-        What else all must agree in; its ``seed`` is None for a new one.
     processes : Processes
         Those that train together.
+    seed : int
+        That of process 0 counts.
+    agreed : dict
+        What else all must agree in.
 
     Raises
     ------
@@ -70,7 +74,7 @@ def training_of(read: Callable[[], Given], agreed: dict[str, Any], processes: Pr
         return network, data, validation, settings
 
     network, data, validation, settings = processes.everyone(checked)
-    seed, wholes, digests = comm.bcast(_of_first(data, validation, agreed["seed"]) if processes.rank == 0 else None)
+    seed, wholes, digests = comm.bcast((seed, *_of_first(data, validation)) if processes.rank == 0 else None)
     mine = {
         "version": __version__,
         "instruction set": _core.isa(),
@@ -79,7 +83,7 @@ def training_of(read: Callable[[], Given], agreed: dict[str, Any], processes: Pr
         "epochs": settings.epochs,
         "settings": settings.plain(),
         "state of the optimizer": _digest(settings.optimizer.state()),
-        "data": digests[0] if data is None else data.identity(),
+        **(digests[0] if data is None else data.identity()),
         "validation": digests[1] if validation is None and data is None else _digest_of(validation),
     }
     _check_agreement(comm.allgather(mine))
@@ -92,19 +96,18 @@ def training_of(read: Callable[[], Given], agreed: dict[str, Any], processes: Pr
     identity = {
         "network": mine["network"],
         "settings": {**settings.plain(), **reduction},
-        **mine["data"],
+        **digests[0],
         "validation": mine["validation"],
     }
     how: dict[str, Any] = {"processes": processes, "whole": wholes[0], "identity": identity}
     return DistributedTraining(network, data, validation, settings, seed, **how)
 
 
-def _of_first(data: Data | FreshData | None, validation: Data | None, seed: int | None) -> tuple[Any, ...]:
-    """What process 0 tells: the seed, what is to know of the whole data, and their digests."""
+def _of_first(data: Data | FreshData | None, validation: Data | None) -> tuple[Any, ...]:
+    """What process 0 tells: what is to know of the whole data, and their digests."""
     assert data is not None
     wholes = None if isinstance(data, FreshData) else Whole.of(data), validation and Whole.of(validation)
-    random = int.from_bytes(np.random.default_rng().bytes(8), "little") if seed is None else seed
-    return random, wholes, (data.identity(), _digest_of(validation))
+    return wholes, (data.identity(), _digest_of(validation))
 
 
 def _digest_of(validation: Data | None) -> int | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from numpy.typing import ArrayLike
@@ -226,11 +227,11 @@ class TrainableNetwork(RecurrentNetwork):
 
             processes = Processes(comm, reduction)
             with threads_shared(processes):
-                return fit(lambda agreed: training_of(read, agreed, processes), processes=processes, **how)
+                return fit(partial(training_of, read, processes), processes=processes, **how)
 
-        def begun(agreed: dict[str, Any]) -> Training:
+        def begun(seed: int, _: dict[str, Any]) -> Training:
             network, data, held_out, settings = read()
             settings.check(network, data, held_out)
-            return Training(network, data, held_out, settings, agreed["seed"])
+            return Training(network, data, held_out, settings, seed)
 
         return fit(begun, **how)

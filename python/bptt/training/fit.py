@@ -35,33 +35,35 @@ def _is_true(value: object) -> bool:
 
 
 @contextmanager
-def interruptible(interruptions: int) -> Iterator[Callable[[], bool]]:
+def interruptible(interruptions: int, is_alone: bool = True) -> Iterator[Callable[[], bool]]:
     """Turn the first Ctrl-C inside into a note, which the given function tells; a second one interrupts at once.
 
-    It tells as well whether `bptt.interrupt` was called more often than so many times.
+    It tells as well whether `bptt.interrupt` was called more often than so many times. Of several processes each hears
+    SIGTERM too: Ctrl-C goes to ``mpiexec``, which sends them that and soon kills them.
     """
     pressed = threading.Event()
+    usual: dict[int, Any] = {signal.SIGINT: signal.default_int_handler}
+    if not is_alone:
+        usual[signal.SIGTERM] = signal.SIG_DFL
 
     def note(signum: int, frame: FrameType | None) -> None:
         pressed.set()
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+        signal.signal(signum, usual[signum])
 
-    # A process that ignores the signal (a background job) goes on ignoring it, and only a main thread may ask.
-    listens = (
-        threading.current_thread() is threading.main_thread()
-        and signal.getsignal(signal.SIGINT) is signal.default_int_handler
-    )
-    if listens:
-        signal.signal(signal.SIGINT, note)
+    # A process that ignores a signal (a background job) goes on ignoring it, and only a main thread may ask.
+    is_main = threading.current_thread() is threading.main_thread()
+    heard = [signum for signum, handler in usual.items() if is_main and signal.getsignal(signum) is handler]
+    for signum in heard:
+        signal.signal(signum, note)
     try:
         yield lambda: pressed.is_set() or _core.interruptions() != interruptions
     finally:
-        if listens:
-            signal.signal(signal.SIGINT, signal.default_int_handler)
+        for signum in heard:
+            signal.signal(signum, usual[signum])
 
 
 def fit(
-    begun: Callable[[dict[str, Any]], Training],
+    begun: Callable[[int, dict[str, Any]], Training],
     *,
     seed: int | None,
     checkpoint: str | os.PathLike[str] | None,
@@ -75,7 +77,8 @@ def fit(
     Parameters
     ----------
     begun : callable
-        Checks what the user gave, and returns the run at its beginning. It is told what all processes must agree in.
+        Checks what the user gave, and returns the run at its beginning. It is told the seed, and what all processes
+        must agree in.
     seed, checkpoint, resume, progress
         As the user gave them.
     interruptions : int
@@ -93,7 +96,7 @@ def fit(
         return _random_seed() if seed is None else size("seed", seed, 0, 2**64 - 1), path
 
     random, path = processes.everyone(checked)
-    training = begun({"seed": random if seed is None else seed, "resume": resume, "checkpoint": path is not None})
+    training = begun(random, {"seed": seed, "resume": resume, "checkpoint": path is not None})
     settings, history = training.settings, training.history
     if resume and path is not None and (found := processes.first(partial(Checkpoint.read, path))) is not None:
         processes.everyone(partial(_go_on, training, found, path, seed))
@@ -126,7 +129,8 @@ def fit(
 
     if not history.stopped:
         save()  # what cannot be written is found out now
-    with interruptible(interruptions) as interrupted, Bar(training, progress and processes.rank == 0) as bar:
+    hears = interruptible(interruptions, processes is ALONE)
+    with hears as interrupted, Bar(training, progress and processes.rank == 0) as bar:
         training.wishes = lambda: Wishes(interrupted(), time.monotonic() - last_saved > _CHECKPOINT_SECONDS)
         while not history.stopped:
             begin = time.perf_counter()

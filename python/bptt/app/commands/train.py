@@ -15,12 +15,14 @@ from bptt.app.commands.train_table import COLUMNS, LEARNING, train_on_table
 from bptt.app.errors import INTERRUPTED, UserError
 from bptt.app.messages import count_updates, in_nats_and_bits, say
 from bptt.app.model_files import Network, about_file, check_writable, save_model
+from bptt.app.processes import Crew, communicator, follow
 from bptt.app.text_data import Vocabulary, default_text, read_text, text_name
 from bptt.networks.jordan import JordanRNN
 from bptt.training.checkpoint import Checkpoint, ResumeError
 from bptt.training.history import History
 from bptt.training.optimizer import Optimizer
 from bptt.training.optimizers import SGD, Adagrad, Adam, AdamW, RMSProp
+from bptt.training.processes import ProcessError
 from bptt.training.schedules import Constant, Cosine, Step, Warmup
 
 OPTIMIZERS: dict[str, tuple[Callable[[float], Optimizer], float]] = {  # and the default of --lr
@@ -62,6 +64,14 @@ _VALIDATE_MOST = 32_768  # characters each time; the whole held-out text is scor
 
 def train(options: argparse.Namespace) -> int:
     """`bptt train`: exit code 0, or that of an interrupt."""
+    comm = communicator()
+    if comm is not None and comm.Get_rank() > 0:
+        return follow(comm)
+    with Crew(comm) as crew:
+        return _train(options, crew)
+
+
+def _train(options: argparse.Namespace, crew: Crew) -> int:
     source = options.data
     check_writable("--out", options.out, source)
     head = b""
@@ -92,7 +102,7 @@ def train(options: argparse.Namespace) -> int:
             )
     elif options.resume:
         raise UserError("--resume: expected a --checkpoint to go on from")
-    return _train_on_text(options, head)
+    return _train_on_text(options, head, crew)
 
 
 def _head(source: str) -> bytes:
@@ -106,7 +116,7 @@ def _head(source: str) -> bytes:
         raise UserError(about_file(text_name(source), error)) from error
 
 
-def _train_on_text(options: argparse.Namespace, head: bytes) -> int:
+def _train_on_text(options: argparse.Namespace, head: bytes, crew: Crew) -> int:
     name = text_name(options.data)
     text = default_text() if options.data is None else read_text(options.data, head if options.data == "-" else b"")
 
@@ -135,6 +145,7 @@ def _train_on_text(options: argparse.Namespace, head: bytes) -> int:
         options.updates or updates,
         "characters",
         options,
+        crew,
     )
     if history.stopped != "interrupted":
         loss = text_model.nats_per_character(rnn, held_out)
@@ -158,7 +169,13 @@ def _units(n_hidden: int | tuple[int, ...]) -> str:
 
 
 def _fit(
-    rnn: Network, data: dict[str, Any], validation: dict[str, Any], updates: int, unit: str, options: argparse.Namespace
+    rnn: Network,
+    data: dict[str, Any],
+    validation: dict[str, Any],
+    updates: int,
+    unit: str,
+    options: argparse.Namespace,
+    crew: Crew,
 ) -> History:
     """Train the model, give it the best parameters, and save it."""
     steps, batch = data["y"].shape[:2]
@@ -181,23 +198,24 @@ def _fit(
     if options.resume and (begun := _checkpoint(options.checkpoint)) is not None:
         say(f"goes on after {count_updates(begun.position['updates'])}, as {options.checkpoint} has it")
     histories: list[History] = []
+    how = {
+        "optimizer": optimizer(options.lr or rate),
+        "epochs": epochs,
+        "updates_per_epoch": every,
+        "truncate": truncate,
+        "clip_norm": _MAX_NORM,
+        "schedule": Warmup(rising, falling[options.schedule]),
+        "patience": options.patience or epochs,
+        "seed": options.seed,
+        "checkpoint": options.checkpoint,
+        "resume": options.resume,
+        "teacher_forcing": _forcing(rnn),
+    }
     try:
-        history = rnn.fit(
-            **data,
-            optimizer=optimizer(options.lr or rate),
-            epochs=epochs,
-            updates_per_epoch=every,
-            truncate=truncate,
-            clip_norm=_MAX_NORM,
-            schedule=Warmup(rising, falling[options.schedule]),
-            validation=validation,
-            patience=options.patience or epochs,
-            seed=options.seed,
-            checkpoint=options.checkpoint,
-            resume=options.resume,
-            callbacks=[histories.append],
-            teacher_forcing=_forcing(rnn),
-        )
+        history = rnn.fit(**data, validation=validation, callbacks=[histories.append], **crew.train(rnn, how))
+    except ProcessError as error:
+        _save_best(rnn, histories[-1:], options.out)
+        raise UserError(str(error)) from error
     except FloatingPointError as error:
         _save_best(rnn, histories[-1:], options.out)
         raise UserError(f"{error}: try a smaller --lr") from error
