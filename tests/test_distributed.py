@@ -260,7 +260,7 @@ def test_what_a_users_function_raises_is_heard_in_all(where: str) -> None:
         if where == "make":
             case.x = bptt.Batches(make, steps=5)
             return case.fit(comm)
-        more = {
+        more: dict[str, dict[str, Any]] = {
             "schedule": {"schedule": fails},
             "callback": {"callbacks": [fails]},
             "metric": {"metrics": {"m": fails}},
@@ -316,7 +316,7 @@ def test_interrupts_stop_all_before_an_update() -> None:
 
 def test_no_communicator() -> None:
     case = Case("elman-list-small")
-    with pytest.raises(TypeError, match="comm: expected a communicator of mpi4py, such as MPI.COMM_WORLD, got int wit"):
+    with pytest.raises(TypeError, match=r"comm: expected a communicator of mpi4py, .*, got int without"):
         case.fit(3)
     with pytest.raises(ValueError, match="reduction: expected one of 'exact', 'fast', got 'slow'"):
         raise together(1, lambda comm: case.fit(comm, reduction="slow"))[0]
