@@ -16,9 +16,11 @@ import numpy as np
 
 from bptt import _core
 from bptt._checks import a_path, size, truth
+from bptt._threads import sharing
 from bptt.training.batches import Data, FreshData
 from bptt.training.checkpoint import Checkpoint, ResumeError
 from bptt.training.history import History
+from bptt.training.job import job_here
 from bptt.training.progress import Bar
 from bptt.training.protocol import Network
 from bptt.training.updates import Settings, Training
@@ -39,9 +41,10 @@ def _is_true(value: object) -> bool:
 def interruptible(interruptions: int) -> Iterator[Callable[[], bool]]:
     """Turn the first Ctrl-C inside into a note, which the given function tells; a second one interrupts at once.
 
-    It tells as well whether `bptt.interrupt` was called more often than so many times.
+    It tells as well whether `bptt.interrupt` was called more often than so many times, and whether the job that this is
+    part of shall stop.
     """
-    pressed = threading.Event()
+    pressed, job = threading.Event(), job_here()
 
     def note(signum: int, frame: FrameType | None) -> None:
         pressed.set()
@@ -55,10 +58,33 @@ def interruptible(interruptions: int) -> Iterator[Callable[[], bool]]:
     if listens:
         signal.signal(signal.SIGINT, note)
     try:
-        yield lambda: pressed.is_set() or _core.interruptions() != interruptions
+        yield lambda: (
+            pressed.is_set() or _core.interruptions() != interruptions or (job is not None and job.stop.is_set())
+        )
     finally:
         if listens:
             signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+_trained: dict[tuple[str, int], tuple[int, object]] = {}  # what runs of `fit` change now, and the thread of each
+
+
+@contextmanager
+def _trained_here(network: Network, settings: Settings) -> Iterator[None]:
+    """No two threads change the same parameters, or the same optimizer, at once: an error before anything changes."""
+    run = threading.get_ident(), object()
+    optimizer = id(settings.optimizer)
+    own = []
+    try:
+        for key in ("network", network.parameters.__array_interface__["data"][0]), ("optimizer", optimizer):
+            if (holder := _trained.setdefault(key, run)) is run:
+                own.append(key)
+            elif holder[0] != run[0]:  # in one thread, a callback may train what it is called for
+                raise RuntimeError(f"fit: expected a {key[0]} of its own, got one that another thread trains now")
+        yield
+    finally:
+        for key in own:
+            del _trained[key]
 
 
 def fit(
@@ -81,66 +107,69 @@ def fit(
     if resume and checkpoint is None:
         raise ValueError("resume: expected False without a checkpoint")
     random = int.from_bytes(os.urandom(8), "little") if seed is None else size("seed", seed, 0, 2**64 - 1)
-    training = Training(network, data, validation, settings, random)
-    if resume and checkpoint is not None and (found := Checkpoint.read(checkpoint)) is not None:
-        if seed is not None and seed != found.position["seed"]:  # first: data may have been drawn by it
-            raise ResumeError(f"resume: expected seed as in the checkpoint, {found.position['seed']}, got {seed}")
-        try:
-            training.go_on_from(found)
-        except ResumeError:
-            raise
-        except (TypeError, ValueError) as error:
-            raise ValueError(f"{checkpoint}: expected a checkpoint: {error}") from None
-    history = training.history
-    if training.epoch > 0:
-        history.stopped = history.stopped or training.over()
-    network.begin()
-    last_saved = time.monotonic()
+    with _trained_here(network, settings), sharing():
+        training = Training(network, data, validation, settings, random)
+        if resume and checkpoint is not None and (found := Checkpoint.read(checkpoint)) is not None:
+            if seed is not None and seed != found.position["seed"]:  # first: data may have been drawn by it
+                raise ResumeError(f"resume: expected seed as in the checkpoint, {found.position['seed']}, got {seed}")
+            try:
+                training.go_on_from(found)
+            except ResumeError:
+                raise
+            except (TypeError, ValueError) as error:
+                raise ValueError(f"{checkpoint}: expected a checkpoint: {error}") from None
+        history = training.history
+        if training.epoch > 0:
+            history.stopped = history.stopped or training.over()
+        network.begin()
+        last_saved = time.monotonic()
 
-    def save() -> None:
-        nonlocal last_saved
-        if checkpoint is not None:
-            training.checkpoint().write(checkpoint)
-            last_saved = time.monotonic()
+        def save() -> None:
+            nonlocal last_saved
+            if checkpoint is not None:
+                training.checkpoint().write(checkpoint)
+                last_saved = time.monotonic()
 
-    def result(call: Callable[[], Result]) -> Result | None:
-        """What a call returns; None if `bptt.interrupt` has stopped it."""
-        try:
-            return call()
-        except KeyboardInterrupt:
-            if _core.interruptions() == interruptions:
-                raise  # a second Ctrl-C
-            return None
+        def result(call: Callable[[], Result]) -> Result | None:
+            """What a call returns; None if `bptt.interrupt` has stopped it."""
+            try:
+                return call()
+            except KeyboardInterrupt:
+                if _core.interruptions() == interruptions:
+                    raise  # a second Ctrl-C
+                return None
 
-    if checkpoint is not None and not history.stopped:
-        save()  # what cannot be written is found out now
-    with interruptible(interruptions) as interrupted, Bar(training, progress) as bar:
-        while not history.stopped:
-            begin = time.perf_counter()
-            while not training.epoch_is_over and not history.stopped:
-                batch = result(training.take)
-                computed = None if batch is None else result(partial(training.gradients, batch))
-                if batch is None or computed is None:
-                    history.stopped = "interrupted"
-                    break
-                training.update(batch, computed)
-                if training.batch == training.batches:
-                    training.end_pass()
-                bar.advance(batch.steps)
-                if interrupted():
-                    history.stopped = "interrupted"
-                elif not training.epoch_is_over and time.monotonic() - last_saved > _CHECKPOINT_SECONDS:
-                    save()
-            seconds = time.perf_counter() - begin
-            if history.stopped != "interrupted" and result(partial(training.end_epoch, seconds, interrupted)):
-                history.stopped = training.over()
-                for callback in settings.callbacks:
-                    if _is_true(callback(history)) and not history.stopped:
-                        history.stopped = "callback"
-                bar.end_epoch()
-            save()
-            if interrupted():  # during validation, a callback or this writing
+        if checkpoint is not None and not history.stopped:
+            save()  # what cannot be written is found out now
+        with interruptible(interruptions) as interrupted, Bar(training, progress) as bar:
+            if not history.stopped and interrupted():  # before the first update: another run of its job was stopped
                 history.stopped = "interrupted"
-    if settings.patience is not None and history.best_parameters is not None and history.stopped != "interrupted":
-        network.parameters[:] = history.best_parameters
-    return history
+            while not history.stopped:
+                begin = time.perf_counter()
+                while not training.epoch_is_over and not history.stopped:
+                    batch = result(training.take)
+                    computed = None if batch is None else result(partial(training.gradients, batch))
+                    if batch is None or computed is None:
+                        history.stopped = "interrupted"
+                        break
+                    training.update(batch, computed)
+                    if training.batch == training.batches:
+                        training.end_pass()
+                    bar.advance(batch.steps)
+                    if interrupted():
+                        history.stopped = "interrupted"
+                    elif not training.epoch_is_over and time.monotonic() - last_saved > _CHECKPOINT_SECONDS:
+                        save()
+                seconds = time.perf_counter() - begin
+                if history.stopped != "interrupted" and result(partial(training.end_epoch, seconds, interrupted)):
+                    history.stopped = training.over()
+                    for callback in settings.callbacks:
+                        if _is_true(callback(history)) and not history.stopped:
+                            history.stopped = "callback"
+                    bar.end_epoch()
+                save()
+                if interrupted():  # during validation, a callback or this writing
+                    history.stopped = "interrupted"
+        if settings.patience is not None and history.best_parameters is not None and history.stopped != "interrupted":
+            network.parameters[:] = history.best_parameters
+        return history
