@@ -58,8 +58,10 @@ def interruptible(interruptions: int) -> Iterator[Callable[[], bool]]:
     if listens:
         signal.signal(signal.SIGINT, note)
     try:
-        yield lambda: (
-            pressed.is_set() or _core.interruptions() != interruptions or (job is not None and job.stop.is_set())
+        yield (
+            lambda: (
+                pressed.is_set() or _core.interruptions() != interruptions or (job is not None and job.stop.is_set())
+            )
         )
     finally:
         if listens:

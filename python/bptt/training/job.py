@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 
 class Job:
     """One job, in a thread of its own. The caller of `fit_many` reads it in another."""
 
-    def __init__(self, stop: threading.Event) -> None:
-        self.stop = stop  # of all jobs
+    def __init__(self, stopped: Callable[[], bool]) -> None:
+        self.stopped = stopped  # whether all jobs shall stop
         self.done = 0.0  # the part of it that is done, as far as its first run of `fit` tells
 
 
