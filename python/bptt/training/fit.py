@@ -59,9 +59,7 @@ def interruptible(interruptions: int) -> Iterator[Callable[[], bool]]:
         signal.signal(signal.SIGINT, note)
     try:
         yield (
-            lambda: (
-                pressed.is_set() or _core.interruptions() != interruptions or (job is not None and job.stop.is_set())
-            )
+            lambda: pressed.is_set() or _core.interruptions() != interruptions or (job is not None and job.stopped())
         )
     finally:
         if listens:

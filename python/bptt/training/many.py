@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence, Sized
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from typing import Any, Literal, TypeVar, overload
@@ -123,14 +122,13 @@ def fit_many(
         interruptible(interruptions) as interrupted,
         JobsBar(total, progress) as bar,
     ):
+        run.interrupted = interrupted
         try:
             while run.begin_some(pool):
                 run.wait()
                 bar.show(run.finished, len(run.failures), run.under_way)
-                if interrupted():
-                    run.stop.set()
         except BaseException:  # a second Ctrl-C
-            run.stop.set()
+            run.interrupted = lambda: True
             while run.running:
                 interrupt()
                 run.wait()
@@ -170,7 +168,7 @@ class _Run:
         self.results: list[Any] = []
         self.failures: dict[int, BaseException] = {}
         self.running: dict[Future[Any], tuple[int, Job]] = {}
-        self.stop = threading.Event()
+        self.interrupted: Callable[[], bool] = lambda: False
         self._source, self._leaves_room = source, n_jobs is None
 
     @property
@@ -185,7 +183,7 @@ class _Run:
 
     def begin_some(self, pool: ThreadPoolExecutor) -> bool:
         """Begin as many as there is room for; whether any is under way."""
-        while not self.stop.is_set() and len(self.running) < self._room():
+        while not self.interrupted() and len(self.running) < self._room():
             i = len(self.results)
             try:
                 task = next(self._source)
@@ -202,7 +200,7 @@ class _Run:
             except TypeError as error:
                 self._failed(i, error)
                 continue
-            job = Job(self.stop)
+            job = Job(lambda: self.interrupted())
             self.running[pool.submit(_done, task, job)] = i, job
         return bool(self.running)
 
