@@ -162,9 +162,9 @@ def markdown(times: dict[str, list[float]], networks: int, task: Task) -> str:
     updates = task.epochs * BATCHES
     lines = [
         f"float32. {machine([PYTORCH])} joblib {joblib.__version__}.",
-        f"{networks} networks of {N_HIDDEN} units, {N_IN} inputs and {N_OUT} classes; each makes {updates} updates on",
-        f"{BATCH} sequences of {TAU} steps by Adam, on the same data. PyTorch begins with the same weights, and its first",
-        "losses agree; those of bptt have the same bits in every way. Processes run before the clock starts.",
+        f"{networks} networks of {N_HIDDEN} units, {N_IN} inputs and {N_OUT} classes; each makes {updates} updates",
+        f"on {BATCH} sequences of {TAU} steps by Adam, on the same data. PyTorch begins with the same weights, and its",
+        "first losses agree; those of bptt have the same bits in every way. Processes run before the clock starts.",
         f"Rounds, in turns: {len(times[ours])}.",
         "",
         row(head),

@@ -30,8 +30,8 @@ RANDOM = np.random.default_rng(0)
 X, Y = RANDOM.standard_normal((12, 20, 3)), RANDOM.integers(0, 4, (12, 20))
 # Its call takes some milliseconds, and repays many threads.
 LARGE_X, LARGE_Y = RANDOM.standard_normal((40, 64, 32)).astype(np.float32), RANDOM.integers(0, 8, (40, 64))
-# Of the moments at which threads are counted: a call that begins finds others in the midst of a window, and a worker that
-# has nothing to do goes to sleep after some 0.3 ms.
+# Of the moments at which threads are counted: a call that begins finds others in the midst of a window, and a worker
+# that has nothing to do goes to sleep after some 0.3 ms.
 MOST_ABOVE = 0.1
 
 
@@ -287,7 +287,7 @@ def test_a_second_ctrl_c_ends_calls_too() -> None:
         finally:
             ended.append(1)
 
-    press_after(0.4, 2)
+    press_after(0.2, 2)
     with pytest.raises(KeyboardInterrupt):
         fit_many([job] * 5, progress=False)
     assert ended == [1, 1], "no thread is left behind"
@@ -426,7 +426,7 @@ def test_lines_in_a_log_tell_failures(monkeypatch: pytest.MonkeyPatch) -> None:
     assert lines[0] == "1 of 5 jobs, 0 s"
     assert lines[-1] == "5 of 5 jobs, 2 failed, 0 s"
     log.truncate(0)
-    fit_many([partial(trained, 0)] * 250, n_jobs=1)
+    fit_many([partial(int, 0)] * 250, n_jobs=1)
     assert len(log.getvalue().splitlines()) <= 100
 
 

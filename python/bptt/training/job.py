@@ -12,6 +12,7 @@ class Job:
 
     def __init__(self, stopped: Callable[[], bool]) -> None:
         self.stopped = stopped  # whether all jobs shall stop
+        self.begun = threading.Event()
         self.done = 0.0  # the part of it that is done, as far as its first run of `fit` tells
 
 

@@ -118,15 +118,16 @@ def fit_many(
     total = len(jobs) if isinstance(jobs, Sized) else None
     with (
         ThreadPoolExecutor(run.most, "fit_many") as pool,
-        sharing(False),  # this thread waits
         interruptible(interruptions) as interrupted,
         JobsBar(total, progress) as bar,
     ):
         run.interrupted = interrupted
         try:
-            while run.begin_some(pool):
-                run.wait()
-                bar.show(run.finished, len(run.failures), run.under_way)
+            run.begin_some(pool)
+            with sharing(False):  # this thread waits: from now on its first job counts in its place
+                while run.begin_some(pool):
+                    run.wait()
+                    bar.show(run.finished, len(run.failures), run.under_way)
         except BaseException:  # a second Ctrl-C
             run.interrupted = lambda: True
             while run.running:
@@ -157,6 +158,7 @@ def _check(i: int, job: Any) -> None:
 
 def _done(task: Callable[[], Any], job: Job) -> Any:
     with sharing(), in_job(job):
+        job.begun.set()
         return task()
 
 
@@ -202,6 +204,7 @@ class _Run:
                 continue
             job = Job(lambda: self.interrupted())
             self.running[pool.submit(_done, task, job)] = i, job
+            job.begun.wait()  # so that it counts where the next one looks for room
         return bool(self.running)
 
     def _room(self) -> int:
