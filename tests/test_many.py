@@ -30,9 +30,10 @@ RANDOM = np.random.default_rng(0)
 X, Y = RANDOM.standard_normal((12, 20, 3)), RANDOM.integers(0, 4, (12, 20))
 # Its call takes some milliseconds, and repays many threads.
 LARGE_X, LARGE_Y = RANDOM.standard_normal((40, 64, 32)).astype(np.float32), RANDOM.integers(0, 8, (40, 64))
-# Of the moments at which threads are counted: a call that begins finds others in the midst of a window, and a worker
-# that has nothing to do goes to sleep after some 0.3 ms.
-MOST_ABOVE = 0.1
+# Of the moments at which threads are counted: a call that begins finds another one in the midst of a window, and a worker
+# that has nothing to do goes to sleep after some 0.3 ms. Seen on busy machines: 0 to 0.1, and 0.26 to 0.82 where calls do
+# not share the threads.
+MOST_ABOVE = 0.18
 
 
 @pytest.fixture(autouse=True)
@@ -305,8 +306,9 @@ WAYS = ["fit_many", "fit_many in fit_many", "two threads that fit", "two that ca
 def test_no_more_threads_are_busy_than_allowed(way: str) -> None:
     def calls(seconds: float) -> None:
         rnn, end = ElmanRNN(32, 96, 8, seed=0, init="uniform"), time.monotonic() + seconds
-        while time.monotonic() < end:
-            rnn.loss_and_gradients(LARGE_X, LARGE_Y)
+        x, y = np.tile(LARGE_X, (30, 1, 1)), np.tile(LARGE_Y, (30, 1))
+        while time.monotonic() < end:  # what is between two calls takes no time beside them
+            rnn.loss_and_gradients(x, y)
 
     large(0.01)  # so that all threads exist
     with watched() as counts:
