@@ -21,19 +21,11 @@ import pytest
 
 import bptt
 from bptt import Adam, ElmanRNN, FitManyError, fit_many
-from busy_threads import needs_proc, share_above, watched
+from busy_threads import MOST_ABOVE, needs_proc, share_above, watched
 from interpreter import run_python
+from many_jobs import LARGE_X, LARGE_Y, X, Y, large
 from problems import Array
 from results import same_bits
-
-RANDOM = np.random.default_rng(0)
-X, Y = RANDOM.standard_normal((12, 20, 3)), RANDOM.integers(0, 4, (12, 20))
-# Its call takes some milliseconds, and repays many threads.
-LARGE_X, LARGE_Y = RANDOM.standard_normal((40, 64, 32)).astype(np.float32), RANDOM.integers(0, 8, (40, 64))
-# Of the moments at which threads are counted: a call that begins finds another one in the midst of a window, and a worker
-# that has nothing to do goes to sleep after some 0.3 ms. Seen on busy machines: 0 to 0.1, and 0.26 to 0.82 where calls do
-# not share the threads.
-MOST_ABOVE = 0.18
 
 
 @pytest.fixture(autouse=True)
@@ -45,20 +37,6 @@ def trained(seed: int, **options: Any) -> tuple[ElmanRNN, bptt.History]:
     rnn = ElmanRNN(3, 8, 4, seed=seed)
     options = {"optimizer": Adam(0.01), "epochs": 3, "batch_size": 5, "seed": seed} | options
     return rnn, rnn.fit(X, Y, **options)
-
-
-def large(seconds: float) -> int:
-    """Train a large network for so long; how many updates that were. NumPy's BLAS, which has threads, takes no part."""
-    end = time.monotonic() + seconds
-    rnn = ElmanRNN(32, 96, 8, seed=0, init="uniform")
-
-    def over(_: object) -> bool:
-        return time.monotonic() > end
-
-    history = rnn.fit(
-        LARGE_X, LARGE_Y, optimizer=Adam(1e-3), epochs=10**6, batch_size=64, callbacks=[over], progress=False
-    )
-    return len(history.updates)
 
 
 # ---- Results ----

@@ -66,20 +66,22 @@ def interruptible(interruptions: int) -> Iterator[Callable[[], bool]]:
             signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-_trained: dict[tuple[str, int], tuple[int, object]] = {}  # what runs of `fit` change now, and the thread of each
+_trained: dict[tuple[str, int], tuple[int, int, object]] = {}  # what runs of `fit` change now: process, thread, run
 
 
 @contextmanager
 def _trained_here(network: Network, settings: Settings) -> Iterator[None]:
     """No two threads change the same parameters, or the same optimizer, at once: an error before anything changes."""
-    run = threading.get_ident(), object()
+    run = os.getpid(), threading.get_ident(), object()
     optimizer = id(settings.optimizer)
     own = []
     try:
         for key in ("network", network.parameters.__array_interface__["data"][0]), ("optimizer", optimizer):
-            if (holder := _trained.setdefault(key, run)) is run:
+            if _trained.setdefault(key, run)[0] != run[0]:
+                _trained[key] = run  # what another process trains, of which this one is a fork
+            if (holder := _trained[key]) is run:
                 own.append(key)
-            elif holder[0] != run[0]:  # in one thread, a callback may train what it is called for
+            elif holder[1] != run[1]:  # in one thread, a callback may train what it is called for
                 raise RuntimeError(f"fit: expected a {key[0]} of its own, got one that another thread trains now")
         yield
     finally:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import threading
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence, Sized
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from functools import partial
 from typing import Any, Literal, TypeVar, overload
 
 from bptt import _core
@@ -18,6 +21,8 @@ Result = TypeVar("Result")
 _MOST_JOBS = 1024
 _SECONDS = 0.1  # between two looks at the jobs under way
 _MOST_SHOWN = 3  # failures in a message
+
+_beginning = threading.Lock()  # of all calls: none begins jobs while another one counts who is there
 
 
 class FitManyError(RuntimeError):
@@ -156,6 +161,10 @@ def _check(i: int, job: Any) -> None:
         raise TypeError(f"jobs[{i}]: expected a function without arguments, got {type(job).__name__}")
 
 
+def _fail(error: Exception) -> None:
+    raise error
+
+
 def _done(task: Callable[[], Any], job: Job) -> Any:
     with sharing(), in_job(job):
         job.begun.set()
@@ -171,6 +180,7 @@ class _Run:
         self.failures: dict[int, BaseException] = {}
         self.running: dict[Future[Any], tuple[int, Job]] = {}
         self.interrupted: Callable[[], bool] = lambda: False
+        self._next: deque[Callable[[], Any]] = deque()  # taken, but not begun yet
         self._source, self._leaves_room = source, n_jobs is None
 
     @property
@@ -185,27 +195,27 @@ class _Run:
 
     def begin_some(self, pool: ThreadPoolExecutor) -> bool:
         """Begin as many as there is room for; whether any is under way."""
-        while not self.interrupted() and len(self.running) < self._room():
-            i = len(self.results)
-            try:
-                task = next(self._source)
-            except StopIteration:
-                break
-            except Exception as error:  # the jobs before it are not lost
-                self._source = iter(())
+        while not self.interrupted() and len(self.running) + len(self._next) < self._room() and self._take():
+            pass
+        with _beginning:
+            while self._next and not self.interrupted() and len(self.running) < self._room():
+                job = Job(lambda: self.interrupted())
+                self.running[pool.submit(_done, self._next.popleft(), job)] = len(self.results), job
                 self.results.append(None)
-                self._failed(i, error)
-                break
-            self.results.append(None)
-            try:
-                _check(i, task)
-            except TypeError as error:
-                self._failed(i, error)
-                continue
-            job = Job(lambda: self.interrupted())
-            self.running[pool.submit(_done, task, job)] = i, job
-            job.begun.wait()  # so that it counts where the next one looks for room
+                job.begun.wait()  # so that it counts where the next one looks for room
         return bool(self.running)
+
+    def _take(self) -> bool:
+        """Take a job from the source, if it has any more. In the place of one that cannot be had is one that fails."""
+        try:
+            task = next(self._source)
+        except StopIteration:
+            return False
+        except Exception as error:
+            self._source, task = iter(()), partial(_fail, error)
+        i = len(self.results) + len(self._next)
+        self._next.append(task if callable(task) else partial(_check, i, task))
+        return True
 
     def _room(self) -> int:
         """How many may run at once."""
@@ -213,9 +223,6 @@ class _Run:
             return self.most
         others = max(0, _core.sharing_threads() - len(self.running))
         return max(1, min(self.most, get_num_threads() - others))
-
-    def _failed(self, i: int, error: BaseException) -> None:
-        self.failures[i] = self.results[i] = error
 
     def wait(self) -> None:
         """Until a job is over, but not for long."""
@@ -225,4 +232,4 @@ class _Run:
             if (error := future.exception()) is None:
                 self.results[i] = future.result()
             else:
-                self._failed(i, error)
+                self.failures[i] = self.results[i] = error
