@@ -1,4 +1,5 @@
-// The pool. Its workers spin for some microseconds for the next job, then sleep. A second caller at the same time works alone.
+// Pools, one for each call under way that needs more threads than its own. The workers spin for some microseconds for the next job,
+// then sleep.
 #include "base/threads.hpp"
 
 #include <algorithm>
@@ -6,9 +7,10 @@
 #include <condition_variable>
 #include <cstdint>
 #include <exception>
-#include <memory>
 #include <mutex>
+#include <new>
 #include <thread>
+#include <utility>
 
 #if !defined(_WIN32)
 #include <pthread.h>
@@ -22,6 +24,7 @@ namespace {
 std::atomic<int> allowed{1};
 
 constexpr double operations_worth_a_thread = 1.5e6;  // multiply-adds of a forward pass: some times what it takes to wake a thread
+constexpr double operations_worth_counting = 1e5;    // some microseconds: a call of less is over before anybody could regard it
 
 void pause() {
 #if defined(__x86_64__) || defined(_M_X64)
@@ -36,12 +39,16 @@ constexpr int pauses_in_call = 10'000;    // where the caller is known to come b
 constexpr int pauses_at_barrier = 400;    // a member that comes later may have no processor
 constexpr int pauses_for_members = 800;   // who is awake comes at once
 
+}  // namespace
+
 class Pool {
  public:
+  std::atomic<bool> taken{true};  // by a call
+  Pool* next = nullptr;           // of the list
+
   void execute(Index count, int threads, void (*task)(void*, Index), void* context) {
     const int helpers = int(std::min<Index>(threads, count)) - 1;
-    std::unique_lock<std::mutex> only_caller(caller_, std::defer_lock);
-    if (helpers < 1 || !only_caller.try_lock() || !grow(helpers)) {
+    if (helpers < 1 || !grow(helpers)) {
       for (Index i = 0; i < count; ++i) task(context, i);
       return;
     }
@@ -68,8 +75,6 @@ class Pool {
       gate = Gate::of(gate_.load(std::memory_order_acquire));
     }
   }
-
-  std::atomic<int> calls{0};
 
  private:
   // Which job is on, how many helpers may still come in, and how many are inside: one number, so that they change together and a
@@ -114,7 +119,7 @@ class Pool {
         work();
         gate_.fetch_sub(Gate::inside_one, std::memory_order_release);
         pauses = 0;
-      } else if (pauses < (calls.load(std::memory_order_relaxed) > 0 ? pauses_in_call : pauses_before_sleep)) {
+      } else if (pauses < (taken.load(std::memory_order_relaxed) ? pauses_in_call : pauses_before_sleep)) {
         pause();
         ++pauses;
       } else {
@@ -127,7 +132,6 @@ class Pool {
     }
   }
 
-  std::mutex caller_;
   int workers_ = 0;
   std::uint64_t serial_ = 0;
 
@@ -143,41 +147,89 @@ class Pool {
   std::atomic<int> asleep_{0};
 };
 
-// Never destroyed: its threads may outlive every static object. A forked child has none of the threads, so it starts a new pool.
-std::atomic<Pool*> pool{nullptr};
+// What the calls under way share. A forked child has one thread alone, and begins with another one of these.
+struct Sharing {
+  std::atomic<int> declared{0};  // threads that work all the time
+  std::atomic<int> narrow{0};    // calls of other threads that use one thread each
+  std::atomic<int> wide{0};      // calls of other threads that may use more
 
-Pool& the_pool() {
-  Pool* current = pool.load(std::memory_order_acquire);
-  if (current != nullptr) return *current;
-  static std::mutex creation;
-  static const bool handler_registered = [] {
+  // A call of unlimited size in a thread that counts already.
+  int threads_of_each() const {
+    const int sharers = declared.load(std::memory_order_relaxed) + wide.load(std::memory_order_relaxed);
+    return (num_threads() - narrow.load(std::memory_order_relaxed)) / std::max(sharers, 1);
+  }
+
+  // The first pool of the list that is free, so that few have many workers. nullptr if there is no memory for one.
+  Pool* take_pool() {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    Pool** place = &first_;
+    for (; *place != nullptr; place = &(*place)->next)
+      if (!(*place)->taken.exchange(true, std::memory_order_acquire)) return *place;
+    return *place = new (std::nothrow) Pool;
+  }
+
+ private:
+  std::mutex mutex_;
+  Pool* first_ = nullptr;
+};
+
+namespace {
+
+thread_local bool declares = false;
+thread_local Call* innermost = nullptr;
+
+// Never destroyed: threads may outlive every static object.
+std::atomic<Sharing*> sharing{[] {
 #if !defined(_WIN32)
-    pthread_atfork(nullptr, nullptr, [] { pool.store(new Pool, std::memory_order_release); });
+  pthread_atfork(nullptr, nullptr, [] {
+    Sharing* const own = new Sharing;
+    own->declared = declares ? 1 : 0;
+    sharing.store(own, std::memory_order_release);
+  });
 #endif
-    return true;
-  }();
-  (void)handler_registered;
-  const std::lock_guard<std::mutex> lock(creation);
-  current = pool.load();
-  if (current == nullptr) pool.store(current = new Pool, std::memory_order_release);
-  return *current;
-}
+  return new Sharing;
+}()};
 
 }  // namespace
 
 int num_threads() { return allowed.load(std::memory_order_relaxed); }
 void set_num_threads(int n) { allowed.store(n); }
 
-Call::Call(double operations) : threads_(int(std::clamp(operations / operations_worth_a_thread, 1.0, double(num_threads())))) {
-  if (threads_ > 1) the_pool().calls.fetch_add(1, std::memory_order_relaxed);
+bool set_sharing(bool shares) {
+  if (shares != declares) sharing.load(std::memory_order_acquire)->declared.fetch_add(shares ? 1 : -1, std::memory_order_relaxed);
+  return std::exchange(declares, shares);
+}
+
+int sharing_threads() { return sharing.load(std::memory_order_acquire)->declared.load(std::memory_order_relaxed); }
+
+Call::Call(double operations, Index most)
+    : most_(int(std::clamp(operations / operations_worth_a_thread, 1.0, double(std::min<Index>(most, num_threads()))))),
+      sharing_(sharing.load(std::memory_order_acquire)) {
+  if (operations < operations_worth_counting) return;
+  if (!declares) {
+    counted_ = most_ > 1 ? &sharing_->wide : &sharing_->narrow;
+    counted_->fetch_add(1, std::memory_order_relaxed);
+  }
+  if (most_ == 1) return;
+  outer_ = std::exchange(innermost, this);
+  refresh();
 }
 
 Call::~Call() {
-  if (threads_ > 1) the_pool().calls.fetch_sub(1, std::memory_order_relaxed);
+  if (counted_ != nullptr) counted_->fetch_sub(1, std::memory_order_relaxed);
+  if (most_ > 1) innermost = outer_;
+  if (pool_ != nullptr) pool_->taken.store(false, std::memory_order_release);
 }
 
+void Call::refresh() const {
+  if (most_ > 1) threads_ = std::clamp(sharing_->threads_of_each(), 1, most_);
+}
+
+Pool* Call::pool() { return pool_ != nullptr ? pool_ : pool_ = sharing_->take_pool(); }
+
 void execute_tasks(Index count, int threads, void (*task)(void*, Index), void* context) {
-  if (threads > 1 && count > 1) return the_pool().execute(count, threads, task, context);
+  if (threads > 1 && count > 1 && innermost != nullptr)
+    if (Pool* const pool = innermost->pool(); pool != nullptr) return pool->execute(count, threads, task, context);
   for (Index i = 0; i < count; ++i) task(context, i);
 }
 

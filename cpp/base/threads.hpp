@@ -1,31 +1,61 @@
-// A small pool of threads that share the tasks of one caller.
+// Small pools of threads, each of which shares the tasks of one call; and how many threads each call may take beside the others.
 #pragma once
 
 #include <atomic>
+#include <limits>
 
 #include "base/index.hpp"
 
 namespace bptt {
 
-/// How many threads a call may use, 1 or more.
+/// How many threads a call may use, 1 or more: all calls that are under way at once, together.
 int num_threads();
 void set_num_threads(int n);
 
-/// A call from outside, of about so many multiply-adds. It knows how many threads they repay. The workers stay awake until it ends.
+/// Whether this thread works all the time, within calls and between them. All such threads, and the calls of others, have equal
+/// shares in the threads. Returns what it was before.
+bool set_sharing(bool shares);
+
+/// How many threads work all the time.
+int sharing_threads();
+
+struct Sharing;
+class Pool;
+
+/// A call from outside, of about so many multiply-adds. It knows how many threads they repay, and how many the other calls under
+/// way leave to it. The workers stay awake until it ends.
 class Call {
  public:
-  explicit Call(double operations);
+  /// On at most `most` threads.
+  explicit Call(double operations, Index most = std::numeric_limits<int>::max());
   ~Call();
   Call(const Call&) = delete;
   Call& operator=(const Call&) = delete;
+
+  /// How many it may use until it refreshes that.
   int threads() const { return threads_; }
 
+  /// What `threads` never exceeds.
+  int most() const { return most_; }
+
+  /// Looks what other calls leave by now. Between two passes over the data, in the thread of the call.
+  void refresh() const;
+
  private:
-  int threads_;
+  friend void execute_tasks(Index, int, void (*)(void*, Index), void*);
+  Pool* pool();
+
+  int most_;
+  mutable int threads_ = 1;
+  std::atomic<int>* counted_ = nullptr;  // where it counts as one of the calls under way
+  Sharing* sharing_;
+  Pool* pool_ = nullptr;   // once it has needed one
+  Call* outer_ = nullptr;  // of the same thread: what a signal's handler computes comes within another call
 };
 
-/// task(context, i) for every i in [0, count), on at most `threads` threads, this one among them. Returns when all are done. Any
-/// thread may take any task, so a task's result must depend on i alone. Tasks must not throw.
+/// task(context, i) for every i in [0, count), on at most `threads` threads, this one among them: the others come from the pool of
+/// the call that is under way in this thread. Returns when all are done. Any thread may take any task, so a task's result must
+/// depend on i alone. Tasks must not throw.
 void execute_tasks(Index count, int threads, void (*task)(void* context, Index i), void* context);
 
 template <class Task> void parallel(Index count, int threads, const Task& task) {

@@ -45,8 +45,12 @@ template <class T> struct Context {
         call(double(timeline.stored) * operations_per_row()),
         zero(zeros<T>(widest())) {}
 
-  /// Before a pass over the window, in the thread of the call. Throws Interrupted if the call shall stop.
-  void check_interruption(const Window& w) const { interruption.check(double(w.size()) * operations_per_row()); }
+  /// Before a pass over the window, in the thread of the call: how many threads the pass may use. Throws Interrupted if the call
+  /// shall stop.
+  void check_interruption(const Window& w) const {
+    interruption.check(double(w.size()) * operations_per_row());
+    call.refresh();
+  }
 
   // ---- Sharing out ----
 

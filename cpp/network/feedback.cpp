@@ -46,7 +46,7 @@ template <class T> class Feedback {
     r_last_ = Array<T>(timeline.batch * m_);
     r_window_ = Array<T>(timeline.largest * m_);
     barred_window_ = Array<char>(timeline.largest);
-    const Index threads = ctx_.call.threads();
+    const Index threads = ctx_.call.most();
     if (runs_free_) scratch_ = Array<T>(2 * m_ * std::max(timeline.batch, threads * std::min(timeline.batch, 2 * threads)));
     no_state_ = zeros<T>(timeline.batch * n_);
     if (!softmax_ || forcing.p <= 0) return;

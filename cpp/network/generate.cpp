@@ -251,8 +251,8 @@ bool generate(const Network& network, const T* parameters, const Batch<T>& batch
   const FlushDenormals flush;
   const Generator<T> generator(network, parameters, batch, drawing);
   const double operations = double(size(network)) + double(network.n_out) * operations_of_a_draw;  // of a step of a sequence
-  const Call call(double(results.steps) * double(results.batch) * operations);
-  const Index threads = std::min<Index>(results.batch, call.threads());
+  const Call call(double(results.steps) * double(results.batch) * operations, results.batch);
+  const Index threads = call.most();
   const Index together =
       std::min(results.batch, std::max(Index(operations_of_sequences / operations), threads * least_sequences_for_each_thread));
   std::vector<Room<T>> rooms;
@@ -266,7 +266,8 @@ bool generate(const Network& network, const T* parameters, const Batch<T>& batch
     for (Index first = 0, last; first < results.steps && finite.load(); first = last) {
       last = std::min(results.steps, first + at_a_time);
       interruption.check(of_step * double(last - first));
-      parallel(threads, int(threads), [&](Index i) {
+      call.refresh();
+      parallel(threads, call.threads(), [&](Index i) {
         const Index from = begin + rows * i / threads, to = begin + rows * (i + 1) / threads;
         if (from < to && !generator.draw(from, to, first, last, r, o, rooms[std::size_t(i)], results)) finite.store(false);
       });

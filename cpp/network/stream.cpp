@@ -110,9 +110,9 @@ template <class T> void Cell<T>::advance(State& s, Index steps, const T* x, cons
 template <class T> void Stream<T>::advance(Index steps, const T* x, T* o) {
   const FlushDenormals flush;
   const Index n_in = network().n_in, of_step = rows() * network().n_out;
+  const Call call(double(steps) * double(rows()) * double(size(network())), many(rows()) ? rows() : 1);
   if (many(rows())) {
-    const Call call(double(steps) * double(rows()) * double(size(network())));
-    const Index slices = std::min<Index>(call.threads(), rows());
+    const Index slices = call.threads();
     parallel(slices, call.threads(), [&](Index i) {
       for (Index t = 0; t < steps; ++t)
         cell_->advance_some(state_, rows() * i / slices, rows() * (i + 1) / slices, x == nullptr ? nullptr : x + t * rows() * n_in,

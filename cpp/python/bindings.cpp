@@ -452,6 +452,8 @@ PYBIND11_MODULE(core, m, py::mod_gil_not_used()) {
   m.def("interruptions", &interruptions);
   m.def("num_threads", &num_threads);
   m.def("set_num_threads", &set_num_threads, arg("n"));
+  m.def("set_sharing", &set_sharing, arg("shares"));
+  m.def("sharing_threads", &sharing_threads);
 }
 
 // Before CPython 3.12 pybind11's own start asks for the main interpreter's lock, and would wait for ever while a sub-interpreter

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from bptt import constraints, reference
     from bptt.export.c_header import export_c
     from bptt.networks.gradcheck import gradcheck
+    from bptt.training.many import FitManyError, fit_many
 
 __all__ = [
     "SGD",
@@ -36,6 +37,7 @@ __all__ = [
     "ElmanGradients",
     "ElmanRNN",
     "ElmanRun",
+    "FitManyError",
     "Gradients",
     "History",
     "JordanGradients",
@@ -49,6 +51,7 @@ __all__ = [
     "config",
     "constraints",
     "export_c",
+    "fit_many",
     "get_num_threads",
     "gradcheck",
     "interrupt",
@@ -81,6 +84,8 @@ def __getattr__(name: str) -> Any:  # what few need is imported when it is first
         return import_module(f"bptt.{name}")
     if name == "gradcheck":
         return import_module("bptt.networks.gradcheck").gradcheck
+    if name in ("fit_many", "FitManyError"):
+        return getattr(import_module("bptt.training.many"), name)
     if name == "export_c":
         return import_module("bptt.export.c_header").export_c
     raise AttributeError(f"module 'bptt' has no attribute {name!r}")

@@ -6,6 +6,7 @@ import math
 import os
 import re
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 from bptt import _core
 from bptt._checks import shown, size
@@ -77,6 +78,9 @@ def _openmp_threads() -> int | None:
 def set_num_threads(n: int) -> None:
     """Set how many threads a call may use; small calls use fewer. Results have the same bits for every number.
 
+    Calls at the same time, in several threads of a program, share them; each has at least its own. So do runs of `fit`,
+    which count from their begin to their end.
+
     Parameters
     ----------
     n : int
@@ -92,6 +96,16 @@ def get_num_threads() -> int:
     first number), else what the process may use: its CPU affinity, and the quota of its control group rounded down.
     """
     return _core.num_threads()
+
+
+@contextmanager
+def sharing(shares: bool = True) -> Iterator[None]:
+    """This thread computes all the time inside, or not: those that do have equal shares in the threads."""
+    before = _core.set_sharing(shares)
+    try:
+        yield
+    finally:
+        _core.set_sharing(before)
 
 
 def set_from_environment() -> None:

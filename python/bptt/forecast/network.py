@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 
 from bptt._arrays import Array
-from bptt._threads import get_num_threads, interrupt, set_num_threads
 from bptt.forecast.linear import Linear
 from bptt.forecast.tracks import Track
 from bptt.networks.elman import ElmanRNN
 from bptt.training.history import History
+from bptt.training.many import FitManyError, fit_many
 from bptt.training.optimizers import AdamW
 from bptt.training.schedules import Cosine
 
@@ -162,33 +162,17 @@ def trained(
             validation=held_out,
             patience=None if held_out is None else _PATIENCE,
             seed=seeds[i],
-            progress=False,
         )
         return net, history
 
-    done = _side_by_side(one, len(seeds))
+    try:
+        done = fit_many([partial(one, i) for i in range(len(seeds))], progress=False)
+    except FitManyError as error:
+        raise error.failures[min(error.failures)] from None
+    if len(done) < len(seeds) or any(history.stopped == "interrupted" for _, history in done):
+        raise KeyboardInterrupt
     best = [(history.best_epoch or 0) + 1 for _, history in done] if epochs is None else list(epochs)
     return Ensemble(reading, [net for net, _ in done], best)
-
-
-def _side_by_side(one: Callable[[int], tuple[ElmanRNN, History]], n: int) -> list[tuple[ElmanRNN, History]]:
-    """Train each network in a thread of its own: they are too small to share one among several."""
-    threads = get_num_threads()
-    if threads == 1 or n == 1:
-        return [one(i) for i in range(n)]
-    set_num_threads(1)
-    try:
-        with ThreadPoolExecutor(min(threads, n)) as pool:
-            waiting = [pool.submit(one, i) for i in range(n)]
-            try:
-                return [each.result() for each in waiting]
-            except BaseException:
-                for each in waiting:
-                    each.cancel()
-                interrupt()
-                raise
-    finally:
-        set_num_threads(threads)
 
 
 def _windows(reading: Reading, tracks: Sequence[Track], ends: Sequence[int]) -> tuple[Array, Array, Array] | None:

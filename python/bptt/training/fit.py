@@ -7,7 +7,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from types import FrameType
 from typing import Any, TypeVar
@@ -16,11 +16,14 @@ import numpy as np
 
 from bptt import _core
 from bptt._checks import a_path, size, truth
+from bptt._threads import sharing
 from bptt.training.checkpoint import Checkpoint, ResumeError
 from bptt.training.history import History
+from bptt.training.job import job_here
 from bptt.training.processes import ALONE, Alone, Processes
 from bptt.training.progress import Bar
-from bptt.training.updates import Training, Wishes
+from bptt.training.protocol import Network
+from bptt.training.updates import Settings, Training, Wishes
 
 Result = TypeVar("Result")
 
@@ -38,10 +41,11 @@ def _is_true(value: object) -> bool:
 def interruptible(interruptions: int, is_alone: bool = True) -> Iterator[Callable[[], bool]]:
     """Turn the first Ctrl-C inside into a note, which the given function tells; a second one interrupts at once.
 
-    It tells as well whether `bptt.interrupt` was called more often than so many times. Of several processes each hears
-    SIGTERM too: Ctrl-C goes to ``mpiexec``, which sends them that and soon kills them.
+    It tells as well whether `bptt.interrupt` was called more often than so many times, and whether the job that this is
+    part of shall stop. Of several processes each hears SIGTERM too: Ctrl-C goes to ``mpiexec``, which sends them that
+    and soon kills them.
     """
-    pressed = threading.Event()
+    pressed, job = threading.Event(), job_here()
     usual: dict[int, Any] = {signal.SIGINT: signal.default_int_handler}
     if not is_alone:
         usual[signal.SIGTERM] = signal.SIG_DFL
@@ -56,10 +60,35 @@ def interruptible(interruptions: int, is_alone: bool = True) -> Iterator[Callabl
     for signum in heard:
         signal.signal(signum, note)
     try:
-        yield lambda: pressed.is_set() or _core.interruptions() != interruptions
+        yield (
+            lambda: pressed.is_set() or _core.interruptions() != interruptions or (job is not None and job.stopped())
+        )
     finally:
         for signum in heard:
             signal.signal(signum, usual[signum])
+
+
+_trained: dict[tuple[str, int], tuple[int, int, object]] = {}  # what runs of `fit` change now: process, thread, run
+
+
+@contextmanager
+def _trained_here(network: Network, settings: Settings) -> Iterator[None]:
+    """No two threads change the same parameters, or the same optimizer, at once: an error before anything changes."""
+    run = os.getpid(), threading.get_ident(), object()
+    optimizer = id(settings.optimizer)
+    own = []
+    try:
+        for key in ("network", network.parameters.__array_interface__["data"][0]), ("optimizer", optimizer):
+            if _trained.setdefault(key, run)[0] != run[0]:
+                _trained[key] = run  # what another process trains, of which this one is a fork
+            if (holder := _trained[key]) is run:
+                own.append(key)
+            elif holder[1] != run[1]:  # in one thread, a callback may train what it is called for
+                raise RuntimeError(f"fit: expected a {key[0]} of its own, got one that another thread trains now")
+        yield
+    finally:
+        for key in own:
+            del _trained[key]
 
 
 def fit(
@@ -97,6 +126,22 @@ def fit(
 
     random, path = processes.everyone(checked)
     training = begun(random, {"seed": seed, "resume": resume, "checkpoint": path is not None})
+    with ExitStack() as held:
+        processes.everyone(partial(held.enter_context, _trained_here(training.network, training.settings)))
+        held.enter_context(sharing())
+        return _trained_to_the_end(training, seed, path, resume, progress, interruptions, processes)
+
+
+def _trained_to_the_end(
+    training: Training,
+    seed: int | None,
+    path: str | None,
+    resume: bool,
+    progress: bool,
+    interruptions: int,
+    processes: Processes | Alone,
+) -> History:
+    """All updates of a run, from the checkpoint at a path on if it shall resume."""
     settings, history = training.settings, training.history
     if resume and path is not None and (found := processes.first(partial(Checkpoint.read, path))) is not None:
         processes.everyone(partial(_go_on, training, found, path, seed))
@@ -132,6 +177,8 @@ def fit(
     hears = interruptible(interruptions, processes is ALONE)
     with hears as interrupted, Bar(training, progress and processes.rank == 0) as bar:
         training.wishes = lambda: Wishes(interrupted(), time.monotonic() - last_saved > _CHECKPOINT_SECONDS)
+        if not history.stopped and processes.any(interrupted()):  # before the first update, by another run of its job
+            history.stopped = "interrupted"
         while not history.stopped:
             begin = time.perf_counter()
             while not training.epoch_is_over and not history.stopped:

@@ -8,12 +8,14 @@ import sys
 import time
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
+from bptt.training.job import job_here
 from bptt.training.updates import Training
 
 _LINES, _SECONDS = 100, 60.0  # of a log: at the ends of epochs, at most; between lines within an epoch
+_SECONDS_OF_JOBS = 0.2  # between two looks at how far jobs are
 _RECENT = 50  # updates whose mean loss is shown
 
 
@@ -33,13 +35,19 @@ def _tqdm() -> Any:
     return sys.modules["tqdm.auto"].tqdm
 
 
+def _passes(training: Training) -> tuple[float, float]:
+    """How many passes over the data are done, and how many there are to be."""
+    s, batches = training.settings, training.batches
+    passes = s.epochs if s.updates_per_epoch is None else s.epochs * s.updates_per_epoch / batches
+    return training.passes + training.batch / batches, passes
+
+
 def _bar(training: Training) -> Any:
     """A bar in a terminal or notebook, else None. It has a thread of its own, so it is made where it is seen."""
     if (tqdm := _tqdm()) is None:
         return None
-    s, batches = training.settings, training.batches
-    passes = s.epochs if s.updates_per_epoch is None else s.epochs * s.updates_per_epoch / batches
-    done = training.passes + training.batch / batches
+    batches = training.batches
+    done, passes = _passes(training)
     whole = batches if training.steps is None else training.steps
     options: dict[str, Any] = {
         "initial": round(whole * min(passes, done)),
@@ -48,18 +56,73 @@ def _bar(training: Training) -> Any:
         "unit_scale": True,
         "dynamic_ncols": True,
     }
+    return _made(tqdm, options)
+
+
+def _made(tqdm: Any, options: dict[str, Any]) -> Any:
     try:
         return tqdm(**options)
     except ImportError:  # earlier versions of tqdm say only now that ipywidgets is missing
         return importlib.import_module("tqdm").tqdm(**options)
 
 
+class JobsBar:
+    """Progress of `fit_many` on standard error: as `Bar`, for jobs of which so many are known to come."""
+
+    def __init__(self, total: int | None, wanted: bool) -> None:
+        self._total, self._begin = total, time.monotonic()
+        self._finished = self._failed = 0
+        tqdm = _tqdm() if wanted and sys.stderr is not None else None
+        self._bar: Any = None
+        if tqdm is not None:
+            form = "{desc} [{elapsed}]" if total is None else "{desc} {percentage:3.0f}%|{bar}| [{elapsed}<{remaining}]"
+            self._bar = _made(tqdm, {"total": total, "bar_format": form, "dynamic_ncols": True, "desc": self._text()})
+        self._logs, self._logged, self._shown = wanted and sys.stderr is not None and tqdm is None, 0.0, self._begin
+
+    def __enter__(self) -> JobsBar:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._bar is not None:
+            with suppress(OSError):
+                self._bar.close()
+
+    def show(self, finished: int, failed: int, under_way: float) -> None:
+        """So many jobs are over, of which so many have failed; and of the others so much is done, in jobs."""
+        news, now = finished - self._finished, time.monotonic()
+        self._finished, self._failed = finished, failed
+        try:
+            if self._bar is not None and (news or now - self._shown > _SECONDS_OF_JOBS):
+                self._shown = now
+                self._bar.n = finished + under_way
+                self._bar.set_description_str(self._text(), refresh=False)
+                self._bar.refresh()
+            elif self._logs and news and self._is_due(finished, now):
+                self._logged = now
+                print(f"{self._text()}, {now - self._begin:,.0f} s", file=sys.stderr, flush=True)
+        except OSError:  # nobody may be reading any more
+            self._logs, self._bar = False, None
+
+    def _is_due(self, finished: int, now: float) -> bool:
+        if self._total is None:
+            return now - self._logged > _SECONDS
+        return finished == self._total or finished % math.ceil(self._total / _LINES) == 0
+
+    def _text(self) -> str:
+        text = f"{self._finished} jobs" if self._total is None else f"{self._finished} of {self._total} jobs"
+        return text + (f", {self._failed} failed" if self._failed else "")
+
+
 class Bar:
-    """Progress on standard error: a bar in a terminal or notebook, lines in a log, or nothing."""
+    """Progress on standard error: a bar in a terminal or notebook, lines in a log, or nothing.
+
+    Within a job of `fit_many` it is shown there.
+    """
 
     def __init__(self, training: Training, wanted: bool) -> None:
         self._training, self._begin = training, time.monotonic()
-        wanted = wanted and sys.stderr is not None
+        self._job = job_here()
+        wanted = wanted and sys.stderr is not None and self._job is None
         self._bar: Any = _bar(training) if wanted else None
         self._logs, self._logged, self._steps = wanted and self._bar is None, self._begin, 0
 
@@ -87,6 +150,9 @@ class Bar:
     def advance(self, steps: int) -> None:
         """After an update."""
         self._steps += steps
+        if self._job is not None:
+            done, passes = _passes(self._training)
+            self._job.done = max(self._job.done, min(1.0, done / passes))  # of several runs, the first counts
         if self._logs and time.monotonic() - self._logged > _SECONDS:
             self._log(self._training.epoch + 1)
         if self._bar is not None and not self._bar.disable:
