@@ -13,10 +13,11 @@ import pandas as pd
 from bptt._arrays import Array
 from bptt._checks import a_path, number, seed_of_draws, size
 from bptt.forecast.forecaster_file import read, write
+from bptt.forecast.joining import follows, joined
 from bptt.forecast.learnt import Learnt, history
 from bptt.forecast.panel import Panel, SequenceRows
 from bptt.forecast.recipe import Recipe
-from bptt.forecast.scores import table
+from bptt.forecast.scores import scored
 
 
 class Forecaster:
@@ -115,6 +116,7 @@ class Forecaster:
         self._reading = {key: value for key, value in reading.items() if value is not None}
         self._recipe: Recipe | None = None
         self._learnt: Learnt | None = None
+        self._chosen_rows: int | None = None  # how many rows chose what `update` keeps; None where it was never called
 
     # ---- What was learnt ----
 
@@ -145,6 +147,11 @@ class Forecaster:
         learnt, recipe = self._fitted()
         return list(dict.fromkeys([*recipe.notes, *learnt.panel.notes]))
 
+    @property
+    def chosen_rows(self) -> int:
+        """How many rows chose shares, penalties and lags: fewer than those trained on after `update`."""
+        return _rows_of(self._fitted()[0].panel) if self._chosen_rows is None else self._chosen_rows
+
     def _fitted(self) -> tuple[Learnt, Recipe]:
         if self._learnt is None or self._recipe is None:
             raise ValueError("expected a fitted Forecaster: call fit first")
@@ -172,7 +179,7 @@ class Forecaster:
         """
         recipe = Recipe.learn(_a_frame("df", df), season=self.season, **self._reading)
         learnt = self._learnt_of(recipe.apply(df))
-        self._recipe, self._learnt = recipe, learnt
+        self._recipe, self._learnt, self._chosen_rows = recipe, learnt, None
         return self
 
     def _learnt_of(self, panel: Panel) -> Learnt:
@@ -184,6 +191,43 @@ class Forecaster:
             hidden=self.hidden,
             seed=self.seed % 2**62,
         )
+
+    def update(self, df: pd.DataFrame) -> Forecaster:
+        """Go on learning, from rows that have come since.
+
+        They join the rows trained on, and every part of the model is fitted anew to all of them: regressions in closed
+        form; networks from the parameters that they have, in a few passes; intervals with the errors that the
+        forecasts so far have made of the new rows. What was decided and chosen stays: the columns, steps, seasons and
+        units, lags, penalties and shares. `fit` decides and chooses anew.
+
+        Parameters
+        ----------
+        df : DataFrame
+            New rows alone, or older ones too. With dates, rows are joined by them: a row that was trained on and is in
+            `df` is taken as it is there. Without dates, a table that begins with the rows of a sequence has it whole,
+            and any other goes on where that ends. A sequence that is new is learnt from as well, in units of its own.
+            One without new rows stays as it is.
+
+        Returns
+        -------
+        Forecaster
+            This one. `notes` say what was joined.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If `df` is no DataFrame, has other columns, kinds of columns or steps than the table trained on, or no row
+            that is new. The forecaster has not changed then.
+        """
+        learnt, recipe = self._fitted()
+        panel, rows = joined(recipe, learnt.panel, _a_frame("df", df)), self.chosen_rows
+        learnt = learnt.again(panel, self.seed % 2**62)
+        if (now := _rows_of(learnt.panel)) >= 2 * rows:
+            learnt.panel.notes.append(
+                f"it has {now:,} rows now, and was chosen by {rows:,}: training a new one on all rows chooses anew"
+            )
+        self._learnt, self._chosen_rows = learnt, rows
+        return self
 
     # ---- Forecasts ----
 
@@ -273,6 +317,7 @@ class Forecaster:
         ----------
         df : DataFrame
             Rows that it was not trained on, or those that it was trained on and others after them: these are scored.
+            A sequence that begins with the row after those trained on is forecast with these before it.
         steps : int, optional
             How many rows ahead; by default as many as it was trained for.
         origins : int
@@ -297,7 +342,12 @@ class Forecaster:
         """
         learnt, recipe = self._fitted()
         panel = recipe.apply(_a_frame("df", df))
-        return _scored(learnt, panel, steps, origins, start, self.interval)
+        trained = {one.id: one for one in learnt.panel.sequences}
+        next_rows = {one.id for one in panel.sequences if one.id in trained and follows(recipe, trained[one.id], one)}
+        if next_rows and start is None:
+            whole = {one.id: one for one in joined(recipe, learnt.panel, df).sequences}
+            panel.sequences[:] = [whole[one.id] if one.id in next_rows else one for one in panel.sequences]
+        return scored(learnt, panel, steps, origins, start, self.interval)
 
     def holdout(
         self, df: pd.DataFrame, share: float = 0.2, steps: int | None = None, origins: int = 20
@@ -331,7 +381,7 @@ class Forecaster:
         panel = recipe.apply(frame)
         trained = {one.id for one in learnt.panel.sequences}
         known = [one for one in panel.sequences if one.id in trained]
-        return _scored(learnt, replace(panel, sequences=known), steps, origins, None, self.interval)
+        return scored(learnt, replace(panel, sequences=known), steps, origins, None, self.interval)
 
     # ---- Files and pictures ----
 
@@ -347,7 +397,9 @@ class Forecaster:
             By convention ``*.safetensors``. What stands there is replaced.
         """
         learnt, recipe = self._fitted()
-        write(a_path("path", path), learnt, {**self._settings(), "recipe": recipe.as_json()})
+        told = {**self._settings(), "recipe": recipe.as_json()}
+        chosen = {} if self._chosen_rows is None else {"chosen_rows": self._chosen_rows}
+        write(a_path("path", path), learnt, {**told, **chosen})
 
     def _settings(self) -> dict[str, Any]:
         return {
@@ -384,10 +436,11 @@ class Forecaster:
         learnt, told = read(name)
         try:
             recipe, reading = Recipe.from_json(told.pop("recipe")), told.pop("reading")
+            chosen = size("chosen_rows", told.pop("chosen_rows"), 1) if "chosen_rows" in told else None
             forecaster = cls(**told, **reading)
         except (TypeError, ValueError, KeyError) as error:
             raise ValueError(f"{name}: bad configuration: {error}") from None
-        forecaster._recipe, forecaster._learnt = recipe, learnt
+        forecaster._recipe, forecaster._learnt, forecaster._chosen_rows = recipe, learnt, chosen
         return forecaster
 
     def plot(
@@ -435,41 +488,8 @@ class Forecaster:
         return draw(learnt, before, 0 if target is None else names.index(target), times, forecast, self.interval, ax)
 
 
-def _scored(
-    learnt: Learnt, panel: Panel, steps: int | None, origins: int, start: int | None, level: float
-) -> pd.DataFrame:
-    """Score forecasts from several origins of each sequence, as `Forecaster.backtest` says."""
-    steps = learnt.steps if steps is None else size("steps", steps, 1, 100_000)
-    origins = size("origins", origins, 1)
-    if start is not None:
-        start = size("start", start, 1)
-    contests = []
-    most = 0
-    for one in map(history, panel.sequences):
-        begin = start or _first_scored(learnt, one, steps)
-        most = max(most, len(one.y) - begin)
-        if len(one.y) - begin >= steps:
-            at = np.unique(np.linspace(begin - 1, len(one.y) - steps - 1, origins).astype(np.int64))
-            contests.append((one, at))
-    if not contests:
-        raise ValueError(
-            f"df: expected a sequence with at least {steps} rows to score, which were not trained on, got "
-            f"{max(0, most)} at most"
-        )
-    return table(learnt, contests, steps, level)
-
-
-def _first_scored(learnt: Learnt, one: SequenceRows, steps: int) -> int:
-    """The first row after those trained on; in a sequence that was not, after as many as a forecast reads."""
-    trained = next((each for each in learnt.panel.sequences if each.id == one.id), None)
-    if trained is not None and learnt.panel.time_name is not None:
-        after = int(np.searchsorted(one.times, trained.times[-1], side="right"))
-        if after > 0:
-            return after
-    elif trained is not None and np.array_equal(one.y[: len(trained.y)], trained.y, equal_nan=True):
-        return len(trained.y)
-    needed = max(model.rows for model in learnt.models)
-    return max(1, min(needed, (len(one.y) - steps) // 2))
+def _rows_of(panel: Panel) -> int:
+    return sum(len(one.y) for one in panel.sequences)
 
 
 def _a_frame(name: str, df: Any) -> pd.DataFrame:

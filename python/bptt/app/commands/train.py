@@ -62,7 +62,6 @@ _HEAD = 1 << 18  # bytes of a text that are looked at before it is taken for one
 _RISING, _LAST_RATE = 100, 0.1  # updates in which the learning rate rises, at most a tenth of all that a falling one has;
 # where a cosine ends
 _NO_PATIENCE = 10**9  # validations: however long a run goes on, it does not stop by itself
-_RATE_OF_GOING_ON = 1.0
 _MAX_NORM = 1.0
 _VALIDATIONS = 20
 _PASSES, _LEAST, _MOST = 15, 300, 7500  # over a text by default, and the updates for that: more would learn it by heart
@@ -212,7 +211,7 @@ def _fit(
     try:
         history = rnn.fit(
             **data,
-            optimizer=optimizer(options.lr or rate * (1.0 if options.start is None else _RATE_OF_GOING_ON)),
+            optimizer=optimizer(options.lr or rate),
             epochs=epochs,
             updates_per_epoch=every,
             truncate=truncate,
