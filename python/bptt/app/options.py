@@ -383,7 +383,12 @@ examples:
     )
     _add_model(parser)
     add = parser.add_argument
-    add("data", metavar="DATA", help="a table with the model's columns; - for standard input")
+    add(
+        "data",
+        nargs="?",
+        metavar="DATA",
+        help="a table with the model's columns; - for standard input (without it: the rows trained on are continued)",
+    )
     add("--steps", type=values.between(1, 10**6), metavar="N", help="rows ahead (default: as many as trained for)")
     add(
         "--interval",

@@ -150,7 +150,7 @@ class Forecaster:
     @property
     def chosen_rows(self) -> int:
         """How many rows chose shares, penalties and lags: fewer than those trained on after `update`."""
-        return _rows_of(self._fitted()[0].panel) if self._chosen_rows is None else self._chosen_rows
+        return self.panel.rows if self._chosen_rows is None else self._chosen_rows
 
     def _fitted(self) -> tuple[Learnt, Recipe]:
         if self._learnt is None or self._recipe is None:
@@ -222,7 +222,7 @@ class Forecaster:
         learnt, recipe = self._fitted()
         panel, rows = joined(recipe, learnt.panel, _a_frame("df", df)), self.chosen_rows
         learnt = learnt.again(panel, self.seed % 2**62)
-        if (now := _rows_of(learnt.panel)) >= 2 * rows:
+        if (now := learnt.panel.rows) >= 2 * rows:
             learnt.panel.notes.append(
                 f"it has {now:,} rows now, and was chosen by {rows:,}: training a new one on all rows chooses anew"
             )
@@ -306,7 +306,12 @@ class Forecaster:
     # ---- How good they are ----
 
     def backtest(
-        self, df: pd.DataFrame, steps: int | None = None, origins: int = 20, start: int | None = None
+        self,
+        df: pd.DataFrame,
+        steps: int | None = None,
+        origins: int = 20,
+        start: int | None = None,
+        joins: bool | None = None,
     ) -> pd.DataFrame:
         """Compare forecasts with what came, and with simple forecasts.
 
@@ -317,7 +322,6 @@ class Forecaster:
         ----------
         df : DataFrame
             Rows that it was not trained on, or those that it was trained on and others after them: these are scored.
-            A sequence that begins with the row after those trained on is forecast with these before it.
         steps : int, optional
             How many rows ahead; by default as many as it was trained for.
         origins : int
@@ -326,6 +330,9 @@ class Forecaster:
             The first row of each sequence that is scored. By default the first one after those trained on (as the
             dates tell or, without dates, as the values do) or, in sequences that were not, after as many as a full
             forecast reads, and half of the rows at most.
+        joins : bool, optional
+            Whether forecasts know the rows trained on, to which those of `df` are joined as `update` does it. By default
+            in sequences that go on where these end.
 
         Returns
         -------
@@ -342,11 +349,14 @@ class Forecaster:
         """
         learnt, recipe = self._fitted()
         panel = recipe.apply(_a_frame("df", df))
-        trained = {one.id: one for one in learnt.panel.sequences}
-        next_rows = {one.id for one in panel.sequences if one.id in trained and follows(recipe, trained[one.id], one)}
-        if next_rows and start is None:
+        if joins is None and start is None:
+            trained = {one.id: one for one in learnt.panel.sequences}
+            joining = {one.id for one in panel.sequences if one.id in trained and follows(recipe, trained[one.id], one)}
+        else:
+            joining = {one.id for one in panel.sequences if joins}
+        if joining:
             whole = {one.id: one for one in joined(recipe, learnt.panel, df).sequences}
-            panel.sequences[:] = [whole[one.id] if one.id in next_rows else one for one in panel.sequences]
+            panel.sequences[:] = [whole[one.id] if one.id in joining else one for one in panel.sequences]
         return scored(learnt, panel, steps, origins, start, self.interval)
 
     def holdout(
@@ -486,10 +496,6 @@ class Forecaster:
         times, known = self._known_ahead(one, before, to_come.get(one.id), steps)
         forecast = learnt.ahead(before, known, steps, self.interval)
         return draw(learnt, before, 0 if target is None else names.index(target), times, forecast, self.interval, ax)
-
-
-def _rows_of(panel: Panel) -> int:
-    return sum(len(one.y) for one in panel.sequences)
 
 
 def _a_frame(name: str, df: Any) -> pd.DataFrame:
