@@ -184,7 +184,9 @@ class Vocabulary:
             codes = _code_points(text[begin : begin + _AT_A_TIME])
             some = self._token_of[np.minimum(codes, len(self._token_of) - 1)]
             tokens[begin : begin + len(codes)] = some
-            found.update(dict(zip(*(each.tolist() for each in np.unique(codes[some < 0], return_counts=True)), strict=True)))
+            found.update(
+                dict(zip(*(each.tolist() for each in np.unique(codes[some < 0], return_counts=True)), strict=True))
+            )
         if not found:
             return tokens, ""
         kinds = [chr(code) for code, _ in found.most_common(_NAMED)]

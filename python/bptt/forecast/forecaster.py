@@ -13,7 +13,7 @@ import pandas as pd
 from bptt._arrays import Array
 from bptt._checks import a_path, number, seed_of_draws, size
 from bptt.forecast.forecaster_file import read, write
-from bptt.forecast.joining import follows, joined
+from bptt.forecast.joining import applied, joined
 from bptt.forecast.learnt import Learnt, history
 from bptt.forecast.panel import Panel, SequenceRows
 from bptt.forecast.recipe import Recipe
@@ -196,7 +196,7 @@ class Forecaster:
         """Go on learning, from rows that have come since.
 
         They join the rows trained on, and every part of the model is fitted anew to all of them: regressions in closed
-        form; networks from the parameters that they have, in a few passes; intervals with the errors that the
+        form; networks from the parameters that they have, for as many epochs again; intervals with the errors that the
         forecasts so far have made of the new rows. What was decided and chosen stays: the columns, steps, seasons and
         units, lags, penalties and shares. `fit` decides and chooses anew.
 
@@ -242,7 +242,8 @@ class Forecaster:
             How many; by default as many as it was trained for.
         df : DataFrame, optional
             The rows that are continued; by default those that it was trained on. A sequence's forecast depends on its
-            own rows alone. Rows at its end without targets tell what is known in advance.
+            own rows alone. Of one that was trained on, the last of them are enough, or those that follow. Rows at its
+            end without targets tell what is known in advance.
         future : DataFrame, optional
             Rows to come, with the columns that are known in advance, the ids and the dates, by which rows are read.
 
@@ -259,7 +260,7 @@ class Forecaster:
         """
         learnt, recipe = self._fitted()
         steps = learnt.steps if steps is None else size("steps", steps, 1, 1_000_000)
-        panel = learnt.panel if df is None else recipe.apply(_a_frame("df", df))
+        panel = learnt.panel if df is None else applied(recipe, learnt.panel, _a_frame("df", df))
         to_come = {} if future is None else self._to_come(future)
         tables = []
         for one in panel.sequences:
@@ -311,7 +312,7 @@ class Forecaster:
         steps: int | None = None,
         origins: int = 20,
         start: int | None = None,
-        joins: bool | None = None,
+        joins: bool = False,
     ) -> pd.DataFrame:
         """Compare forecasts with what came, and with simple forecasts.
 
@@ -330,9 +331,9 @@ class Forecaster:
             The first row of each sequence that is scored. By default the first one after those trained on (as the
             dates tell or, without dates, as the values do) or, in sequences that were not, after as many as a full
             forecast reads, and half of the rows at most.
-        joins : bool, optional
-            Whether forecasts know the rows trained on, to which those of `df` are joined as `update` does it. By default
-            in sequences that go on where these end.
+        joins : bool
+            Whether the rows of `df` come after those trained on in any case, as for `update`. Otherwise they do where
+            the dates say so, and no row is missing between.
 
         Returns
         -------
@@ -348,15 +349,8 @@ class Forecaster:
             If there are too few rows, or all of them were trained on.
         """
         learnt, recipe = self._fitted()
-        panel = recipe.apply(_a_frame("df", df))
-        if joins is None and start is None:
-            trained = {one.id: one for one in learnt.panel.sequences}
-            joining = {one.id for one in panel.sequences if one.id in trained and follows(recipe, trained[one.id], one)}
-        else:
-            joining = {one.id for one in panel.sequences if joins}
-        if joining:
-            whole = {one.id: one for one in joined(recipe, learnt.panel, df).sequences}
-            panel.sequences[:] = [whole[one.id] if one.id in joining else one for one in panel.sequences]
+        df = _a_frame("df", df)
+        panel = recipe.apply(df) if start is not None else applied(recipe, learnt.panel, df, joins)
         return scored(learnt, panel, steps, origins, start, self.interval)
 
     def holdout(
@@ -483,7 +477,7 @@ class Forecaster:
         from bptt.forecast.picture import draw
 
         learnt, recipe = self._fitted()
-        panel = learnt.panel if df is None else recipe.apply(_a_frame("df", df))
+        panel = learnt.panel if df is None else applied(recipe, learnt.panel, _a_frame("df", df))
         names, ids = panel.targets, [one.id for one in panel.sequences]
         if target is not None and target not in names:
             raise ValueError(f"target: expected one of {', '.join(names)}, got {target!r}")

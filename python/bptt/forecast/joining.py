@@ -76,11 +76,43 @@ def joined(recipe: Recipe, before: Panel, frame: pd.DataFrame) -> Panel:
     return replace(whole, notes=[*notes, *_told(before, counts, changed), *_told_units(before, after)])
 
 
-def follows(recipe: Recipe, before: SequenceRows, after: SequenceRows) -> bool:
-    """Whether the first row of a sequence is the one that comes next after those of another."""
-    if recipe.frequency is None:
-        return False
-    return bool(step_of(recipe.frequency).after(before.times[-1], np.array([1]))[0] == after.times[0])
+def applied(recipe: Recipe, before: Panel, frame: pd.DataFrame, joins: bool = False) -> Panel:
+    """The sequences of a later table, with the rows trained on before those of which it has the next or last ones alone.
+
+    With `joins`, they are as `joined` makes them.
+    """
+    panel = recipe.apply(frame)
+    trained = {one.id: one for one in before.sequences}
+    if joins:
+        whole = {one.id: one for one in joined(recipe, before, frame).sequences}
+        sequences = [whole[one.id] for one in panel.sequences]
+    else:
+        sequences = [_preceded(recipe, trained[one.id], one) if one.id in trained else one for one in panel.sequences]
+    return replace(panel, sequences=sequences)
+
+
+def _preceded(recipe: Recipe, before: SequenceRows, after: SequenceRows) -> SequenceRows:
+    """A sequence with the rows trained on before its own, where it goes on with them; itself where that is not sure.
+
+    It does if its first row is the one that comes next or, after the first, one of those trained on, and it has the
+    same values in all rows that both have.
+    """
+    if recipe.frequency is None or len(before.y) == 0:
+        return after
+    k = int(np.searchsorted(before.times, after.times[0]))
+    if k == len(before.times):
+        goes_on = bool(step_of(recipe.frequency).after(before.times[-1], np.array([1]))[0] == after.times[0])
+    else:
+        both = min(len(before.y) - k, len(after.y))
+        same = np.array_equal(_given(before)[k : k + both], _given(after)[:both], equal_nan=True)
+        goes_on = k > 0 and before.times[k] == after.times[0] and same
+    if not goes_on:
+        return after
+    arrays = {
+        name: np.concatenate([getattr(before, name)[:k], getattr(after, name)])
+        for name in ("y", "past", "future", "filled")
+    }
+    return replace(after, times=before.times[:k].append(after.times), **arrays)
 
 
 def _time_name(recipe: Recipe) -> str:
@@ -202,13 +234,17 @@ def _new_rows(before: Panel, whole: Panel) -> dict[tuple[str, ...], int]:
 
 def _told(before: Panel, counts: dict[tuple[str, ...], int], changed: int) -> list[str]:
     trained = {one.id for one in before.sequences}
-    notes = [f"new rows: {sum(counts.values()):,}" + (f" in {plural(len(counts), 'sequence')}" if before.id_names else "")]
+    notes = [
+        f"new rows: {sum(counts.values()):,}" + (f" in {plural(len(counts), 'sequence')}" if before.id_names else "")
+    ]
     if begun := [", ".join(id) for id in counts if id not in trained]:
         notes.append(f"new sequences: {listed(begun)}")
     if still := [", ".join(one.id) for one in before.sequences if one.id not in counts]:
         notes.append(f"without new rows: {listed(still)}" if before.id_names else "no new rows")
     if changed:
-        notes.append(f"{plural(changed, 'row')} trained on {'has' if changed == 1 else 'have'} other values now, which are taken")
+        notes.append(
+            f"{plural(changed, 'row')} trained on {'has' if changed == 1 else 'have'} other values now, which are taken"
+        )
     return notes
 
 

@@ -21,7 +21,6 @@ _ORIGINS_MOST = 2000
 _NETWORK_ROWS = 200  # fewer teach a network nothing that the linear part does not know
 _WINDOW_LEAST, _WINDOW_MOST = 32, 96  # rows that networks read before a forecast
 _SHARE_LEAST = 0.005
-_EPOCHS_AGAIN = 10  # of networks that have learnt before
 
 
 @dataclass(frozen=True)
@@ -255,7 +254,7 @@ def _sorted_errors(model: TargetModel, units: list[Units], z: Array, y: Array) -
 def learned_again(model: TargetModel, tracks: Sequence[Track], before: Sequence[int], seed: int) -> TargetModel:
     """Fit the parts of a model anew to tracks that have become longer; what was chosen stays.
 
-    Networks begin with the parameters that they have. How far the model as it was is off from origins after the
+    Networks begin with the parameters that they have, and train for as many epochs again. How far the model as it was is off from origins after the
     rows `before`, the first so many of each track, joins the errors of which intervals are made.
 
     Raises
@@ -277,10 +276,9 @@ def learned_again(model: TargetModel, tracks: Sequence[Track], before: Sequence[
         now.ridge = model.ridge if solver is None else solver(1.0 / solver.rows)
     if (old := model.ensemble) is not None:
         reading = replace(old.reading, base=again(old.reading.base, old.reading.base.penalty))
-        n, seeds = len(old.networks), [seed + i for i in range(len(old.networks))]
-        epochs = [_EPOCHS_AGAIN] * n
-        found = trained(reading, tracks, ends, None, old.networks[0].n_hidden, seeds, epochs, old)
-        now.ensemble = old if found is None else replace(found, epochs=old.epochs)
+        seeds = [seed + i for i in range(len(old.networks))]
+        hidden = old.networks[0].n_hidden
+        now.ensemble = trained(reading, tracks, ends, None, hidden, seeds, old.epochs, old) or old
     now.errors = np.sort(np.concatenate([model.errors, *_errors_after(model, tracks, before)]), axis=0)
     return now
 

@@ -15,7 +15,9 @@ def sample(options: argparse.Namespace) -> int:
     """`bptt sample`."""
     rnn = load_any(options.model)
     if not isinstance(rnn, Network):
-        raise UserError(f"{options.model}: expected a model of a text, got forecasts of a table: `bptt predict` continues it")
+        raise UserError(
+            f"{options.model}: expected a model of a text, got forecasts of a table: `bptt predict` continues it"
+        )
     vocabulary = text_model.vocabulary_of(rnn)
     if vocabulary is None:
         raise UserError(f"{options.model}: not a character model: it carries no vocabulary that fits its sizes")

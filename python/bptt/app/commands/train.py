@@ -59,7 +59,10 @@ TEXTS: dict[str, Any] = {  # the options that only texts take, with their defaul
 }
 _TABLES = ("targets", *COLUMNS, *LEARNING, *tables.READING)  # those that only tables take
 _HEAD = 1 << 18  # bytes of a text that are looked at before it is taken for one
-_RISING, _LAST_RATE = 100, 0.1  # updates in which the learning rate rises, at most a tenth of all that a falling one has;
+_RISING, _LAST_RATE = (
+    100,
+    0.1,
+)  # updates in which the learning rate rises, at most a tenth of all that a falling one has;
 # where a cosine ends
 _NO_PATIENCE = 10**9  # validations: however long a run goes on, it does not stop by itself
 _MAX_NORM = 1.0
@@ -95,7 +98,9 @@ def train(options: argparse.Namespace) -> int:
     vocabulary = None
     if start is not None:
         if not isinstance(start, Network):
-            raise UserError(f"--from {options.start}: expected a model of a text, as DATA is one, got forecasts of a table")
+            raise UserError(
+                f"--from {options.start}: expected a model of a text, as DATA is one, got forecasts of a table"
+            )
         vocabulary = text_model.vocabulary_of(start)
         if vocabulary is None:
             raise UserError(f"--from {options.start}: expected a model of a text, got a network without a vocabulary")
@@ -144,9 +149,7 @@ def _train_on_text(options: argparse.Namespace, head: bytes, start: tuple[Networ
     y = text_model.following(x, n_training - 1, last)
     x_held_out, y_held_out = next(text_model.segments(held_out, _VALIDATE_MOST))
     kinds = f"{len(vocabulary)} different" if start is None else f"by the {len(vocabulary)} that the model knows"
-    say(
-        f"text: {name}, {n:,} characters, {kinds}; the last {len(held_out):,} are held out for validation"
-    )
+    say(f"text: {name}, {n:,} characters, {kinds}; the last {len(held_out):,} are held out for validation")
     if note:
         say(note)
     if batch < options.batch:
@@ -308,7 +311,9 @@ def _check_schedule(begun: Checkpoint, schedule: Warmup, options: argparse.Names
     if kind == "constant":
         raise UserError("--resume: expected a checkpoint whose learning rate rises as here, got one of another version")
     total = re.fullmatch(r"Warmup\(updates=(\d+), then=Cosine\(updates=(\d+), .*", theirs)
-    expected = "as many as in the checkpoint" if total is None else f"{sum(map(int, total.groups()))}, as in the checkpoint"
+    expected = (
+        "as many as in the checkpoint" if total is None else f"{sum(map(int, total.groups()))}, as in the checkpoint"
+    )
     raise UserError(
         f"--updates: expected {expected}, {got}: the learning rate of --schedule {kind} follows from the number of all "
         "updates, so that only --schedule constant can be extended; to train a finished model on, see --from"
