@@ -68,13 +68,15 @@ class Feature:
         return np.stack(parts + ([missing] if self.indicator else []), axis=1).astype(np.float64)
 
     def cells(self, columns: Array) -> Array:
-        """The cells [rows] of which `columns` has made these numbers; of a category that is new, a text that is none."""
+        """The cells [rows] of which `columns` made these numbers; of a category that was new, a text that is none."""
         missing = columns[:, -1] == 1 if self.indicator else np.zeros(len(columns), np.bool_)
         if self.categories is None:
             return np.where(missing, np.nan, columns[:, 0])
         among = columns[:, : len(self.categories)] == 1
         texts = np.array([*self.categories, _NO_CATEGORY], object)
-        return np.where(missing, None, texts[np.where(among.any(axis=1), among.argmax(axis=1), len(self.categories))])
+        cells: Array = texts[np.where(among.any(axis=1), among.argmax(axis=1), len(self.categories))]
+        cells[missing] = None
+        return cells
 
 
 def learn_feature(column: Any, name: str, keyword: str, gaps: bool) -> Feature:

@@ -11,7 +11,6 @@ import pandas as pd
 from bptt._arrays import Array
 from bptt.forecast.columns import numbers_of, texts_of
 from bptt.forecast.errors import TableError, listed, option, plural
-from bptt.forecast.features import Feature
 from bptt.forecast.frequency import step_of
 from bptt.forecast.order import in_order
 from bptt.forecast.panel import Panel, SequenceRows
@@ -77,7 +76,7 @@ def joined(recipe: Recipe, before: Panel, frame: pd.DataFrame) -> Panel:
 
 
 def applied(recipe: Recipe, before: Panel, frame: pd.DataFrame, joins: bool = False) -> Panel:
-    """The sequences of a later table, with the rows trained on before those of which it has the next or last ones alone.
+    """The sequences of a later table; before those of which it has the next or last rows alone, the rows trained on.
 
     With `joins`, they are as `joined` makes them.
     """
@@ -141,7 +140,9 @@ def _rows_of_table(recipe: Recipe, frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def _or_none(texts: Array) -> Array:
-    return np.where(texts == "", None, texts)
+    cells = texts.copy()
+    cells[texts == ""] = None
+    return cells
 
 
 def _rows_of_panel(recipe: Recipe, panel: Panel, static: dict[tuple[str, ...], Array]) -> pd.DataFrame:
@@ -170,11 +171,12 @@ def _rows_of_panel(recipe: Recipe, panel: Panel, static: dict[tuple[str, ...], A
 
 def _check_categories(recipe: Recipe, new: pd.DataFrame) -> None:
     for feature in (*recipe.past, *recipe.future, *recipe.static):
-        cells = set(new[feature.column].dropna()) if feature.categories is not None else set()
-        if cells and cells.isdisjoint(feature.categories or ()):
+        known = feature.categories or ()
+        cells = set(new[feature.column].dropna()) if known else set()
+        if cells and cells.isdisjoint(known):
             raise TableError(
-                f"column {feature.column!r}: expected categories as in training, {listed(map(repr, feature.categories or ()))}"
-                f", got {listed(map(repr, sorted(cells)))}"
+                f"column {feature.column!r}: expected categories as in training, {listed(map(repr, known))}, got "
+                f"{listed(map(repr, sorted(cells)))}"
             )
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from bptt._arrays import Array
 from bptt.forecast.baselines import DRIFT, LAST, rows_needed, seasonal
 from bptt.forecast.combination import shares, trust
-from bptt.forecast.linear import PENALTIES, Form, Given, Solver, forms
+from bptt.forecast.linear import PENALTIES, Form, Given, Linear, Solver, forms
 from bptt.forecast.model import NETWORK, TargetModel
 from bptt.forecast.network import AHEAD_MOST, Reading, calendar_columns, trained
 from bptt.forecast.tracks import Track, Units
@@ -254,8 +254,9 @@ def _sorted_errors(model: TargetModel, units: list[Units], z: Array, y: Array) -
 def learned_again(model: TargetModel, tracks: Sequence[Track], before: Sequence[int], seed: int) -> TargetModel:
     """Fit the parts of a model anew to tracks that have become longer; what was chosen stays.
 
-    Networks begin with the parameters that they have, and train for as many epochs again. How far the model as it was is off from origins after the
-    rows `before`, the first so many of each track, joins the errors of which intervals are made.
+    Networks begin with the parameters that they have, and train for as many epochs again. How far the model as it was
+    is off, from origins after the rows `before` (the first so many of each track), joins the errors of which intervals
+    are made.
 
     Raises
     ------
@@ -277,8 +278,7 @@ def learned_again(model: TargetModel, tracks: Sequence[Track], before: Sequence[
     if (old := model.ensemble) is not None:
         reading = replace(old.reading, base=again(old.reading.base, old.reading.base.penalty))
         seeds = [seed + i for i in range(len(old.networks))]
-        hidden = old.networks[0].n_hidden
-        now.ensemble = trained(reading, tracks, ends, None, hidden, seeds, old.epochs, old) or old
+        now.ensemble = trained(reading, tracks, ends, None, 0, seeds, old.epochs, old) or old
     now.errors = np.sort(np.concatenate([model.errors, *_errors_after(model, tracks, before)]), axis=0)
     return now
 

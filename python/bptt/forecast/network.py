@@ -121,7 +121,7 @@ def trained(
     validation : sequence of int array, or None
         Of each track the origins whose forecasts tell when to stop.
     hidden : int
-        Hidden units.
+        Hidden units, without `start`.
     seeds : sequence of int
         One a network.
     epochs : sequence of int, optional

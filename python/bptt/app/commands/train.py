@@ -324,7 +324,7 @@ def _in_options(message: str) -> str:
     """What a `ResumeError` says, in the words of the command line."""
     found = re.fullmatch(r"resume: expected (\S+) as in the checkpoint, (.*)", message, re.DOTALL)
     if found is None:  # data or validation: other numbers
-        return f"expected the text, --batch and --truncate of the run that is to go on, got others"
+        return "expected the text, --batch and --truncate of the run that is to go on, got others"
     of_the_run = "data and options have to be those of the run that is to go on"
     name, values = found[1], found[2].replace(f"{_NO_PATIENCE}", "none")
     if name in _OPTION_OF:
@@ -332,7 +332,7 @@ def _in_options(message: str) -> str:
     if name in ("network.n_in", "network.n_out"):
         return f"expected a text of as many different characters as in the checkpoint, {values}; {of_the_run}"
     if name == "settings.truncate":
-        return f"expected the text, --batch and --truncate of the run that is to go on: windows of {values} characters"
+        return "expected the text, --batch and --truncate of the run that is to go on: windows of {values} characters"
     return f"expected a checkpoint of such a run of `bptt train`: {name.rpartition('.')[2]} is {values}"
 
 
