@@ -53,5 +53,5 @@ def check_architecture(rnn: ElmanRNN | JordanRNN, options: argparse.Namespace) -
         wanted = options.leak * (len(alphas) if len(options.leak) == 1 else 1)
         same = len(wanted) == len(alphas) and all(map(np.all, map(np.equal, alphas, wanted)))
         if not same:
-            own = ",".join("one a unit" if np.ndim(alpha) else f"{alpha:g}" for alpha in alphas)
+            own = ",".join(f"{np.min(alpha):g}" if np.ptp(alpha) == 0 else "one a unit" for alpha in alphas)
             raise UserError(f"--leak: expected that of {options.start}, {own}, got {','.join(map(str, options.leak))}")

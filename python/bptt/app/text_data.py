@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bptt.app.errors import UserError
+from bptt.app.messages import count_of
 
 Tokens: TypeAlias = NDArray[np.integer]  # of a few bytes each: texts are long
 
@@ -190,17 +191,17 @@ class Vocabulary:
         if not found:
             return tokens, ""
         kinds = [chr(code) for code, _ in found.most_common(_NAMED)]
-        what = f"{found.total():,} unknown character{'s' * (found.total() > 1)}"
         if unknown is None:
             place = int((tokens < 0).argmax())
             line, column = text.count("\n", 0, place) + 1, place - text.rfind("\n", 0, place)
-            others = [kind for kind in kinds if kind != text[place]]
+            others = [kind for kind in kinds if kind != text[place]][: _NAMED - 1]
+            like = f"like {_listed(others, len(found) - 1)}, " if others else ""
             raise UserError(
-                f"{name}: unknown character {text[place]!a} (U+{ord(text[place]):04X}) at line {line}, column {column}"
-                f"{_and_others(others, len(found) - 1)}: not among the {len(self)} characters of the model's training "
-                "text; --unknown skip leaves such out, --unknown replace puts another in their place"
+                f"{name}: unknown character {text[place]!a} (U+{ord(text[place]):04X}) at line {line}, column "
+                f"{column}: {like}it is not among the {len(self)} characters of the model's training text; --unknown skip leaves "
+                "such characters out, --unknown replace puts another in their place"
             )
-        what = f"{name}: {what} ({_listed(kinds, len(found))})"
+        what = f"{name}: {count_of(found.total(), 'unknown character')} ({_listed(kinds, len(found))})"
         if unknown == "skip":
             return tokens[tokens >= 0], f"{what} left out"
         replacement = next((one for one in _REPLACEMENTS if one in self.characters), None)
@@ -220,11 +221,7 @@ class Vocabulary:
 def _listed(kinds: list[str], n: int) -> str:
     """Some of n kinds of characters."""
     more = n - len(kinds)
-    return ", ".join(map(ascii, kinds)) + (f" and {more:,} other kinds" if more else "")
-
-
-def _and_others(kinds: list[str], n: int) -> str:
-    return f", and of {n:,} other kind{'s' * (n > 1)} ({_listed(kinds[: _NAMED - 1], n)})" if n else ""
+    return ", ".join(map(ascii, kinds)) + (f" and {more:,} more" if more else "")
 
 
 def _code_points(text: str) -> NDArray[np.uint32]:

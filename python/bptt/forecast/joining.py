@@ -107,7 +107,7 @@ def _preceded(recipe: Recipe, before: SequenceRows, after: SequenceRows) -> Sequ
         goes_on = k > 0 and before.times[k] == after.times[0] and same
     if not goes_on:
         return after
-    arrays = {
+    arrays: dict[str, Any] = {
         name: np.concatenate([getattr(before, name)[:k], getattr(after, name)])
         for name in ("y", "past", "future", "filled")
     }
@@ -140,7 +140,7 @@ def _rows_of_table(recipe: Recipe, frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def _or_none(texts: Array) -> Array:
-    cells = texts.copy()
+    cells: Array = texts.copy()
     cells[texts == ""] = None
     return cells
 

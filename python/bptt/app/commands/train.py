@@ -59,11 +59,8 @@ TEXTS: dict[str, Any] = {  # the options that only texts take, with their defaul
 }
 _TABLES = ("targets", *COLUMNS, *LEARNING, *tables.READING)  # those that only tables take
 _HEAD = 1 << 18  # bytes of a text that are looked at before it is taken for one
-_RISING, _LAST_RATE = (
-    100,
-    0.1,
-)  # updates in which the learning rate rises, at most a tenth of all that a falling one has;
-# where a cosine ends
+# Updates in which the learning rate rises (a tenth of all if that is less, and the rate falls then); where a cosine ends.
+_RISING, _LAST_RATE = 100, 0.1
 _NO_PATIENCE = 10**9  # validations: however long a run goes on, it does not stop by itself
 _MAX_NORM = 1.0
 _VALIDATIONS = 20
@@ -92,14 +89,16 @@ def train(options: argparse.Namespace) -> int:
     if is_table:
         tables.refuse(options, (*TEXTS, "unknown"), "a text")
         if isinstance(start, Network):
-            raise UserError(f"--from {options.start}: expected forecasts of a table, as DATA is one, got a network")
+            raise UserError(
+                f"--from {options.start}: expected forecasts of a table with {text_name(source)}, got a network"
+            )
         return train_on_table(options) if start is None else go_on_with_table(options, start)
     tables.refuse(options, _TABLES, f"a table ({', '.join(tables.SUFFIXES)}, or --table)")
     vocabulary = None
     if start is not None:
         if not isinstance(start, Network):
             raise UserError(
-                f"--from {options.start}: expected a model of a text, as DATA is one, got forecasts of a table"
+                f"--from {options.start}: expected a model of a text with {text_name(source)}, got forecasts of a table"
             )
         vocabulary = text_model.vocabulary_of(start)
         if vocabulary is None:
@@ -148,7 +147,7 @@ def _train_on_text(options: argparse.Namespace, head: bytes, start: tuple[Networ
     del tokens, training  # the same
     y = text_model.following(x, n_training - 1, last)
     x_held_out, y_held_out = next(text_model.segments(held_out, _VALIDATE_MOST))
-    kinds = f"{len(vocabulary)} different" if start is None else f"by the {len(vocabulary)} that the model knows"
+    kinds = f"{len(vocabulary)} different" if start is None else f"of the {len(vocabulary)} that the model knows"
     say(f"text: {name}, {n:,} characters, {kinds}; the last {len(held_out):,} are held out for validation")
     if note:
         say(note)
@@ -332,7 +331,7 @@ def _in_options(message: str) -> str:
     if name in ("network.n_in", "network.n_out"):
         return f"expected a text of as many different characters as in the checkpoint, {values}; {of_the_run}"
     if name == "settings.truncate":
-        return "expected the text, --batch and --truncate of the run that is to go on: windows of {values} characters"
+        return f"expected the text, --batch and --truncate of the run that is to go on: windows of {values} characters"
     return f"expected a checkpoint of such a run of `bptt train`: {name.rpartition('.')[2]} is {values}"
 
 
