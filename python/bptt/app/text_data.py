@@ -198,8 +198,8 @@ class Vocabulary:
             like = f"like {_listed(others, len(found) - 1)}, " if others else ""
             raise UserError(
                 f"{name}: unknown character {text[place]!a} (U+{ord(text[place]):04X}) at line {line}, column "
-                f"{column}: {like}it is not among the {len(self)} characters of the model's training text; --unknown skip leaves "
-                "such characters out, --unknown replace puts another in their place"
+                f"{column}: {like}it is not among the {len(self)} characters of the model's training text; "
+                "--unknown skip leaves such characters out, --unknown replace puts another in their place"
             )
         what = f"{name}: {count_of(found.total(), 'unknown character')} ({_listed(kinds, len(found))})"
         if unknown == "skip":

@@ -66,7 +66,9 @@ def joined(recipe: Recipe, before: Panel, frame: pd.DataFrame) -> Panel:
     table = pd.concat([old[~again], new], ignore_index=True)
     by_date = None if recipe.time is None else Time(_time_name(recipe), [_time_name(recipe)], zone=recipe.time.zone)
     whole = replace(recipe, time=by_date).apply(table)
-    whole = replace(whole, time_name=before.time_name)
+    place = {one.id: i for i, one in enumerate([*before.sequences, *after.sequences][::-1])}
+    sequences = sorted(whole.sequences, key=lambda one: -place[one.id])  # those trained on first
+    whole = replace(whole, sequences=sequences, time_name=before.time_name)
     notes += [note for note in whole.notes if note.startswith("gaps: ")]
     counts = _new_rows(before, whole)
     if not counts and not changed:

@@ -59,7 +59,7 @@ TEXTS: dict[str, Any] = {  # the options that only texts take, with their defaul
 }
 _TABLES = ("targets", *COLUMNS, *LEARNING, *tables.READING)  # those that only tables take
 _HEAD = 1 << 18  # bytes of a text that are looked at before it is taken for one
-# Updates in which the learning rate rises (a tenth of all if that is less, and the rate falls then); where a cosine ends.
+# Updates in which the learning rate rises (a tenth of all if that is less and it falls then); where a cosine ends.
 _RISING, _LAST_RATE = 100, 0.1
 _NO_PATIENCE = 10**9  # validations: however long a run goes on, it does not stop by itself
 _MAX_NORM = 1.0
