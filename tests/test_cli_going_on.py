@@ -318,3 +318,115 @@ def test_a_checkpoint_of_another_program(command: Any) -> None:
     )
     line = command(*RUN, "--updates", "20", "--checkpoint", "c", "--resume", code=2)
     assert line == "--resume: expected --schedule as in the checkpoint, another, got cosine"
+
+
+# ---- Tables ----
+
+
+@pytest.fixture(scope="module")
+def tables(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A table, its first rows with a model of them, and the rows that came since."""
+    pd = pytest.importorskip("pandas")
+    folder = tmp_path_factory.mktemp("tables")
+    t = np.arange(120)
+    sales = (50 + 20 * np.sin(2 * np.pi * t / 12) + np.random.default_rng(0).normal(0, 2, 120)).round(2)
+    frame = pd.DataFrame({"month": pd.date_range("2000-01-01", periods=120, freq="MS"), "sales": sales})
+    frame.to_csv(folder / "all.csv", index=False)
+    frame[:100].to_csv(folder / "old.csv", index=False)
+    frame[100:].to_csv(folder / "new.csv", index=False)
+    pytest.importorskip("bptt.forecast").Forecaster("sales", ensemble=0, steps=6).fit(frame[:100]).save(folder / "f")
+    return folder
+
+
+@pytest.fixture
+def table_command(command: Any, tables: Path) -> Any:
+    for path in tables.iterdir():
+        Path(path.name).write_bytes(path.read_bytes())
+    return command
+
+
+def test_a_table_goes_on(table_command: Any) -> None:
+    """With the new rows alone or all; it is `Forecaster.update`, and the scores are those of the model as it was."""
+    from bptt.app.messages import score_table
+    from bptt.forecast import Forecaster, read_table
+
+    before = Forecaster.load("f")
+    alone = table_command("train", "new.csv", "--from", "f", "--out", "alone")
+    assert alone.startswith("table: new.csv, 20 rows, 2 columns\nnew rows: 20\n")
+    assert "\ngoes on from f: trained on 100 rows, now on 120; what it chose stays\nsaved: alone, after " in alone
+    scores = before.backtest(read_table("all.csv")[0])
+    told = "\non the new rows, by f as it was before them, 6 rows ahead:\n"
+    assert alone.partition(told)[2] == score_table(scores) + "\n"
+    whole = table_command("train", "all.csv", "--from", "f", "--out", "whole")
+    assert whole.partition(told)[2] == alone.partition(told)[2]
+    assert Path("alone").read_bytes() == Path("whole").read_bytes()
+    before.update(read_table("new.csv")[0]).save("own")
+    assert Path("own").read_bytes() == Path("alone").read_bytes()
+
+    assert "chosen by" not in table_command("info", "f")
+    told_info = table_command("info", "alone")
+    assert (
+        "\ntrained on: 120 rows in 1 sequence, until 2009-12-01 00:00:00\nchosen by: 100 rows, before it went on\n"
+        in told_info
+    )
+    forecasts = table_command("predict", "alone", "all.csv")
+    assert table_command("predict", "alone") == table_command("predict", "alone", "new.csv") == forecasts
+    assert forecasts.splitlines()[1].startswith("2010-01-01,")
+
+
+def test_the_forecaster_itself_can_be_replaced(table_command: Any) -> None:
+    from bptt.forecast import Forecaster
+
+    before = Path("f").read_bytes()
+    table_command("train", "new.csv", "--from", "f", "--out", "f", "--seed", "3")
+    assert Path("f").read_bytes() != before
+    assert "trained on: 120 rows" in table_command("info", "f")
+    assert Forecaster.load("f").seed == 3
+
+
+def test_few_new_rows_are_scored_as_far_as_they_go(table_command: Any) -> None:
+    Path("two.csv").write_text("\n".join(Path("new.csv").read_text().splitlines()[:3]))
+    output = table_command("train", "two.csv", "--from", "f", "--out", "out")
+    assert "\non the new rows, by f as it was before them, 2 rows ahead:\ntarget " in output
+    Path("one.csv").write_text("month,sales\n2003-05-01,77\n")
+    output = table_command("train", "one.csv", "--from", "f", "--out", "out")
+    assert "\nno new rows\n1 row trained on has other values now, which are taken\n" in output
+    assert "\nnothing to tell: expected a sequence with at least 1 row to score, which were not trained on" in output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (
+            ("old.csv",),
+            "old.csv: expected rows that were not trained on, got none beside those until 2008-04-01 00:00:00",
+        ),
+        (("new.csv", "--targets", "sales"), "--targets: expected with a new model (without --from) only"),
+        (("new.csv", "--steps", "6"), "--steps: expected with a new model (without --from) only"),
+        (("new.csv", "--hidden", "8"), "--hidden: expected with a new model (without --from) only"),
+        (("new.csv", "--unknown", "skip"), "--unknown: expected with a text only"),
+        (("new.csv", "--updates", "9"), "--updates: expected with a text only"),
+        (("b.txt",), "--from f: expected a model of a text with b.txt, got forecasts of a table"),
+        (("other.csv",), "other.csv: expected the columns of training, got a table without 'sales'"),
+        (
+            ("days.csv",),
+            "days.csv: column 'month': expected steps of MS (--frequency), got 2008-05-02 00:00:00 after 2008-05-01 "
+            "00:00:00",
+        ),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
+)  # fmt: skip
+def test_tables_that_do_not_go_on(table_command: Any, arguments: tuple[str, ...], message: str) -> None:
+    Path("other.csv").write_text(Path("new.csv").read_text().replace("sales", "price"))
+    Path("days.csv").write_text("month,sales\n" + "".join(f"2008-05-{day:02d},{day}\n" for day in range(1, 9)))
+    assert table_command("train", *arguments, "--from", "f", "--out", "out", code=2) == message
+    assert not Path("out").exists()
+
+
+def test_forecasts_are_no_model_of_a_text(table_command: Any) -> None:
+    line = table_command("sample", "f", code=2)
+    assert line == "f: expected a model of a text, got forecasts of a table: `bptt predict` continues it"
+    assert table_command("evaluate", "f", "new.csv", "--unknown", "skip", code=2) == (
+        "--unknown: expected with a model of a text only"
+    )
+    assert table_command("predict", "f", "--decimal", ",", code=2) == "--decimal: expected with a table to read only"

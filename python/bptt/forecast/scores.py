@@ -11,6 +11,7 @@ import pandas as pd
 from bptt._arrays import Array
 from bptt._checks import size
 from bptt.forecast.baselines import DRIFT, LAST, mase_unit, naive, rows_needed, seasonal
+from bptt.forecast.errors import plural
 from bptt.forecast.learnt import Learnt, cut, history
 from bptt.forecast.model import TargetModel
 from bptt.forecast.panel import Panel, SequenceRows
@@ -104,7 +105,7 @@ def scored(
             contests.append((one, at))
     if not contests:
         raise ValueError(
-            f"df: expected a sequence with at least {steps} rows to score, which were not trained on, got "
+            f"df: expected a sequence with at least {plural(steps, 'row')} to score, which were not trained on, got "
             f"{max(0, most)} at most"
         )
     return table(learnt, contests, steps, level)
