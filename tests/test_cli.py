@@ -198,7 +198,7 @@ def test_training_goes_on_from_a_checkpoint(trained: Trained, tmp_path: Path, ho
     assert (tmp_path / "resumed").read_bytes() == (tmp_path / "whole").read_bytes()
     line = error_after_output(*again, "--lr", "0.5", cwd=tmp_path)
     same = "data and options have to be those of the run that is to go on"
-    assert line == f"--resume: expected settings.optimizer.lr as in the checkpoint, 0.01, got 0.5; {same}"
+    assert line == f"--resume: expected --lr as in the checkpoint, 0.01, got 0.5; {same}"
     line = error_after_output(*again, "--hidden", "16", cwd=tmp_path)
     assert line == f"--resume: expected --hidden as in the checkpoint, 32, got 16; {same}"
     line = error_after_output(*again, "--activation", "relu", cwd=tmp_path)
@@ -206,7 +206,7 @@ def test_training_goes_on_from_a_checkpoint(trained: Trained, tmp_path: Path, ho
     line = error_after_output(*again, "--network", "elman", cwd=tmp_path)
     assert line == f"--resume: expected --network as in the checkpoint, 'jordan', got 'elman'; {same}"
     line = error_after_output(*again, "--seed", "1", cwd=tmp_path)
-    assert line == f"--resume: expected seed as in the checkpoint, 0, got 1; {same}"
+    assert line == f"--resume: expected --seed as in the checkpoint, 0, got 1; {same}"
     before = (tmp_path / "run").read_bytes()
     line = error_line(*(option for option in again if option != "--resume"), cwd=tmp_path)
     assert line == "--checkpoint run: is there already; go on from it with --resume, or remove it"

@@ -451,7 +451,10 @@ def test_a_text_called_csv(bptt_: Any, capsys: pytest.CaptureFixture[str]) -> No
         (("predict", "model", "wave.csv", "-o", "none/out.csv"), "--out none/out.csv: cannot write into"),
         (("predict", "model", "wave.csv", "--plot", "wave.csv"), "--plot wave.csv: is a file that is read"),
         (("predict", "wave.csv", "wave.csv"), "wave.csv: expected a safetensors file"),
-        (("sample", "model"), "model: expected a network, got forecasts of a table"),
+        (
+            ("sample", "model"),
+            "model: expected a model of a text, got forecasts of a table: `bptt predict` continues it",
+        ),
         (("export-c", "model"), "model: expected a network, got forecasts of a table, which average several networks"),
     ],
     ids=lambda value: " ".join(value[:4]) if isinstance(value, tuple) else "",

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, TextIO
 
 from bptt._threads import set_num_threads
 from bptt._version import __version__
-from bptt.app import text_model, values
+from bptt.app import text_data, text_model, values
 from bptt.app.commands.evaluate import evaluate
 from bptt.app.commands.export_c import export_c_command
 from bptt.app.commands.info import info
@@ -159,6 +159,8 @@ examples:
   bptt train book.txt --hidden 512 --updates 10000 --out book.safetensors
   bptt train load.csv --targets load --future holiday,temperature --steps 48
   bptt train stores.csv --targets sales --id store,item
+  bptt train next_month.csv --from model.safetensors            a model of a table, and the rows that came since
+  bptt train letters.txt --from model.safetensors --out letters.safetensors
   bptt train book.txt --checkpoint run.safetensors --resume     killed or not, the same command goes on""",
         formatter_class=_Defaults,
     )
@@ -175,13 +177,20 @@ examples:
     add = parser.add_argument
     add("--out", default="model.safetensors", metavar="MODEL", help="where the model goes (default: %(default)s)")
     add(
+        "--from",
+        dest="start",
+        metavar="MODEL",
+        help="go on from this model: of a text with its parameters, architecture and characters; of a table with all "
+        "that was learnt and the rows trained on, after which those of DATA come",
+    )
+    add(
         "--hidden",
         type=values.hidden_counts,
         metavar="N[,N...]",
         help="hidden units, of a text with commas between layers, from the bottom to the top (default: 384; of a table "
         "48)",
     )
-    add("--seed", type=values.seed, default=0, metavar="N", help="seed of all that is random (default: %(default)s)")
+    add("--seed", type=values.seed, metavar="N", help="seed of all that is random (default: 0)")
     _add_threads(parser)
     _add_columns(parser)
     _add_reading(parser)
@@ -282,6 +291,7 @@ def _add_text_training(parser: argparse.ArgumentParser) -> None:
     add(
         "--patience", type=values.count, metavar="N", help="stop after N validations, of about 20, without a better one"
     )
+    _add_unknown(parser, "with --from: ")
     add("--checkpoint", metavar="FILE", help="keep in this file what training can go on from")
     add(
         "--resume",
@@ -308,6 +318,7 @@ def _add_sample(subparsers: _Subparsers) -> None:
         metavar="TEXT",
         help="what the model reads first (default: the beginning of a line)",
     )
+    _add_unknown(parser)
     add("--length", type=values.count, default=text_model.SAMPLE, metavar="N", help="characters (default: %(default)s)")
     how = parser.add_mutually_exclusive_group()
     how.add_argument(
@@ -351,6 +362,7 @@ def _add_evaluate(subparsers: _Subparsers) -> None:
     add("data", metavar="DATA", help="a text or a table, as the model has; - for standard input")
     add("--steps", type=values.between(1, 100_000), metavar="N", help="rows ahead (default: as many as trained for)")
     add("--origins", type=values.between(1, 10**6), metavar="N", help="forecasts a sequence, at most (default: 20)")
+    _add_unknown(parser)
     _add_threads(parser)
     _add_reading(parser)
     parser.set_defaults(command=evaluate)
@@ -371,7 +383,12 @@ examples:
     )
     _add_model(parser)
     add = parser.add_argument
-    add("data", metavar="DATA", help="a table with the model's columns; - for standard input")
+    add(
+        "data",
+        nargs="?",
+        metavar="DATA",
+        help="a table with the model's columns; - for standard input (without it: the rows trained on are continued)",
+    )
     add("--steps", type=values.between(1, 10**6), metavar="N", help="rows ahead (default: as many as trained for)")
     add(
         "--interval",
@@ -439,6 +456,15 @@ def _add_export_c(subparsers: _Subparsers) -> None:
 
 def _add_model(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("model", metavar="MODEL", help="a model that `bptt train` wrote")
+
+
+def _add_unknown(parser: argparse.ArgumentParser | argparse._ArgumentGroup, when: str = "") -> None:
+    parser.add_argument(
+        "--unknown",
+        choices=text_data.UNKNOWN,
+        help=f"{when}characters that the model of a text does not know are left out (skip), or replaced by U+FFFD, "
+        "the question mark or the space, the first of which it knows (default: they are refused)",
+    )
 
 
 def _add_threads(parser: argparse.ArgumentParser) -> None:

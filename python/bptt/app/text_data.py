@@ -6,6 +6,7 @@ import codecs
 import contextlib
 import io
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from typing import BinaryIO, TypeAlias
 
@@ -13,12 +14,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bptt.app.errors import UserError
+from bptt.app.messages import count_of
 
 Tokens: TypeAlias = NDArray[np.integer]  # of a few bytes each: texts are long
 
 _CODE_POINTS = 0x110000  # Unicode ends here
 _AT_A_TIME = 1 << 18  # characters that are looked at together
 _BYTES_AT_A_TIME = 1 << 20
+UNKNOWN = ("skip", "replace")  # what becomes of characters that a model does not know
+_REPLACEMENTS = "\ufffd? "  # of unknown characters: the first that the model knows
+_NAMED = 5  # kinds of unknown characters in a message
 
 
 def read_text(path: str, head: bytes = b"") -> str:
@@ -145,7 +150,11 @@ class Vocabulary:
         return len(self.characters)
 
     def encode(self, text: str, name: str = "text") -> Tokens:
-        """Turn a text into tokens.
+        """Turn a text into tokens: `read` without a choice."""
+        return self.read(text, name)[0]
+
+    def read(self, text: str, name: str = "text", unknown: str | None = None) -> tuple[Tokens, str]:
+        """Turn a text into tokens, and say what became of characters that are not in the vocabulary.
 
         Parameters
         ----------
@@ -153,33 +162,66 @@ class Vocabulary:
             The text.
         name : str
             What an error calls the text.
+        unknown : {"skip", "replace"}, optional
+            Leave such characters out; or put U+FFFD in their place, the question mark or the space: the first of them
+            that the vocabulary has. Without it they are an error.
 
         Returns
         -------
-        int array [len(text)]
-            The tokens, in ``[0, len(self))``, of the fewest bytes each that hold them and -1.
+        tokens : int array [len(text)], or shorter with ``"skip"``
+            In ``[0, len(self))``, of the fewest bytes each that hold them and -1.
+        note : str
+            What became of unknown characters; empty if there is none.
 
         Raises
         ------
         UserError
-            The text holds a character that is not in the vocabulary. The message says which, and where it stands.
+            The text holds a character that is not in the vocabulary. The message says which, and where it stands. Or
+            the vocabulary has none of those that could replace it.
         """
         tokens = np.empty(len(text), self._token_of.dtype)
+        found: Counter[int] = Counter()
         for begin in range(0, len(text), _AT_A_TIME):
             codes = _code_points(text[begin : begin + _AT_A_TIME])
-            tokens[begin : begin + len(codes)] = self._token_of[np.minimum(codes, len(self._token_of) - 1)]
-        if len(text) and tokens.min() < 0:
+            some = self._token_of[np.minimum(codes, len(self._token_of) - 1)]
+            tokens[begin : begin + len(codes)] = some
+            found.update(
+                dict(zip(*(each.tolist() for each in np.unique(codes[some < 0], return_counts=True)), strict=True))
+            )
+        if not found:
+            return tokens, ""
+        kinds = [chr(code) for code, _ in found.most_common(_NAMED)]
+        if unknown is None:
             place = int((tokens < 0).argmax())
             line, column = text.count("\n", 0, place) + 1, place - text.rfind("\n", 0, place)
+            others = [kind for kind in kinds if kind != text[place]][: _NAMED - 1]
+            like = f"like {_listed(others, len(found) - 1)}, " if others else ""
             raise UserError(
-                f"{name}: unknown character {text[place]!a} (U+{ord(text[place]):04X}) at line {line}, "
-                f"column {column}: it is not among the {len(self)} characters of the model's training text"
+                f"{name}: unknown character {text[place]!a} (U+{ord(text[place]):04X}) at line {line}, column "
+                f"{column}: {like}it is not among the {len(self)} characters of the model's training text; "
+                "--unknown skip leaves such characters out, --unknown replace puts another in their place"
             )
-        return tokens
+        what = f"{name}: {count_of(found.total(), 'unknown character')} ({_listed(kinds, len(found))})"
+        if unknown == "skip":
+            return tokens[tokens >= 0], f"{what} left out"
+        replacement = next((one for one in _REPLACEMENTS if one in self.characters), None)
+        if replacement is None:
+            raise UserError(
+                "--unknown replace: expected a model that knows U+FFFD, the question mark or the space; it knows "
+                "none of them: say --unknown skip"
+            )
+        tokens[tokens < 0] = self.characters.index(replacement)
+        return tokens, f"{what} replaced by {replacement!a}"
 
     def decode(self, tokens: NDArray[np.integer]) -> str:
         """Turn tokens (an integer array ``[n]`` in ``[0, len(self))``) back into text."""
         return _text_of(self._code_of[tokens])
+
+
+def _listed(kinds: list[str], n: int) -> str:
+    """Some of n kinds of characters."""
+    more = n - len(kinds)
+    return ", ".join(map(ascii, kinds)) + (f" and {more:,} more" if more else "")
 
 
 def _code_points(text: str) -> NDArray[np.uint32]:

@@ -14,6 +14,7 @@ from bptt.forecast.errors import TableError, listed, option, plural
 from bptt.forecast.times import is_numeric
 
 _MOST_CATEGORIES = 1000  # of a column that the user names
+_NO_CATEGORY = "\0"
 
 
 @dataclass(frozen=True)
@@ -65,6 +66,17 @@ class Feature:
         else:
             parts = [np.where(missing, 0.0, raw == i) for i in range(len(self.categories))]
         return np.stack(parts + ([missing] if self.indicator else []), axis=1).astype(np.float64)
+
+    def cells(self, columns: Array) -> Array:
+        """The cells [rows] of which `columns` made these numbers; of a category that was new, a text that is none."""
+        missing = columns[:, -1] == 1 if self.indicator else np.zeros(len(columns), np.bool_)
+        if self.categories is None:
+            return np.where(missing, np.nan, columns[:, 0])
+        among = columns[:, : len(self.categories)] == 1
+        texts = np.array([*self.categories, _NO_CATEGORY], object)
+        cells: Array = texts[np.where(among.any(axis=1), among.argmax(axis=1), len(self.categories))]
+        cells[missing] = None
+        return cells
 
 
 def learn_feature(column: Any, name: str, keyword: str, gaps: bool) -> Feature:

@@ -13,10 +13,11 @@ import pandas as pd
 from bptt._arrays import Array
 from bptt._checks import a_path, number, seed_of_draws, size
 from bptt.forecast.forecaster_file import read, write
+from bptt.forecast.joining import applied, joined
 from bptt.forecast.learnt import Learnt, history
 from bptt.forecast.panel import Panel, SequenceRows
 from bptt.forecast.recipe import Recipe
-from bptt.forecast.scores import table
+from bptt.forecast.scores import scored
 
 
 class Forecaster:
@@ -115,6 +116,7 @@ class Forecaster:
         self._reading = {key: value for key, value in reading.items() if value is not None}
         self._recipe: Recipe | None = None
         self._learnt: Learnt | None = None
+        self._chosen_rows: int | None = None  # how many rows chose what `update` keeps; None where it was never called
 
     # ---- What was learnt ----
 
@@ -145,6 +147,11 @@ class Forecaster:
         learnt, recipe = self._fitted()
         return list(dict.fromkeys([*recipe.notes, *learnt.panel.notes]))
 
+    @property
+    def chosen_rows(self) -> int:
+        """How many rows chose shares, penalties and lags: fewer than those trained on after `update`."""
+        return self.panel.rows if self._chosen_rows is None else self._chosen_rows
+
     def _fitted(self) -> tuple[Learnt, Recipe]:
         if self._learnt is None or self._recipe is None:
             raise ValueError("expected a fitted Forecaster: call fit first")
@@ -172,7 +179,7 @@ class Forecaster:
         """
         recipe = Recipe.learn(_a_frame("df", df), season=self.season, **self._reading)
         learnt = self._learnt_of(recipe.apply(df))
-        self._recipe, self._learnt = recipe, learnt
+        self._recipe, self._learnt, self._chosen_rows = recipe, learnt, None
         return self
 
     def _learnt_of(self, panel: Panel) -> Learnt:
@@ -184,6 +191,43 @@ class Forecaster:
             hidden=self.hidden,
             seed=self.seed % 2**62,
         )
+
+    def update(self, df: pd.DataFrame) -> Forecaster:
+        """Go on learning, from rows that have come since.
+
+        They join the rows trained on, and every part of the model is fitted anew to all of them: regressions in closed
+        form; networks from the parameters that they have, for as many epochs again; intervals with the errors that the
+        forecasts so far have made of the new rows. What was decided and chosen stays: the columns, steps, seasons and
+        units, lags, penalties and shares. `fit` decides and chooses anew.
+
+        Parameters
+        ----------
+        df : DataFrame
+            New rows alone, or older ones too. With dates, rows are joined by them: a row that was trained on and is in
+            `df` is taken as it is there. Without dates, a table that begins with the rows of a sequence has it whole,
+            and any other goes on where that ends. A sequence that is new is learnt from as well, in units of its own.
+            One without new rows stays as it is.
+
+        Returns
+        -------
+        Forecaster
+            This one. `notes` say what was joined.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If `df` is no DataFrame, has other columns, kinds of columns or steps than the table trained on, or no row
+            that is new. The forecaster has not changed then.
+        """
+        learnt, recipe = self._fitted()
+        panel, rows = joined(recipe, learnt.panel, _a_frame("df", df)), self.chosen_rows
+        learnt = learnt.again(panel, self.seed % 2**62)
+        if (now := learnt.panel.rows) >= 2 * rows:
+            learnt.panel.notes.append(
+                f"it has {now:,} rows now, and was chosen by {rows:,}: training a new one on all rows chooses anew"
+            )
+        self._learnt, self._chosen_rows = learnt, rows
+        return self
 
     # ---- Forecasts ----
 
@@ -198,7 +242,8 @@ class Forecaster:
             How many; by default as many as it was trained for.
         df : DataFrame, optional
             The rows that are continued; by default those that it was trained on. A sequence's forecast depends on its
-            own rows alone. Rows at its end without targets tell what is known in advance.
+            own rows alone. Of one that was trained on, the last of them are enough, or those that follow. Rows at its
+            end without targets tell what is known in advance.
         future : DataFrame, optional
             Rows to come, with the columns that are known in advance, the ids and the dates, by which rows are read.
 
@@ -215,7 +260,7 @@ class Forecaster:
         """
         learnt, recipe = self._fitted()
         steps = learnt.steps if steps is None else size("steps", steps, 1, 1_000_000)
-        panel = learnt.panel if df is None else recipe.apply(_a_frame("df", df))
+        panel = learnt.panel if df is None else applied(recipe, learnt.panel, _a_frame("df", df))
         to_come = {} if future is None else self._to_come(future)
         tables = []
         for one in panel.sequences:
@@ -262,7 +307,12 @@ class Forecaster:
     # ---- How good they are ----
 
     def backtest(
-        self, df: pd.DataFrame, steps: int | None = None, origins: int = 20, start: int | None = None
+        self,
+        df: pd.DataFrame,
+        steps: int | None = None,
+        origins: int = 20,
+        start: int | None = None,
+        joins: bool = False,
     ) -> pd.DataFrame:
         """Compare forecasts with what came, and with simple forecasts.
 
@@ -281,6 +331,9 @@ class Forecaster:
             The first row of each sequence that is scored. By default the first one after those trained on (as the
             dates tell or, without dates, as the values do) or, in sequences that were not, after as many as a full
             forecast reads, and half of the rows at most.
+        joins : bool
+            Whether the rows of `df` come after those trained on in any case, as for `update`. Otherwise they do where
+            the dates say so, and no row is missing between.
 
         Returns
         -------
@@ -296,8 +349,9 @@ class Forecaster:
             If there are too few rows, or all of them were trained on.
         """
         learnt, recipe = self._fitted()
-        panel = recipe.apply(_a_frame("df", df))
-        return _scored(learnt, panel, steps, origins, start, self.interval)
+        df = _a_frame("df", df)
+        panel = recipe.apply(df) if start is not None else applied(recipe, learnt.panel, df, joins)
+        return scored(learnt, panel, steps, origins, start, self.interval)
 
     def holdout(
         self, df: pd.DataFrame, share: float = 0.2, steps: int | None = None, origins: int = 20
@@ -331,7 +385,7 @@ class Forecaster:
         panel = recipe.apply(frame)
         trained = {one.id for one in learnt.panel.sequences}
         known = [one for one in panel.sequences if one.id in trained]
-        return _scored(learnt, replace(panel, sequences=known), steps, origins, None, self.interval)
+        return scored(learnt, replace(panel, sequences=known), steps, origins, None, self.interval)
 
     # ---- Files and pictures ----
 
@@ -347,7 +401,9 @@ class Forecaster:
             By convention ``*.safetensors``. What stands there is replaced.
         """
         learnt, recipe = self._fitted()
-        write(a_path("path", path), learnt, {**self._settings(), "recipe": recipe.as_json()})
+        told = {**self._settings(), "recipe": recipe.as_json()}
+        chosen = {} if self._chosen_rows is None else {"chosen_rows": self._chosen_rows}
+        write(a_path("path", path), learnt, {**told, **chosen})
 
     def _settings(self) -> dict[str, Any]:
         return {
@@ -384,10 +440,11 @@ class Forecaster:
         learnt, told = read(name)
         try:
             recipe, reading = Recipe.from_json(told.pop("recipe")), told.pop("reading")
+            chosen = size("chosen_rows", told.pop("chosen_rows"), 1) if "chosen_rows" in told else None
             forecaster = cls(**told, **reading)
         except (TypeError, ValueError, KeyError) as error:
             raise ValueError(f"{name}: bad configuration: {error}") from None
-        forecaster._recipe, forecaster._learnt = recipe, learnt
+        forecaster._recipe, forecaster._learnt, forecaster._chosen_rows = recipe, learnt, chosen
         return forecaster
 
     def plot(
@@ -420,7 +477,7 @@ class Forecaster:
         from bptt.forecast.picture import draw
 
         learnt, recipe = self._fitted()
-        panel = learnt.panel if df is None else recipe.apply(_a_frame("df", df))
+        panel = learnt.panel if df is None else applied(recipe, learnt.panel, _a_frame("df", df))
         names, ids = panel.targets, [one.id for one in panel.sequences]
         if target is not None and target not in names:
             raise ValueError(f"target: expected one of {', '.join(names)}, got {target!r}")
@@ -433,43 +490,6 @@ class Forecaster:
         times, known = self._known_ahead(one, before, to_come.get(one.id), steps)
         forecast = learnt.ahead(before, known, steps, self.interval)
         return draw(learnt, before, 0 if target is None else names.index(target), times, forecast, self.interval, ax)
-
-
-def _scored(
-    learnt: Learnt, panel: Panel, steps: int | None, origins: int, start: int | None, level: float
-) -> pd.DataFrame:
-    """Score forecasts from several origins of each sequence, as `Forecaster.backtest` says."""
-    steps = learnt.steps if steps is None else size("steps", steps, 1, 100_000)
-    origins = size("origins", origins, 1)
-    if start is not None:
-        start = size("start", start, 1)
-    contests = []
-    most = 0
-    for one in map(history, panel.sequences):
-        begin = start or _first_scored(learnt, one, steps)
-        most = max(most, len(one.y) - begin)
-        if len(one.y) - begin >= steps:
-            at = np.unique(np.linspace(begin - 1, len(one.y) - steps - 1, origins).astype(np.int64))
-            contests.append((one, at))
-    if not contests:
-        raise ValueError(
-            f"df: expected a sequence with at least {steps} rows to score, which were not trained on, got "
-            f"{max(0, most)} at most"
-        )
-    return table(learnt, contests, steps, level)
-
-
-def _first_scored(learnt: Learnt, one: SequenceRows, steps: int) -> int:
-    """The first row after those trained on; in a sequence that was not, after as many as a forecast reads."""
-    trained = next((each for each in learnt.panel.sequences if each.id == one.id), None)
-    if trained is not None and learnt.panel.time_name is not None:
-        after = int(np.searchsorted(one.times, trained.times[-1], side="right"))
-        if after > 0:
-            return after
-    elif trained is not None and np.array_equal(one.y[: len(trained.y)], trained.y, equal_nan=True):
-        return len(trained.y)
-    needed = max(model.rows for model in learnt.models)
-    return max(1, min(needed, (len(one.y) - steps) // 2))
 
 
 def _a_frame(name: str, df: Any) -> pd.DataFrame:

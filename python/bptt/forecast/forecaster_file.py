@@ -120,11 +120,15 @@ def _sequence(told: dict[str, Any], tensors: dict[str, Array]) -> SequenceRows:
 
 
 def _told_linear(linear: Linear, kept: Any) -> dict[str, Any]:
-    return {"form": asdict(linear.form), "B": kept(linear.B), "D": kept(linear.D), "c": kept(linear.c)}
+    arrays = {name: kept(getattr(linear, name)) for name in ("B", "D", "c")}
+    return {"form": asdict(linear.form), "penalty": linear.penalty, **arrays}
 
 
 def _linear(told: dict[str, Any], tensors: dict[str, Array]) -> Linear:
-    return Linear(Form(**told["form"]), tensors[told["B"]], tensors[told["D"]], tensors[told["c"]])
+    penalty = told.get("penalty")  # earlier versions did not tell it
+    if penalty is not None and not (isinstance(penalty, float) and 0 < penalty < np.inf):
+        raise ValueError(f"expected a penalty above 0, got {reprlib.repr(penalty)}")
+    return Linear(Form(**told["form"]), tensors[told["B"]], tensors[told["D"]], tensors[told["c"]], penalty)
 
 
 def _told_model(model: TargetModel, kept: Any) -> dict[str, Any]:

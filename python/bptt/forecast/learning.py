@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from bptt._arrays import Array
 from bptt.forecast.baselines import DRIFT, LAST, rows_needed, seasonal
 from bptt.forecast.combination import shares, trust
-from bptt.forecast.linear import PENALTIES, Form, Given, Solver, forms
+from bptt.forecast.linear import PENALTIES, Form, Given, Linear, Solver, forms
 from bptt.forecast.model import NETWORK, TargetModel
 from bptt.forecast.network import AHEAD_MOST, Reading, calendar_columns, trained
 from bptt.forecast.tracks import Track, Units
@@ -249,3 +249,50 @@ def _sorted_errors(model: TargetModel, units: list[Units], z: Array, y: Array) -
     # A step that is missing here and there counts as that origin's mean, so that all steps have as many errors.
     errors = np.where(np.isfinite(errors), errors, np.nanmean(errors, axis=1, keepdims=True)) if len(errors) else errors
     return np.sort(errors, axis=0)
+
+
+def learned_again(model: TargetModel, tracks: Sequence[Track], before: Sequence[int], seed: int) -> TargetModel:
+    """Fit the parts of a model anew to tracks that have become longer; what was chosen stays.
+
+    Networks begin with the parameters that they have, and train for as many epochs again. How far the model as it was
+    is off, from origins after the rows `before` (the first so many of each track), joins the errors of which intervals
+    are made.
+
+    Raises
+    ------
+    ValueError
+        If the penalties are not known.
+    """
+    ends = [track.rows for track in tracks]
+
+    def again(linear: Linear, penalty: float | None) -> Linear:
+        if penalty is None:
+            raise ValueError("expected a model that tells its penalties, got one of an earlier version: fit it anew")
+        solver = Solver.of(linear.form, tracks, ends, model.steps)
+        return linear if solver is None else solver(penalty)
+
+    now = replace(model, linear={name: again(each, each.penalty) for name, each in model.linear.items()})
+    if model.ridge is not None:
+        solver = Solver.of(model.ridge.form, tracks, ends, model.steps)
+        now.ridge = model.ridge if solver is None else solver(1.0 / solver.rows)
+    if (old := model.ensemble) is not None:
+        reading = replace(old.reading, base=again(old.reading.base, old.reading.base.penalty))
+        seeds = [seed + i for i in range(len(old.networks))]
+        now.ensemble = trained(reading, tracks, ends, None, 0, seeds, old.epochs, old) or old
+    now.errors = np.sort(np.concatenate([model.errors, *_errors_after(model, tracks, before)]), axis=0)
+    return now
+
+
+def _errors_after(model: TargetModel, tracks: Sequence[Track], before: Sequence[int]) -> list[Array]:
+    """The errors of forecasts of rows that come after those trained on, from origins with all steps before the end."""
+    if len(model.errors) == 0:
+        return []
+    needed = max(model.needs(name) for name in model.shares)
+    found = []
+    for track, rows in zip(tracks, before, strict=True):
+        t = np.arange(max(rows, track.first + needed) - 1, track.rows - model.steps)
+        t = t[:: -(-len(t) // _ORIGINS_MOST) or 1]
+        if rows > 0 and len(t):
+            z, y = model.forecast(track, t), track.targets(t, model.steps)
+            found.append(_sorted_errors(model, [track.units] * len(t), z, y))
+    return found

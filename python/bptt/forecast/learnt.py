@@ -10,7 +10,7 @@ import numpy as np
 from bptt._arrays import Array
 from bptt.forecast.baselines import found_season
 from bptt.forecast.frequency import seasons, step_of
-from bptt.forecast.learning import learned
+from bptt.forecast.learning import learned, learned_again
 from bptt.forecast.model import TargetModel
 from bptt.forecast.panel import Panel, SequenceRows
 from bptt.forecast.tracks import Track, Units, filled, track
@@ -45,6 +45,21 @@ class Learnt:
         for k in range(len(panel.targets)):
             tracks = [learnt.track(one, k, one.future, steps) for one in sequences]
             learnt.models.append(learned(tracks, steps, periods, ensemble=ensemble, hidden=hidden, seed=seed))
+        return learnt
+
+    def again(self, panel: Panel, seed: int) -> Learnt:
+        """Fit everything anew to the rows of a panel, of which those trained on are the first; what was chosen stays.
+
+        The units of sequences that were trained on, and of inputs, stay too.
+        """
+        sequences = [one for one in map(history, panel.sequences) if len(one.y)]
+        units = {one.id: self.units.get(one.id) or _units_of(one) for one in sequences}
+        learnt = replace(self, panel=replace(panel, sequences=sequences), models=[], units=units)
+        trained = {one.id: one for one in self.panel.sequences}
+        before = [_rows_before(one, trained.get(one.id), panel.time_name is not None) for one in sequences]
+        for k, model in enumerate(self.models):
+            tracks = [learnt.track(one, k, one.future, model.steps) for one in sequences]
+            learnt.models.append(learned_again(model, tracks, before, seed))
         return learnt
 
     @property
@@ -112,6 +127,13 @@ def history(one: SequenceRows) -> SequenceRows:
     """The rows up to the last one in which a target is known."""
     known = np.flatnonzero((np.isfinite(one.y) & ~one.filled).any(axis=1))
     return cut(one, int(known[-1]) + 1 if known.size else 0)
+
+
+def _rows_before(one: SequenceRows, trained: SequenceRows | None, dated: bool) -> int:
+    """How many rows of a sequence stand before those that were not trained on."""
+    if trained is None:
+        return 0
+    return int(np.searchsorted(one.times, trained.times[-1], side="right")) if dated else len(trained.y)
 
 
 def longer(one: SequenceRows, y: Array, known: Array) -> SequenceRows:

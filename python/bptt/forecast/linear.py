@@ -86,6 +86,7 @@ class Linear:
     B: Array  # [n_inputs, steps]
     D: Array  # [steps, n_future]
     c: Array  # [steps]
+    penalty: float | None = None  # that it was fitted with; None where a file does not tell
 
     def __call__(self, track: Track, t: Array) -> Array:
         """Forecast the rows after each origin, in the units of ``track.values(form.log)``: ``[n, steps]``."""
@@ -178,7 +179,7 @@ class Solver:
             b[:, h] -= K * (B @ D[h])
             c[h] -= f_mean @ D[h]
         B = (self.V @ b) / self.scale[:, None]
-        return Linear(self.form, B, D, c - self.mean @ B)
+        return Linear(self.form, B, D, c - self.mean @ B, float(penalty))
 
 
 def forms(seasons: Sequence[int], log: bool, inputs: bool, rows: int) -> Iterator[Form]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import copy
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -107,6 +108,7 @@ def trained(
     hidden: int,
     seeds: Sequence[int],
     epochs: Sequence[int] | None = None,
+    start: Ensemble | None = None,
 ) -> Ensemble | None:
     """Train the networks on the rows before `ends`.
 
@@ -119,11 +121,13 @@ def trained(
     validation : sequence of int array, or None
         Of each track the origins whose forecasts tell when to stop.
     hidden : int
-        Hidden units.
+        Hidden units, without `start`.
     seeds : sequence of int
         One a network.
     epochs : sequence of int, optional
         How long each network is trained, without validation.
+    start : Ensemble, optional
+        Networks whose parameters, and scale of what is left, it begins with.
 
     Returns
     -------
@@ -138,7 +142,7 @@ def trained(
         known = np.isfinite(left)
         count = known.sum(axis=(0, 1))
         scale = np.sqrt(np.where(known, left, 0.0).__pow__(2).sum(axis=(0, 1)) / np.maximum(count, 1))
-    scale = np.where(scale > 1e-9, scale, 1.0)
+    scale = np.where(scale > 1e-9, scale, 1.0) if start is None else start.reading.scale
     reading = Reading(reading.base, reading.seasons, reading.window, reading.ahead, scale)
     y = _targets(left / scale, weight)
     held_out = None if validation is None else _validation(reading, tracks, validation)
@@ -146,8 +150,11 @@ def trained(
         return None
 
     def one(i: int) -> tuple[ElmanRNN, History]:
-        net = ElmanRNN(x.shape[2], hidden, reading.steps, output="linear", seed=seeds[i])
-        net.V *= 0.1  # it begins near what the linear part says
+        if start is None:
+            net = ElmanRNN(x.shape[2], hidden, reading.steps, output="linear", seed=seeds[i])
+            net.V *= 0.1  # it begins near what the linear part says
+        else:
+            net = copy(start.networks[i])
         history = net.fit(
             x,
             y,

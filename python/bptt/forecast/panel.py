@@ -83,6 +83,11 @@ class Panel:
     season: int
     notes: list[str] = field(default_factory=list)
 
+    @property
+    def rows(self) -> int:
+        """How many all sequences have."""
+        return sum(len(one.y) for one in self.sequences)
+
     def frame_of(self, sequence: SequenceRows, times: Any, values: Array) -> pd.DataFrame:
         """Forecasts as a table: ids and dates in the columns of the table they continue, then the targets.
 

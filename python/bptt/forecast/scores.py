@@ -9,10 +9,12 @@ import numpy as np
 import pandas as pd
 
 from bptt._arrays import Array
+from bptt._checks import size
 from bptt.forecast.baselines import DRIFT, LAST, mase_unit, naive, rows_needed, seasonal
-from bptt.forecast.learnt import Learnt, cut
+from bptt.forecast.errors import plural
+from bptt.forecast.learnt import Learnt, cut, history
 from bptt.forecast.model import TargetModel
-from bptt.forecast.panel import SequenceRows
+from bptt.forecast.panel import Panel, SequenceRows
 
 MODEL, RIDGE = "model", "ridge on lags"
 
@@ -83,3 +85,40 @@ def _ridge(model: TargetModel) -> TargetModel | None:
         return None
     name = model.ridge.form.name
     return replace(model, shares={name: 1.0}, linear={name: model.ridge}, ensemble=None)
+
+
+def scored(
+    learnt: Learnt, panel: Panel, steps: int | None, origins: int, start: int | None, level: float
+) -> pd.DataFrame:
+    """Score forecasts from several origins of each sequence, as `Forecaster.backtest` says."""
+    steps = learnt.steps if steps is None else size("steps", steps, 1, 100_000)
+    origins = size("origins", origins, 1)
+    if start is not None:
+        start = size("start", start, 1)
+    contests = []
+    most = 0
+    for one in map(history, panel.sequences):
+        begin = start or _first_scored(learnt, one, steps)
+        most = max(most, len(one.y) - begin)
+        if len(one.y) - begin >= steps:
+            at = np.unique(np.linspace(begin - 1, len(one.y) - steps - 1, origins).astype(np.int64))
+            contests.append((one, at))
+    if not contests:
+        raise ValueError(
+            f"df: expected a sequence with at least {plural(steps, 'row')} to score, which were not trained on, got "
+            f"{max(0, most)} at most"
+        )
+    return table(learnt, contests, steps, level)
+
+
+def _first_scored(learnt: Learnt, one: SequenceRows, steps: int) -> int:
+    """The first row after those trained on; in a sequence that was not, after as many as a forecast reads."""
+    trained = next((each for each in learnt.panel.sequences if each.id == one.id), None)
+    if trained is not None and learnt.panel.time_name is not None:
+        after = int(np.searchsorted(one.times, trained.times[-1], side="right"))
+        if after > 0:
+            return after
+    elif trained is not None and np.array_equal(one.y[: len(trained.y)], trained.y, equal_nan=True):
+        return len(trained.y)
+    needed = max(model.rows for model in learnt.models)
+    return max(1, min(needed, (len(one.y) - steps) // 2))

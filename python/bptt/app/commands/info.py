@@ -53,10 +53,12 @@ def _tell_forecaster(forecaster: Forecaster) -> None:
     if panel.time_name is not None:
         steps = "uneven steps" if panel.frequency is None else f"steps of {panel.frequency}"
         say(f"dates: {panel.time_name}, in {steps}")
-    rows = sum(len(one.y) for one in panel.sequences)
+    rows = panel.rows
     ends = [one.times[-1] for one in panel.sequences]
     until = f", until {max(ends)}" if panel.time_name is not None else ""
     say(f"trained on: {count_of(rows, 'row')} in {count_of(len(panel.sequences), 'sequence')}{until}")
+    if forecaster.chosen_rows != rows:
+        say(f"chosen by: {count_of(forecaster.chosen_rows, 'row')}, before it went on")
     say(f"intervals: {forecaster.interval:.0%}")
     for line in shares_in_words(forecaster.shares):
         say(line)

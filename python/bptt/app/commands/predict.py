@@ -31,9 +31,12 @@ def predict(options: argparse.Namespace) -> int:
         )
     out = None if options.out in (None, "-") else options.out
     _check_out(options, out)
-    name = text_name(options.data)
-    frame, _ = tables.read(options.data, options, forecaster.recipe.ids)
-    future = None
+    frame, future, name = None, None, options.model
+    if options.data is not None:
+        name = text_name(options.data)
+        frame, _ = tables.read(options.data, options, forecaster.recipe.ids)
+    elif options.future_rows is None:
+        tables.refuse(options, tables.READING, "a table to read")
     if options.future_rows is not None:
         future, _ = tables.read(options.future_rows, options, forecaster.recipe.ids)
     if options.interval is not None:
@@ -93,7 +96,7 @@ def _figure() -> Any:
 
 def _picture(forecaster: Forecaster, frame: Any, future: Any, options: argparse.Namespace) -> bytes:
     """The forecasts of all targets, sequence after sequence, as many as a picture holds."""
-    panel = forecaster.recipe.apply(frame)
+    panel = forecaster.panel if frame is None else forecaster.recipe.apply(frame)
     drawn = [(one.id, target) for one in panel.sequences for target in panel.targets][:_PANELS]
     figure = _figure()
     figure.set_size_inches(8.0, 3.5 * len(drawn))

@@ -5,19 +5,21 @@ from __future__ import annotations
 import argparse
 import math
 import os
+import re
 import sys
 from collections.abc import Callable
 from typing import Any
 
 from bptt.app import tables, text_model
-from bptt.app.architecture import Architecture
-from bptt.app.commands.train_table import COLUMNS, LEARNING, train_on_table
+from bptt.app.architecture import Architecture, check_architecture
+from bptt.app.commands.train_table import COLUMNS, LEARNING, go_on_with_table, train_on_table
 from bptt.app.errors import INTERRUPTED, UserError
 from bptt.app.messages import count_updates, in_nats_and_bits, say
-from bptt.app.model_files import Network, about_file, check_writable, save_model
+from bptt.app.model_files import Network, about_file, check_writable, load_any, save_model
 from bptt.app.processes import Crew, communicator, follow
 from bptt.app.text_data import Vocabulary, default_text, read_text, text_name
 from bptt.networks.jordan import JordanRNN
+from bptt.training.batches import described
 from bptt.training.checkpoint import Checkpoint, ResumeError
 from bptt.training.history import History
 from bptt.training.optimizer import Optimizer
@@ -32,11 +34,15 @@ OPTIMIZERS: dict[str, tuple[Callable[[float], Optimizer], float]] = {  # and the
     "adagrad": (Adagrad, 5e-2),
     "sgd": (lambda lr: SGD(lr, momentum=0.9), 0.2),
 }
-_OPTION_OF = {
+_OPTION_OF = {  # of what a checkpoint tells of its run
     "network.kind": "--network",
     "network.n_hidden": "--hidden",
     "network.activation": "--activation",
     "network.leak": "--leak",
+    "settings.patience": "--patience",
+    "settings.optimizer.optimizer": "--optimizer",
+    "settings.optimizer.lr": "--lr",
+    "seed": "--seed",
 }
 SCHEDULES = ("cosine", "constant", "step")
 TEXTS: dict[str, Any] = {  # the options that only texts take, with their defaults
@@ -55,7 +61,9 @@ TEXTS: dict[str, Any] = {  # the options that only texts take, with their defaul
 }
 _TABLES = ("targets", *COLUMNS, *LEARNING, *tables.READING)  # those that only tables take
 _HEAD = 1 << 18  # bytes of a text that are looked at before it is taken for one
-_RISING, _LAST_RATE = 100, 0.1  # updates in which the learning rate rises, at most a tenth of all; where a cosine ends
+# Updates in which the learning rate rises (a tenth of all if that is less and it falls then); where a cosine ends.
+_RISING, _LAST_RATE = 100, 0.1
+_NO_PATIENCE = 10**9  # validations: however long a run goes on, it does not stop by itself
 _MAX_NORM = 1.0
 _VALIDATIONS = 20
 _PASSES, _LEAST, _MOST = 15, 300, 7500  # over a text by default, and the updates for that: more would learn it by heart
@@ -74,6 +82,9 @@ def train(options: argparse.Namespace) -> int:
 def _train(options: argparse.Namespace, crew: Crew) -> int:
     source = options.data
     check_writable("--out", options.out, source)
+    start = None if options.start is None else load_any(options.start)
+    if start is None and options.unknown is not None:
+        raise UserError("--unknown: expected with --from only, as a new model knows all characters of its text")
     head = b""
     if source is None:
         is_table = options.table
@@ -86,9 +97,23 @@ def _train(options: argparse.Namespace, crew: Crew) -> int:
         if tables.begins_like_a_table(head):
             raise UserError(f"{text_name(source)}: looks like a table: say --table, or --text to learn it as a text")
     if is_table:
-        tables.refuse(options, tuple(TEXTS), "a text")
-        return train_on_table(options)
+        tables.refuse(options, (*TEXTS, "unknown"), "a text")
+        if isinstance(start, Network):
+            raise UserError(
+                f"--from {options.start}: expected forecasts of a table with {text_name(source)}, got a network"
+            )
+        return train_on_table(options) if start is None else go_on_with_table(options, start)
     tables.refuse(options, _TABLES, f"a table ({', '.join(tables.SUFFIXES)}, or --table)")
+    vocabulary = None
+    if start is not None:
+        if not isinstance(start, Network):
+            raise UserError(
+                f"--from {options.start}: expected a model of a text with {text_name(source)}, got forecasts of a table"
+            )
+        vocabulary = text_model.vocabulary_of(start)
+        if vocabulary is None:
+            raise UserError(f"--from {options.start}: expected a model of a text, got a network without a vocabulary")
+        check_architecture(start, options)
     for name, default in TEXTS.items():
         if getattr(options, name) is None:
             setattr(options, name, default)
@@ -102,7 +127,8 @@ def _train(options: argparse.Namespace, crew: Crew) -> int:
             )
     elif options.resume:
         raise UserError("--resume: expected a --checkpoint to go on from")
-    return _train_on_text(options, head, crew)
+    options.seed = options.seed or 0
+    return _train_on_text(options, head, None if start is None or vocabulary is None else (start, vocabulary), crew)
 
 
 def _head(source: str) -> bytes:
@@ -116,27 +142,33 @@ def _head(source: str) -> bytes:
         raise UserError(about_file(text_name(source), error)) from error
 
 
-def _train_on_text(options: argparse.Namespace, head: bytes, crew: Crew) -> int:
+def _train_on_text(
+    options: argparse.Namespace, head: bytes, start: tuple[Network, Vocabulary] | None, crew: Crew
+) -> int:
     name = text_name(options.data)
     text = default_text() if options.data is None else read_text(options.data, head if options.data == "-" else b"")
 
-    vocabulary = Vocabulary.of(text)
-    tokens = vocabulary.encode(text)
+    vocabulary = Vocabulary.of(text) if start is None else start[1]
+    tokens, note = vocabulary.read(text, name, options.unknown)
     del text  # a large one takes memory that is needed below
     training, held_out = text_model.split(tokens, options.truncate, name)
     n, n_training, last = len(tokens), len(training), int(training[-1])
     batch = min(options.batch, text_model.most_streams(n_training, options.truncate))
-    rnn = text_model.new_model(vocabulary, _architecture(options, 384))
+    rnn = text_model.new_model(vocabulary, _architecture(options, 384)) if start is None else start[0]
     x, held_out = text_model.streams(training, batch), held_out.copy()
     del tokens, training  # the same
     y = text_model.following(x, n_training - 1, last)
     x_held_out, y_held_out = next(text_model.segments(held_out, _VALIDATE_MOST))
-    say(
-        f"text: {name}, {n:,} characters, {len(vocabulary)} different; "
-        f"the last {len(held_out):,} are held out for validation"
-    )
+    kinds = f"{len(vocabulary)} different" if start is None else f"of the {len(vocabulary)} that the model knows"
+    say(f"text: {name}, {n:,} characters, {kinds}; the last {len(held_out):,} are held out for validation")
+    if note:
+        say(note)
     if batch < options.batch:
         say(f"the text is short: {batch} parallel streams instead of {options.batch}")
+    before = math.inf
+    if start is not None:
+        before = text_model.nats_per_character(rnn, held_out)
+        say(f"goes on from {options.start}: {in_nats_and_bits(before)} per held-out character before training")
     updates = min(max(_PASSES * math.ceil(len(x) / options.truncate), _LEAST), _MOST)
     history = _fit(
         rnn,
@@ -150,6 +182,8 @@ def _train_on_text(options: argparse.Namespace, head: bytes, crew: Crew) -> int:
     if history.stopped != "interrupted":
         loss = text_model.nats_per_character(rnn, held_out)
         say(f"validation: {in_nats_and_bits(loss)} per character, over all {len(held_out) - 1:,} held-out characters")
+        if loss > before:
+            say(f"{options.start} is better on them: a smaller --lr or more text may do better")
     say(f"\na sample (temperature {text_model.TEMPERATURE}):\n")
     say(text_model.sample(rnn, vocabulary, "", text_model.SAMPLE, text_model.TEMPERATURE, options.seed))
     return INTERRUPTED if history.stopped == "interrupted" else 0
@@ -181,7 +215,8 @@ def _fit(
     steps, batch = data["y"].shape[:2]
     windows = math.ceil(steps / options.truncate)
     truncate = math.ceil(steps / windows)  # no longer than it takes: the last window is not much shorter
-    epochs, every = _validations(updates)
+    begun = _checkpoint(options.checkpoint) if options.resume else None
+    epochs, every = _validations(updates) if begun is None else _validations_of(begun, updates)
     updates = epochs * every
     say(
         f"model: {type(rnn).__name__}, {_units(rnn.n_hidden)}, {rnn.parameters.size:,} parameters; "
@@ -189,13 +224,9 @@ def _fit(
         f"x {truncate} {unit}"
     )
     optimizer, rate = OPTIMIZERS[options.optimizer]
-    rising = min(_RISING, updates // 10)
-    falling: dict[str, Callable[[int], float]] = {
-        "cosine": Cosine(updates - rising, final=_LAST_RATE),
-        "constant": Constant(),
-        "step": Step(math.ceil((updates - rising) / 3)),
-    }
-    if options.resume and (begun := _checkpoint(options.checkpoint)) is not None:
+    schedule = _schedule(options.schedule, updates)
+    if begun is not None:
+        _check_schedule(begun, schedule, options, updates)
         say(f"goes on after {count_updates(begun.position['updates'])}, as {options.checkpoint} has it")
     histories: list[History] = []
     how = {
@@ -204,8 +235,8 @@ def _fit(
         "updates_per_epoch": every,
         "truncate": truncate,
         "clip_norm": _MAX_NORM,
-        "schedule": Warmup(rising, falling[options.schedule]),
-        "patience": options.patience or epochs,
+        "schedule": schedule,
+        "patience": options.patience or _NO_PATIENCE,
         "seed": options.seed,
         "checkpoint": options.checkpoint,
         "resume": options.resume,
@@ -225,10 +256,7 @@ def _fit(
         _save_best(rnn, histories[-1:], options.out)
         raise UserError(f"--checkpoint {about_file(options.checkpoint, error)}") from error
     except ResumeError as error:
-        message = str(error)
-        for name, option in _OPTION_OF.items():
-            message = message.replace(f"expected {name} as in", f"expected {option} as in")
-        raise UserError(f"--{message}; data and options have to be those of the run that is to go on") from error
+        raise UserError(f"--resume: {_in_options(str(error))}") from error
     except ValueError as error:
         if not str(error).startswith(f"{options.checkpoint}: "):
             raise
@@ -264,6 +292,69 @@ def _checkpoint(path: str) -> Checkpoint | None:
         return Checkpoint.read(path)
     except (OSError, ValueError) as error:
         raise UserError(f"--checkpoint {about_file(path, error)}") from error
+
+
+def _settings_of(begun: Checkpoint) -> dict[str, Any]:
+    settings = begun.identity.get("settings")
+    return settings if isinstance(settings, dict) else {}
+
+
+def _validations_of(begun: Checkpoint, updates: int) -> tuple[int, int]:
+    """How many validations and updates before each, in a run of so many updates that goes on: as often as it began."""
+    every = _settings_of(begun).get("updates_per_epoch")
+    if type(every) is not int or every < 1:
+        return _validations(updates)  # no run of this command: `fit` says what is wrong
+    least = max(every, begun.position["updates"])
+    if updates < least:
+        raise UserError(f"--updates: expected at least {least} for the run that is to go on, got {updates}")
+    return math.ceil(updates / every), every
+
+
+def _schedule(name: str, updates: int) -> Warmup:
+    rising = min(_RISING, updates // 10)
+    if name == "constant":  # whatever the number of updates, as more may follow
+        return Warmup(_RISING, Constant())
+    left = updates - rising
+    return Warmup(rising, Cosine(left, final=_LAST_RATE) if name == "cosine" else Step(math.ceil(left / 3)))
+
+
+def _check_schedule(begun: Checkpoint, schedule: Warmup, options: argparse.Namespace, updates: int) -> None:
+    """Refuse to go on at another learning rate: that were another run."""
+    theirs, mine = str(_settings_of(begun).get("schedule")), described(schedule)
+    if theirs == mine:
+        return
+    kind = next((name for name in SCHEDULES if f"then={name.title()}(" in theirs), "another")
+    if kind != options.schedule:
+        raise UserError(f"--resume: expected --schedule as in the checkpoint, {kind}, got {options.schedule}")
+    got = f"got {updates}" + ("" if options.updates else ", the default of this text")
+    if kind == "constant":
+        raise UserError("--resume: expected a checkpoint whose learning rate rises as here, got one of another version")
+    total = re.fullmatch(r"Warmup\(updates=(\d+), then=Cosine\(updates=(\d+), .*", theirs)
+    expected = (
+        "as many as in the checkpoint" if total is None else f"{sum(map(int, total.groups()))}, as in the checkpoint"
+    )
+    raise UserError(
+        f"--updates: expected {expected}, {got}: the learning rate of --schedule {kind} follows from the number of all "
+        "updates, so that only --schedule constant can be extended; to train a finished model on, see --from"
+    )
+
+
+def _in_options(message: str) -> str:
+    """What a `ResumeError` says, in the words of the command line."""
+    found = re.fullmatch(r"resume: expected (\S+) as in the checkpoint, (.*)", message, re.DOTALL)
+    if found is None:  # data or validation: other numbers
+        return "expected the text, --batch and --truncate of the run that is to go on, got others"
+    of_the_run = "data and options have to be those of the run that is to go on"
+    name, values = found[1], found[2].replace(f"{_NO_PATIENCE}", "none")
+    if name in _OPTION_OF:
+        return f"expected {_OPTION_OF[name]} as in the checkpoint, {values}; {of_the_run}"
+    if name in ("network.n_in", "network.n_out"):
+        return f"expected a text of as many different characters as in the checkpoint, {values}; {of_the_run}"
+    if name == "settings.reduction":
+        return "expected mpiexec where the run began with it, and none where it began without: sums are in another order"
+    if name == "settings.truncate":
+        return f"expected the text, --batch and --truncate of the run that is to go on: windows of {values} characters"
+    return f"expected a checkpoint of such a run of `bptt train`: {name.rpartition('.')[2]} is {values}"
 
 
 def _forcing(rnn: Network) -> float | None:

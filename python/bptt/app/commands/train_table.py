@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import argparse
 import time
+from copy import copy
 from typing import TYPE_CHECKING
 
 from bptt.app.errors import UserError
 from bptt.app.messages import count_of, say, score_table, shares_in_words
 from bptt.app.model_files import save_model
-from bptt.app.tables import in_options, package, read, told
+from bptt.app.tables import in_options, package, read, refuse, told
 from bptt.app.text_data import text_name
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ def train_on_table(options: argparse.Namespace) -> int:
         given["hidden"] = options.hidden[0]
     begin = time.monotonic()
     with told(name):
-        forecaster = forecast.Forecaster(options.targets, seed=options.seed, **given).fit(frame)
+        forecaster = forecast.Forecaster(options.targets, seed=options.seed or 0, **given).fit(frame)
     for note in forecaster.notes:
         if note not in notes:
             say(in_options(note))
@@ -60,3 +61,38 @@ def _read_by(forecaster: Forecaster) -> list[str]:
     recipe = forecaster.recipe
     names = [*recipe.targets, *(each.column for each in (*recipe.past, *recipe.future, *recipe.static))]
     return [*names, *(f"the {each} of the date" for each in recipe.calendar)]
+
+
+def go_on_with_table(options: argparse.Namespace, forecaster: Forecaster) -> int:
+    """Join a table's rows to those that forecasts have learnt from, learn from all, and tell what the forecasts so far
+    are worth on the new ones.
+    """
+    refuse(options, ("targets", *COLUMNS, *LEARNING, "hidden"), "a new model (without --from)")
+    name = text_name(options.data)
+    frame, notes = read(options.data, options, forecaster.recipe.ids)
+    say(f"table: {name}, {count_of(len(frame), 'row')}, {count_of(frame.shape[1], 'column')}")
+    for note in notes:
+        say(note)
+    before, begin = forecaster, time.monotonic()
+    forecaster = copy(before)
+    if options.seed is not None:
+        forecaster.seed = options.seed
+    with told(name):
+        forecaster.update(frame)
+    for note in forecaster.panel.notes:
+        say(in_options(note))
+    rows, now = before.panel.rows, forecaster.panel.rows
+    say(f"goes on from {options.start}: trained on {count_of(rows, 'row')}, now on {now:,}; what it chose stays")
+    save_model(forecaster, options.out)
+    say(f"saved: {options.out}, after {time.monotonic() - begin:.1f} s")
+    had = {one.id: len(one.y) for one in before.panel.sequences}
+    most = max(len(one.y) - had.get(one.id, 0) for one in forecaster.panel.sequences)
+    steps = max(1, min(before.trained_steps, most))
+    say(f"\non the new rows, by {options.start} as it was before them, {count_of(steps, 'row')} ahead:")
+    try:
+        scores = before.backtest(frame, steps, joins=True)
+    except ValueError as error:
+        say(f"nothing to tell: {in_options(str(error)).removeprefix('df: ')}")
+    else:
+        say(score_table(scores))
+    return 0
