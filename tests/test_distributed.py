@@ -67,10 +67,14 @@ def test_streams_are_trained_as_by_one_fit() -> None:
     """Without anything random, blocks change the order of sums alone."""
     random = np.random.default_rng(0)
     x, y = random.standard_normal((40, 20, 3)), random.integers(0, 2, (40, 20))
-    options: dict[str, Any] = {"optimizer": bptt.SGD(0.1), "epochs": 2, "truncate": 13, "progress": False, "seed": 0}
     networks = [bptt.ElmanRNN(3, 6, 2, dtype="float64", seed=0) for _ in range(3)]
-    networks[0].fit(x, y, **options)
-    together(2, lambda comm: networks[1 + comm.Get_rank()].fit(x, y, comm=comm, **options))
+
+    def fit(network: bptt.ElmanRNN, **more: Any) -> bptt.History:
+        return network.fit(x, y, optimizer=bptt.SGD(0.1), epochs=2, truncate=13, progress=False, seed=0, **more)
+
+    fit(networks[0])
+    for history in together(2, lambda comm: fit(networks[1 + comm.Get_rank()], comm=comm)):
+        assert history.stopped == "epochs"
     np.testing.assert_array_equal(networks[1].parameters, networks[2].parameters)
     np.testing.assert_allclose(networks[1].parameters, networks[0].parameters, rtol=0, atol=1e-13)
 

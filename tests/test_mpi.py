@@ -63,6 +63,21 @@ def test_a_text_is_learnt_with_the_same_bits(text: Path) -> None:
     assert len(files) == 1
 
 
+def test_a_table_is_learnt_with_the_same_bits(tmp_path: Path) -> None:
+    pytest.importorskip("pandas")
+    random = np.random.default_rng(0)
+    rows = [f"{i},{10 + (i % 12) + 3 * np.sin(i / 7) ** 3 + random.normal():.3f}" for i in range(300)]
+    (tmp_path / "load.csv").write_text("\n".join(["n,load", *rows]) + "\n")
+    train = ("-m", "bptt", "train", "load.csv", "--targets", "load", "--season", "12", "--ensemble", "3", "--steps", "6")
+    for n in (1, 2, 3):
+        done = run(n, *train, "--out", f"{n}", cwd=tmp_path)
+        assert done.returncode == 0, done
+        assert done.stdout.count("saved: ") == 1
+    alone = bptt_alone(*train[2:], "--out", "alone", cwd=tmp_path)
+    assert alone.returncode == 0, alone
+    assert len({(tmp_path / name).read_bytes() for name in ("1", "2", "3", "alone")}) == 1
+
+
 def test_a_refusal_is_one_line(text: Path) -> None:
     done = run(2, "-m", "bptt", "train", "nothing.txt", cwd=text)
     assert done.returncode == 2

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from bptt.app.errors import INTERRUPTED, UserError
-from bptt.training.processes import ProcessError
+from bptt.networks.distributed import threads_shared
+from bptt.training.processes import ProcessError, Processes
+
+_LESSONS = "lessons"  # what the first process announces before it sends them
 
 _SIZES = ("OMPI_COMM_WORLD_SIZE", "PMI_SIZE")  # what mpiexec tells each process
 _STARTED = (*_SIZES, "PMIX_RANK", "PMI_RANK")
@@ -58,14 +63,43 @@ class Crew:
         self.comm.bcast((rnn, how))
         return {**how, "comm": self.comm}
 
+    @contextmanager
+    def teaching(self) -> Iterator[None]:
+        """Inside, all processes train the networks of forecasts, each some of them."""
+        if not self._waits:
+            yield
+            return
+        from bptt.forecast.network import trained_by
+
+        def teach(lessons: Sequence[Any]) -> list[Any]:
+            self.comm.bcast(_LESSONS)
+            return _taught(self.comm, lessons)
+
+        with trained_by(teach):
+            yield
+
+
+def _taught(comm: Any, lessons: Sequence[Any] | None) -> list[Any]:
+    """What comes of the lessons that the first process has, in their order; each process does some of them."""
+    from bptt.forecast.network import side_by_side
+
+    processes = Processes(comm)
+    mine = comm.scatter(
+        None if lessons is None else [lessons[rank :: processes.size] for rank in range(processes.size)]
+    )
+    with threads_shared(processes):
+        parts = comm.allgather(processes.everyone(lambda: side_by_side(mine)))
+    return [parts[i % len(parts)][i // len(parts)] for i in range(sum(map(len, parts)))]
+
 
 def follow(comm: Any) -> int:
     """Do what the first process says, which alone speaks to the user; the exit code."""
-    told = comm.bcast(None)
-    if told is None:
-        return 0
-    rnn, how = told
     try:
+        while (told := comm.bcast(None)) == _LESSONS:
+            _taught(comm, None)
+        if told is None:
+            return 0
+        rnn, how = told
         history = rnn.fit(None, comm=comm, progress=False, **how)
     except (FloatingPointError, ProcessError, ValueError):  # so it is in the first, or there it is told
         return 2

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from copy import copy
 from dataclasses import dataclass, field
-from functools import partial
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -80,6 +82,67 @@ def calendar_columns(future: Array) -> set[int]:
 
 
 @dataclass(frozen=True)
+class Lesson:
+    """The training of one network: it can be sent to another process."""
+
+    data: dict[str, Any]  # of `fit`
+    hidden: int
+    seed: int
+    epochs: int | None  # None: until the validation data say that it is enough
+    start: ElmanRNN | None
+
+    def __call__(self) -> tuple[ElmanRNN, History]:
+        """The trained network, and its history."""
+        x, steps = self.data["x"], self.data["y"].shape[2]
+        if self.start is None:
+            net = ElmanRNN(x.shape[2], self.hidden, steps, output="linear", seed=self.seed)
+            net.V *= 0.1  # it begins near what the linear part says
+        else:
+            net = copy(self.start)
+        history = net.fit(
+            **self.data,
+            optimizer=AdamW(_RATE, weight_decay=_DECAY),
+            schedule=Cosine(_EPOCHS * _UPDATES_AN_EPOCH),
+            epochs=self.epochs or _EPOCHS,
+            updates_per_epoch=_UPDATES_AN_EPOCH,
+            batch_size=_BATCH,
+            clip_norm=_CLIP,
+            dropout=_DROPOUT,
+            patience=None if self.data["validation"] is None else _PATIENCE,
+            seed=self.seed,
+            progress=False,
+        )
+        return net, history
+
+
+Taught: TypeAlias = list[tuple[ElmanRNN, History]]
+
+
+def side_by_side(lessons: Sequence[Lesson]) -> Taught:
+    """What comes of lessons, in their order; in threads."""
+    try:
+        done = fit_many(lessons, progress=False)
+    except FitManyError as error:
+        raise error.failures[min(error.failures)] from None
+    if len(done) < len(lessons) or any(history.stopped == "interrupted" for _, history in done):
+        raise KeyboardInterrupt
+    return done
+
+
+_trained_by: ContextVar[Callable[[Sequence[Lesson]], Taught]] = ContextVar("trained_by", default=side_by_side)
+
+
+@contextmanager
+def trained_by(teach: Callable[[Sequence[Lesson]], Taught]) -> Iterator[None]:
+    """Inside, `teach` trains the networks of ensembles in place of `side_by_side`."""
+    token = _trained_by.set(teach)
+    try:
+        yield
+    finally:
+        _trained_by.reset(token)
+
+
+@dataclass(frozen=True)
 class Ensemble:
     """Networks from several seeds, whose outputs are averaged."""
 
@@ -149,35 +212,11 @@ def trained(
     if validation is not None and held_out is None:
         return None
 
-    def one(i: int) -> tuple[ElmanRNN, History]:
-        if start is None:
-            net = ElmanRNN(x.shape[2], hidden, reading.steps, output="linear", seed=seeds[i])
-            net.V *= 0.1  # it begins near what the linear part says
-        else:
-            net = copy(start.networks[i])
-        history = net.fit(
-            x,
-            y,
-            weight=weight,
-            optimizer=AdamW(_RATE, weight_decay=_DECAY),
-            schedule=Cosine(_EPOCHS * _UPDATES_AN_EPOCH),
-            epochs=_EPOCHS if epochs is None else epochs[i],
-            updates_per_epoch=_UPDATES_AN_EPOCH,
-            batch_size=_BATCH,
-            clip_norm=_CLIP,
-            dropout=_DROPOUT,
-            validation=held_out,
-            patience=None if held_out is None else _PATIENCE,
-            seed=seeds[i],
-        )
-        return net, history
-
-    try:
-        done = fit_many([partial(one, i) for i in range(len(seeds))], progress=False)
-    except FitManyError as error:
-        raise error.failures[min(error.failures)] from None
-    if len(done) < len(seeds) or any(history.stopped == "interrupted" for _, history in done):
-        raise KeyboardInterrupt
+    data = {"x": x, "y": y, "weight": weight, "validation": held_out}
+    starts = [None] * len(seeds) if start is None else start.networks
+    lasts = [None] * len(seeds) if epochs is None else epochs
+    each = zip(seeds, lasts, starts, strict=True)
+    done = _trained_by.get()([Lesson(data, hidden, seed, last, network) for seed, last, network in each])
     best = [(history.best_epoch or 0) + 1 for _, history in done] if epochs is None else list(epochs)
     return Ensemble(reading, [net for net, _ in done], best)
 

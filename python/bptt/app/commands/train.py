@@ -102,7 +102,11 @@ def _train(options: argparse.Namespace, crew: Crew) -> int:
             raise UserError(
                 f"--from {options.start}: expected forecasts of a table with {text_name(source)}, got a network"
             )
-        return train_on_table(options) if start is None else go_on_with_table(options, start)
+        try:
+            with crew.teaching():
+                return train_on_table(options) if start is None else go_on_with_table(options, start)
+        except ProcessError as error:
+            raise UserError(str(error)) from error
     tables.refuse(options, _TABLES, f"a table ({', '.join(tables.SUFFIXES)}, or --table)")
     vocabulary = None
     if start is not None:
@@ -351,7 +355,9 @@ def _in_options(message: str) -> str:
     if name in ("network.n_in", "network.n_out"):
         return f"expected a text of as many different characters as in the checkpoint, {values}; {of_the_run}"
     if name == "settings.reduction":
-        return "expected mpiexec where the run began with it, and none where it began without: sums are in another order"
+        return (
+            "expected mpiexec where the run began with it, and none where it began without: sums are in another order"
+        )
     if name == "settings.truncate":
         return f"expected the text, --batch and --truncate of the run that is to go on: windows of {values} characters"
     return f"expected a checkpoint of such a run of `bptt train`: {name.rpartition('.')[2]} is {values}"
