@@ -161,7 +161,9 @@ def check_shape(name: str, array: Array, expected: tuple[int | str, ...]) -> Non
         raise ValueError(f"{name}: expected {shape_text(expected)}, got {array.shape}")
 
 
-def first_place(wrong: Any, rows: Any, places: Iterable[tuple[int, int, int]], every_step: bool) -> str:
+def first_place(
+    wrong: Any, rows: Any, places: Iterable[tuple[int, int, int]], every_step: bool, before: int = 0
+) -> str:
     """Say which number is the first that is wrong, and where; an empty text if none is.
 
     Parameters
@@ -173,6 +175,8 @@ def first_place(wrong: Any, rows: Any, places: Iterable[tuple[int, int, int]], e
         Sequences, each with the first step that counts and the one after the last.
     every_step : bool
         Whether there are numbers at every step.
+    before : int
+        How many sequences there are before the first of these.
     """
     for i, begin, end in places:
         index = (i,) if not every_step else (slice(begin, end), i)
@@ -180,6 +184,7 @@ def first_place(wrong: Any, rows: Any, places: Iterable[tuple[int, int, int]], e
         if len(found := np.argwhere(part)):
             step, *column = found[0].tolist() if every_step else (0, *found[0].tolist())
             value = values[tuple(found[0])]
-            where = f"at step {begin + step} of sequence {i}" if every_step else f"for sequence {i}"
+            sequence = f"sequence {before + i}"
+            where = f"at step {begin + step} of {sequence}" if every_step else f"for {sequence}"
             return f"got {value} {where}{''.join(f', column {k}' for k in column)}"
     return ""

@@ -346,10 +346,10 @@ class RecurrentNetwork(Letters):
         lengths: Any,
         weight: Any,
         reset: Any,
-        wrt_x: bool,
-        memory_limit: int | None,
         chance: Chance = CALM,
         activity: float = 0.0,
+        wrt_x: bool = False,
+        memory_limit: int | None = None,
     ) -> tuple[float, Parts]:
         """The loss, and what `Gradients` are made of."""
         s = self._sequences(x, lengths)

@@ -18,6 +18,17 @@ class Chance(NamedTuple):
     dropout: float
     seed: int
 
+    @property
+    def draws(self) -> bool:
+        """Whether anything is drawn."""
+        return self.noise > 0 or self.dropout > 0 or 0 < self.teacher_forcing < 1
+
+    def of_block(self, k: int) -> Chance:
+        """The same with draws of its own, for a block of a batch."""
+        if not self.draws:
+            return self
+        return self._replace(seed=int(np.random.default_rng([self.seed, k]).integers(2**64, dtype=np.uint64)))
+
 
 CALM = Chance(0.0, 0.0, 0.0, 0)
 

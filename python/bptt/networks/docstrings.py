@@ -117,6 +117,19 @@ _PARAGRAPHS = {
             loss, which is a sum, has lambda times this mean times the number of targets more, each counted by its
             weight. 0 by default: none.
     """,
+    "comm": """
+        comm : mpi4py.MPI.Comm, optional
+            Compute it in all processes of a communicator, such as ``MPI.COMM_WORLD``: each gives the same arguments and
+            has the same result. The batch is cut into blocks that follow from its size alone, of which each process
+            computes some. The result has the same bits for every number of processes. They are not those without
+            `comm`: sums are in another order, and noise, dropout, what steps draw under teacher forcing and the cost of
+            activity are those of each block by itself.
+    """,
+    "reduction": """
+        reduction : {"exact", "fast"}
+            With `comm`: ``"fast"`` leaves the order in which gradients are added to the MPI library, without the
+            promise of the same bits.
+    """,
     "backward": """
         Return the gradients of a loss of one's own, whose dL/do and dL/dh are given, by back-propagation through time.
 

@@ -246,6 +246,7 @@ class ElmanRNN(TrainableNetwork):
         dropout: float = 0.0,
         seed: int | np.random.Generator | None = None,
         activity: float = 0.0,
+        comm: Any = None,
     ) -> float:
         """{loss}
 
@@ -258,13 +259,15 @@ class ElmanRNN(TrainableNetwork):
         {weight}
             For ``readout="last"``: ``[batch]``.
         {activity}
+        {comm}
 
         Returns
         -------
         {returned loss}
         """
         how = disturbed(noise, dropout, seed)
-        return self._loss(x, y, self._state(h0, v0), lengths, weight, reset, chance=how, activity=activity)
+        given = (x, y, self._state(h0, v0), lengths, weight, reset, how, activity)
+        return self._loss(*given) if comm is None else self._loss_together(comm, *given)
 
     @shared_paragraphs
     def loss_and_gradients(
@@ -283,6 +286,8 @@ class ElmanRNN(TrainableNetwork):
         dropout: float = 0.0,
         seed: int | np.random.Generator | None = None,
         activity: float = 0.0,
+        comm: Any = None,
+        reduction: str = "exact",
     ) -> tuple[float, ElmanGradients]:
         """Return the total loss and its exact gradients, by back-propagation through time (section 10.2.2).
 
@@ -296,6 +301,8 @@ class ElmanRNN(TrainableNetwork):
             As for `loss`.
         {wrt_x}
         {memory_limit}
+        {comm}
+        {reduction}
 
         Returns
         -------
@@ -308,9 +315,9 @@ class ElmanRNN(TrainableNetwork):
             that of each sequence's own.
         """
         how, state = disturbed(noise, dropout, seed), self._state(h0, v0)
-        loss, parts = self._loss_and_gradients(
-            x, y, state, lengths, weight, reset, wrt_x, memory_limit, chance=how, activity=activity
-        )
+        given = (x, y, state, lengths, weight, reset, how, activity, wrt_x, memory_limit)
+        together = self._loss_and_gradients_together
+        loss, parts = self._loss_and_gradients(*given) if comm is None else together(comm, reduction, *given)
         return loss, ElmanGradients(*parts)
 
     @shared_paragraphs

@@ -176,6 +176,7 @@ class JordanRNN(TrainableNetwork):
         weight: Any = None,
         reset: Any = None,
         activity: float = 0.0,
+        comm: Any = None,
     ) -> float:
         """{loss}
 
@@ -195,13 +196,15 @@ class JordanRNN(TrainableNetwork):
             sequence's first) and on the sequence's place in the batch, and on nothing else; see `reference.draws`.
 
         {activity}
+        {comm}
 
         Returns
         -------
         {returned loss}
         """
         chance = self._forced(teacher_forcing, seed)
-        return self._loss(x, y, r0, lengths, weight, reset, chance, activity=activity)
+        given = (x, y, r0, lengths, weight, reset, chance, activity)
+        return self._loss(*given) if comm is None else self._loss_together(comm, *given)
 
     @shared_paragraphs
     def loss_and_gradients(
@@ -218,6 +221,8 @@ class JordanRNN(TrainableNetwork):
         wrt_x: bool = False,
         memory_limit: int | None = None,
         activity: float = 0.0,
+        comm: Any = None,
+        reduction: str = "exact",
     ) -> tuple[float, JordanGradients]:
         """Return the total loss and its exact gradients.
 
@@ -231,6 +236,8 @@ class JordanRNN(TrainableNetwork):
         {wrt_x}
         {memory_limit}
             With ``teacher_forcing=1`` no states are kept, and any limit will do.
+        {comm}
+        {reduction}
 
         Returns
         -------
@@ -242,9 +249,9 @@ class JordanRNN(TrainableNetwork):
             target of the last or the network's own output, drawn if need be.
         """
         chance = self._forced(teacher_forcing, seed)
-        loss, parts = self._loss_and_gradients(
-            x, y, r0, lengths, weight, reset, wrt_x, memory_limit, chance, activity=activity
-        )
+        given = (x, y, r0, lengths, weight, reset, chance, activity, wrt_x, memory_limit)
+        together = self._loss_and_gradients_together
+        loss, parts = self._loss_and_gradients(*given) if comm is None else together(comm, reduction, *given)
         return loss, JordanGradients(*parts)
 
     def _forced(self, teacher_forcing: float, seed: int | np.random.Generator | None) -> Chance:

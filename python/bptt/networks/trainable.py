@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from numpy.typing import ArrayLike
 
 from bptt import _core
 from bptt.networks.base import RecurrentNetwork
+from bptt.networks.results import Parts
 from bptt.training.batches import Batches
 from bptt.training.history import History
 from bptt.training.optimizer import Optimizer
@@ -18,6 +20,20 @@ from bptt.training.schedules import Schedule
 
 class TrainableNetwork(RecurrentNetwork):
     """A network that can be trained: a base, not a network itself."""
+
+    def _loss_together(self, comm: Any, *given: Any) -> float:
+        """`_loss`, in all processes of a communicator."""
+        from bptt.networks.distributed import Call, loss
+        from bptt.training.processes import Processes
+
+        return loss(self, Call(*given), Processes(comm))
+
+    def _loss_and_gradients_together(self, comm: Any, reduction: str, *given: Any) -> tuple[float, Parts]:
+        """`_loss_and_gradients`, in all processes of a communicator."""
+        from bptt.networks.distributed import Call, loss_and_gradients
+        from bptt.training.processes import Processes
+
+        return loss_and_gradients(self, Call(*given), Processes(comm, reduction))
 
     def fit(
         self,
@@ -49,6 +65,8 @@ class TrainableNetwork(RecurrentNetwork):
         noise: float | Callable[[int], float] | None = None,
         dropout: float | Callable[[int], float] | None = None,
         activity: float | Callable[[int], float] | None = None,
+        comm: Any = None,
+        reduction: str = "exact",
     ) -> History:
         """Train the parameters: an update follows the gradient of the mean loss per target of a batch or window.
 
@@ -120,6 +138,19 @@ class TrainableNetwork(RecurrentNetwork):
             layers and directions and all steps of its batch or window. A window without a target is no update. The
             losses of updates and epochs have it; those of validation have not, so that they tell how well the task is
             done.
+        comm : mpi4py.MPI.Comm, optional
+            Train in all processes of a communicator together, such as ``MPI.COMM_WORLD``. Each calls `fit` with the
+            same arguments; `x` and what is beside it, and `validation`, may be None in all but process 0, which then
+            sends each its share. A batch is cut into blocks of about eight sequences (more for a batch above 128),
+            which follow from its size alone. Each process computes the gradients of some of them, and all make the
+            same updates. An epoch draws a batch's blocks from as many fixed parts of the data, so that a process needs
+            its own parts alone. Noise, dropout and the cost of activity are those of each block by itself. Process 0
+            alone reads and writes checkpoints, shows progress and calls back. Processes on one machine share its
+            processors.
+        reduction : {"exact", "fast"}
+            With `comm`: in what order the gradients are added. ``"exact"``: the result has the same bits for every
+            number of processes and threads, also of a run that is resumed with another number. ``"fast"``: a block for
+            each process, added as the MPI library pleases, without that promise.
 
         Returns
         -------
@@ -133,50 +164,74 @@ class TrainableNetwork(RecurrentNetwork):
             If a loss, a gradient or an updated parameter is not finite; the parameters are those before that update.
             Where that comes from a number in x or y that is not finite, the message says where it is.
         ValueError, TypeError
-            As for `loss`; if the checkpoint is damaged or belongs to another run; and if parameters are not as the
-            network's own `constraints` want them, which ``rnn.constraints.apply()`` brings about.
+            As for `loss`; if the checkpoint is damaged or belongs to another run; if processes do not agree in data,
+            options or version; and if parameters are not as the network's own `constraints` want them, which
+            ``rnn.constraints.apply()`` brings about.
         RuntimeError
             If a metric raises: the message has its name, and its error is the cause. One that returns no number is a
-            TypeError.
+            TypeError. And if another process has failed.
         OSError
             If the checkpoint cannot be written; the one before is whole.
         """
         interruptions = _core.interruptions()
         from bptt.networks.trainee import Trainee, data_of, fresh_data_of, validation_of
         from bptt.training.fit import fit
-        from bptt.training.updates import Settings
+        from bptt.training.updates import Settings, Training
 
-        beside: dict[str, Any] = {"y": y, "weight": weight, "lengths": lengths, "reset": reset}
-        if callable(x) or isinstance(x, Iterator):
-            kind = type(x).__name__
-            raise TypeError(f"x: expected sequences or Batches, got {kind}: pass bptt.Batches(make, steps=...)")
-        if y is None and not isinstance(x, Batches):
-            raise TypeError("y: expected the targets of x, got None")
-        return fit(
-            Trainee(self, constraints),
-            fresh_data_of(self, x, **beside) if isinstance(x, Batches) else data_of(self, x, **beside),
-            None if validation is None else validation_of(self, validation),
-            Settings(
-                optimizer=optimizer,
-                epochs=epochs,
-                batch_size=batch_size,
-                truncate=truncate,
-                updates_per_epoch=updates_per_epoch,
-                clip_norm=clip_norm,
-                clip_value=clip_value,
-                schedule=schedule,
-                patience=patience,
-                shuffle=shuffle,
-                callbacks=callbacks,
-                teacher_forcing=teacher_forcing,
-                metrics=metrics,
-                noise=noise,
-                dropout=dropout,
-                activity=activity,
-            ),
-            seed=seed,
-            checkpoint=checkpoint,
-            resume=resume,
-            progress=progress,
-            interruptions=interruptions,
-        )
+        def read() -> tuple[Trainee, Any, Any, Settings]:
+            beside: dict[str, Any] = {"y": y, "weight": weight, "lengths": lengths, "reset": reset}
+            if callable(x) or isinstance(x, Iterator):
+                kind = type(x).__name__
+                raise TypeError(f"x: expected sequences or Batches, got {kind}: pass bptt.Batches(make, steps=...)")
+            data: Any = None
+            if isinstance(x, Batches):
+                data = fresh_data_of(self, x, **beside)
+            elif x is not None or comm is None:
+                if y is None:
+                    raise TypeError("y: expected the targets of x, got None")
+                data = data_of(self, x, **beside)
+            return (
+                Trainee(self, constraints),
+                data,
+                None if validation is None else validation_of(self, validation),
+                Settings(
+                    optimizer=optimizer,
+                    epochs=epochs,
+                    batch_size=batch_size,
+                    truncate=truncate,
+                    updates_per_epoch=updates_per_epoch,
+                    clip_norm=clip_norm,
+                    clip_value=clip_value,
+                    schedule=schedule,
+                    patience=patience,
+                    shuffle=shuffle,
+                    callbacks=callbacks,
+                    teacher_forcing=teacher_forcing,
+                    metrics=metrics,
+                    noise=noise,
+                    dropout=dropout,
+                    activity=activity,
+                ),
+            )
+
+        how: dict[str, Any] = {
+            "seed": seed,
+            "checkpoint": checkpoint,
+            "resume": resume,
+            "progress": progress,
+            "interruptions": interruptions,
+        }
+        if comm is not None:
+            from bptt.networks.distributed import threads_shared, training_of
+            from bptt.training.processes import Processes
+
+            processes = Processes(comm, reduction)
+            with threads_shared(processes):
+                return fit(partial(training_of, read, processes), processes=processes, **how)
+
+        def begun(seed: int, _: dict[str, Any]) -> Training:
+            network, data, held_out, settings = read()
+            settings.check(network, data, held_out)
+            return Training(network, data, held_out, settings, seed)
+
+        return fit(begun, **how)

@@ -79,11 +79,11 @@ class Trainee:
         """The total loss of a batch; None stands for the network's own way."""
         rnn = self._rnn
         forced = rnn._CHANCE if teacher_forcing is None else rnn._forced(teacher_forcing, None)
-        return rnn._loss(**_given(batch), r0=None, chance=forced)
+        return rnn._loss(**given_of(batch), r0=None, chance=forced)
 
     def y_hat(self, batch: Batch) -> Any:
         """What `forward` predicts, in the form of the batch: at every step, or for each sequence."""
-        given = _given(batch)
+        given = given_of(batch)
         return Run(*self._rnn._forward(given["x"], None, given["lengths"], given["reset"])).y_hat
 
     def loss_and_gradients(
@@ -103,7 +103,7 @@ class Trainee:
         initial = None if state is None else rnn._states.nested(state)
         forced = rnn._CHANCE if teacher_forcing is None else rnn._forced(teacher_forcing, random)
         loss, parts = rnn._loss_and_gradients(
-            **_given(batch),
+            **given_of(batch),
             r0=initial,
             wrt_x=False,
             memory_limit=None,
@@ -113,7 +113,7 @@ class Trainee:
         return loss, Gradients(*parts), [array for _, array in rnn._states.arrays_of(parts[4])]
 
 
-def _given(batch: Batch) -> dict[str, Any]:
+def given_of(batch: Batch) -> dict[str, Any]:
     return {"lengths": None, "weight": None, "reset": None, **batch.arguments}
 
 

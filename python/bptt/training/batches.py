@@ -67,6 +67,19 @@ class Data:
         self.lengths = np.array(lengths)
         self.padded, self.every_step, self.classes = padded, every_step, classes
         self.is_list = isinstance(x, list)
+        self.first = 0  # how many sequences are before these in the user's data: errors count them
+
+    def share(self, begin: int, end: int) -> Data:
+        """Some sequences side by side, in the same memory where they are in arrays."""
+
+        def of(part: Any, every_step: bool) -> Any:
+            return None if part is None else part[:, begin:end] if every_step and not self.is_list else part[begin:end]
+
+        kind = {"padded": self.padded, "every_step": self.every_step, "classes": self.classes}
+        x, y, weight = of(self.x, True), of(self.y, self.every_step), of(self.weight, self.every_step)
+        some = Data(x, y, weight, of(self.reset, True), self.lengths[begin:end].tolist(), **kind)
+        some.first = self.first + begin
+        return some
 
     def within_lengths(self, part: Any, every_step: bool) -> Any:
         """All rows within the lengths, one after the other."""
@@ -110,7 +123,7 @@ class Data:
                 wrong: Any = [_wrong(r, w, right) for r, w in zip(rows, read or [None] * n, strict=True)]
             else:
                 wrong = _wrong(rows, read, right)
-            if place := first_place(wrong, rows, places, every_step):
+            if place := first_place(wrong, rows, places, every_step, self.first):
                 return f"{name}: expected finite numbers, {place}"
         return ""
 
@@ -147,13 +160,17 @@ class Data:
 
     def batches(self, size: int, random: np.random.Generator | None) -> list[Part]:
         """The sequences cut into batches, those of similar length together; in order, or in a random one."""
+        groups = self.groups(size, random)
+        return [*groups] if random is None else [groups[i] for i in random.permutation(len(groups))]
+
+    def groups(self, size: int, random: np.random.Generator | None) -> list[Array]:
+        """The batches, of which the last may be smaller."""
         order = np.arange(len(self)) if random is None else random.permutation(len(self))
         if self.lengths.min() != self.lengths.max():
             chunk = size * _SORTED_TOGETHER if random is not None else len(self)
             chunks = [order[i : i + chunk] for i in range(0, len(self), chunk)]
             order = np.concatenate([part[np.argsort(self.lengths[part], kind="stable")] for part in chunks])
-        batches = [order[i : i + size] for i in range(0, len(self), size)]
-        return [*batches] if random is None else [batches[i] for i in random.permutation(len(batches))]
+        return [order[i : i + size] for i in range(0, len(self), size)]
 
     def in_order(self, size: int) -> list[Array]:
         """The sequences cut into batches, in the order of the data whatever their lengths."""
@@ -297,12 +314,17 @@ class FreshData:
 
     def take(self, epoch: int, step: int, random: Callable[[int, int], np.random.Generator]) -> Batch:
         """The batch of a step of an epoch. `random` gives a generator that follows from two numbers alone."""
+        made = self.make(epoch, step, random)
+        return made.take(np.arange(len(made)))
+
+    def make(self, epoch: int, step: int, random: Callable[[int, int], np.random.Generator]) -> Data:
+        """The sequences of a batch, with what is beside them."""
         made = self._of_epoch(epoch, step, random) if self._by_epoch else self.batches.make(random(epoch, step))
         try:
             self._latest = self._read(made)
         except (TypeError, ValueError) as error:
             raise type(error)(f"epoch {epoch}, batch {step}: make: {error}") from None
-        return self._latest.take(np.arange(len(self._latest)))
+        return self._latest
 
     def _of_epoch(self, epoch: int, step: int, random: Callable[[int, int], np.random.Generator]) -> Any:
         begin = step

@@ -126,8 +126,8 @@ class Checkpoint:
         left_out : dict
             What the checkpoint may leave out of it, with the values that this stands for.
         """
-        mine, unsaid = (dict(_flat(json.loads(json.dumps(tree)))) for tree in (identity, left_out))
-        theirs = dict(_flat(self.identity))
+        mine, unsaid = (dict(flat(json.loads(json.dumps(tree)))) for tree in (identity, left_out))
+        theirs = dict(flat(self.identity))
         theirs = {**unsaid, **theirs}
         for name in {**mine, **theirs}:  # in the order of this run's
             got, expected = mine.get(name), theirs.get(name)
@@ -147,11 +147,11 @@ def _checksum(text: str, arrays: dict[str, Array]) -> int:
     return value
 
 
-def _flat(tree: dict[str, Any], prefix: str = "", deepest: int = _DEEPEST) -> list[tuple[str, Any]]:
+def flat(tree: dict[str, Any], prefix: str = "", deepest: int = _DEEPEST) -> list[tuple[str, Any]]:
     """The leaves of a tree of dicts, with the path of each."""
     leaves = []
     for key, value in tree.items():
         name = f"{prefix}{key}"
         deeper = isinstance(value, dict) and value and deepest > 1
-        leaves += _flat(value, f"{name}.", deepest - 1) if deeper else [(name, value)]
+        leaves += flat(value, f"{name}.", deepest - 1) if deeper else [(name, value)]
     return leaves

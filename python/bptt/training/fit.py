@@ -10,18 +10,17 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from types import FrameType
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 
 from bptt import _core
 from bptt._checks import a_path, size, truth
-from bptt.training.batches import Data, FreshData
 from bptt.training.checkpoint import Checkpoint, ResumeError
 from bptt.training.history import History
+from bptt.training.processes import ALONE, Alone, Processes
 from bptt.training.progress import Bar
-from bptt.training.protocol import Network
-from bptt.training.updates import Settings, Training
+from bptt.training.updates import Training, Wishes
 
 Result = TypeVar("Result")
 
@@ -36,71 +35,81 @@ def _is_true(value: object) -> bool:
 
 
 @contextmanager
-def interruptible(interruptions: int) -> Iterator[Callable[[], bool]]:
+def interruptible(interruptions: int, is_alone: bool = True) -> Iterator[Callable[[], bool]]:
     """Turn the first Ctrl-C inside into a note, which the given function tells; a second one interrupts at once.
 
-    It tells as well whether `bptt.interrupt` was called more often than so many times.
+    It tells as well whether `bptt.interrupt` was called more often than so many times. Of several processes each hears
+    SIGTERM too: Ctrl-C goes to ``mpiexec``, which sends them that and soon kills them.
     """
     pressed = threading.Event()
+    usual: dict[int, Any] = {signal.SIGINT: signal.default_int_handler}
+    if not is_alone:
+        usual[signal.SIGTERM] = signal.SIG_DFL
 
     def note(signum: int, frame: FrameType | None) -> None:
         pressed.set()
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+        signal.signal(signum, usual[signum])
 
-    # A process that ignores the signal (a background job) goes on ignoring it, and only a main thread may ask.
-    listens = (
-        threading.current_thread() is threading.main_thread()
-        and signal.getsignal(signal.SIGINT) is signal.default_int_handler
-    )
-    if listens:
-        signal.signal(signal.SIGINT, note)
+    # A process that ignores a signal (a background job) goes on ignoring it, and only a main thread may ask.
+    is_main = threading.current_thread() is threading.main_thread()
+    heard = [signum for signum, handler in usual.items() if is_main and signal.getsignal(signum) is handler]
+    for signum in heard:
+        signal.signal(signum, note)
     try:
         yield lambda: pressed.is_set() or _core.interruptions() != interruptions
     finally:
-        if listens:
-            signal.signal(signal.SIGINT, signal.default_int_handler)
+        for signum in heard:
+            signal.signal(signum, usual[signum])
 
 
 def fit(
-    network: Network,
-    data: Data | FreshData,
-    validation: Data | None,
-    settings: Settings,
+    begun: Callable[[int, dict[str, Any]], Training],
     *,
     seed: int | None,
     checkpoint: str | os.PathLike[str] | None,
     resume: bool,
     progress: bool,
     interruptions: int,
+    processes: Processes | Alone = ALONE,
 ) -> History:
-    """Train a network as its method `fit` says. `interruptions`: how often `bptt.interrupt` had been called before."""
-    settings.check(network, data, validation)
-    truth("resume", resume)
-    truth("progress", progress)
-    checkpoint = None if checkpoint is None else a_path("checkpoint", checkpoint)
-    if resume and checkpoint is None:
-        raise ValueError("resume: expected False without a checkpoint")
-    random = int.from_bytes(os.urandom(8), "little") if seed is None else size("seed", seed, 0, 2**64 - 1)
-    training = Training(network, data, validation, settings, random)
-    if resume and checkpoint is not None and (found := Checkpoint.read(checkpoint)) is not None:
-        if seed is not None and seed != found.position["seed"]:  # first: data may have been drawn by it
-            raise ResumeError(f"resume: expected seed as in the checkpoint, {found.position['seed']}, got {seed}")
-        try:
-            training.go_on_from(found)
-        except ResumeError:
-            raise
-        except (TypeError, ValueError) as error:
-            raise ValueError(f"{checkpoint}: expected a checkpoint: {error}") from None
-    history = training.history
+    """Train a network as its method `fit` says.
+
+    Parameters
+    ----------
+    begun : callable
+        Checks what the user gave, and returns the run at its beginning. It is told the seed, and what all processes
+        must agree in.
+    seed, checkpoint, resume, progress
+        As the user gave them.
+    interruptions : int
+        How often `bptt.interrupt` had been called before.
+    processes : Processes
+        Those that train together. The first alone reads, writes, shows progress and calls back.
+    """
+
+    def checked() -> tuple[int, str | None]:
+        truth("resume", resume)
+        truth("progress", progress)
+        path = None if checkpoint is None else a_path("checkpoint", checkpoint)
+        if resume and path is None:
+            raise ValueError("resume: expected False without a checkpoint")
+        return _random_seed() if seed is None else size("seed", seed, 0, 2**64 - 1), path
+
+    random, path = processes.everyone(checked)
+    training = begun(random, {"seed": seed, "resume": resume, "checkpoint": path is not None})
+    settings, history = training.settings, training.history
+    if resume and path is not None and (found := processes.first(partial(Checkpoint.read, path))) is not None:
+        processes.everyone(partial(_go_on, training, found, path, seed))
     if training.epoch > 0:
         history.stopped = history.stopped or training.over()
-    network.begin()
+    processes.everyone(training.network.begin)
     last_saved = time.monotonic()
 
     def save() -> None:
         nonlocal last_saved
-        if checkpoint is not None:
-            training.checkpoint().write(checkpoint)
+        if path is not None:
+            processes.everyone(training.gather)
+            processes.first(lambda: training.checkpoint().write(path))
             last_saved = time.monotonic()
 
     def result(call: Callable[[], Result]) -> Result | None:
@@ -112,9 +121,17 @@ def fit(
                 raise  # a second Ctrl-C
             return None
 
-    if checkpoint is not None and not history.stopped:
+    def stopped_by_callback() -> str:
+        for callback in settings.callbacks:
+            if _is_true(callback(history)) and not history.stopped:
+                history.stopped = "callback"
+        return history.stopped
+
+    if not history.stopped:
         save()  # what cannot be written is found out now
-    with interruptible(interruptions) as interrupted, Bar(training, progress) as bar:
+    hears = interruptible(interruptions, processes is ALONE)
+    with hears as interrupted, Bar(training, progress and processes.rank == 0) as bar:
+        training.wishes = lambda: Wishes(interrupted(), time.monotonic() - last_saved > _CHECKPOINT_SECONDS)
         while not history.stopped:
             begin = time.perf_counter()
             while not training.epoch_is_over and not history.stopped:
@@ -126,21 +143,36 @@ def fit(
                 training.update(batch, computed)
                 if training.batch == training.batches:
                     training.end_pass()
-                bar.advance(batch.steps)
-                if interrupted():
+                bar.advance(computed.steps)
+                asked = training.asked()
+                if asked.stop:
                     history.stopped = "interrupted"
-                elif not training.epoch_is_over and time.monotonic() - last_saved > _CHECKPOINT_SECONDS:
+                elif asked.save and not training.epoch_is_over:
                     save()
             seconds = time.perf_counter() - begin
             if history.stopped != "interrupted" and result(partial(training.end_epoch, seconds, interrupted)):
                 history.stopped = training.over()
-                for callback in settings.callbacks:
-                    if _is_true(callback(history)) and not history.stopped:
-                        history.stopped = "callback"
+                history.stopped = processes.first(stopped_by_callback)
                 bar.end_epoch()
             save()
-            if interrupted():  # during validation, a callback or this writing
+            if processes.any(interrupted()):  # during validation, a callback or this writing
                 history.stopped = "interrupted"
     if settings.patience is not None and history.best_parameters is not None and history.stopped != "interrupted":
-        network.parameters[:] = history.best_parameters
+        training.network.parameters[:] = history.best_parameters
     return history
+
+
+def _random_seed() -> int:
+    return int.from_bytes(os.urandom(8), "little")
+
+
+def _go_on(training: Training, found: Checkpoint, path: str, seed: int | None) -> None:
+    """Be where the run was that has written a checkpoint."""
+    if seed is not None and seed != found.position["seed"]:  # first: data may have been drawn by it
+        raise ResumeError(f"resume: expected seed as in the checkpoint, {found.position['seed']}, got {seed}")
+    try:
+        training.go_on_from(found)
+    except ResumeError:
+        raise
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{path}: expected a checkpoint: {error}") from None

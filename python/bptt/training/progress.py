@@ -11,7 +11,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from bptt.training.batches import Data
 from bptt.training.updates import Training
 
 _LINES, _SECONDS = 100, 60.0  # of a log: at the ends of epochs, at most; between lines within an epoch
@@ -41,11 +40,11 @@ def _bar(training: Training) -> Any:
     s, batches = training.settings, training.batches
     passes = s.epochs if s.updates_per_epoch is None else s.epochs * s.updates_per_epoch / batches
     done = training.passes + training.batch / batches
-    whole = training.data.steps if isinstance(training.data, Data) else batches
+    whole = batches if training.steps is None else training.steps
     options: dict[str, Any] = {
         "initial": round(whole * min(passes, done)),
         "total": round(whole * passes),
-        "unit": "step" if isinstance(training.data, Data) else "update",
+        "unit": "update" if training.steps is None else "step",
         "unit_scale": True,
         "dynamic_ncols": True,
     }
@@ -93,7 +92,7 @@ class Bar:
         if self._bar is not None and not self._bar.disable:
             with self._whatever_happens():
                 self._bar.set_postfix_str(self._losses(), refresh=False)
-                self._bar.update(steps if isinstance(self._training.data, Data) else 1)
+                self._bar.update(1 if self._training.steps is None else steps)
 
     def end_epoch(self) -> None:
         epoch, epochs = self._training.epoch, self._training.settings.epochs

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -21,7 +21,7 @@ from bptt.training.optimizer import Optimizer
 from bptt.training.protocol import HasFlat, Network, State
 from bptt.training.schedules import Constant, Schedule, follows_losses, of_a_run
 
-_DEFAULT_BATCH = 32  # sequences
+DEFAULT_BATCH = 32  # sequences
 
 
 def _bound(name: str, value: float | None) -> float | None:
@@ -140,7 +140,22 @@ class Settings:
         }
 
 
-Computed: TypeAlias = tuple[float, HasFlat, State, float]  # the loss, its gradients, the last state; when that began
+class Wishes(NamedTuple):
+    """What is to be done after an update."""
+
+    stop: bool = False
+    save: bool = False
+
+
+class Computed(NamedTuple):
+    """What an update follows."""
+
+    loss: float
+    gradients: HasFlat
+    last: Any  # the state after the last of the steps, from which a next window goes on
+    targets: float
+    steps: int
+    begin: float  # when it was begun
 
 
 class Training:
@@ -151,16 +166,28 @@ class Training:
     ) -> None:
         self.network, self.data, self.validation, self.settings = network, data, validation, settings
         self.seed = seed
+        self.wishes: Callable[[], Wishes] = Wishes
         self.history = History(settings.metrics or ())
         self.epoch = self.passes = 0  # completed: epochs, and passes over the data
         self.batch = 0  # of the pass under way, the next one
         self.updates = 0
         self.epoch_loss = self.epoch_targets = 0.0
         self.best, self.best_epoch = math.inf, -1  # the lowest validation loss, and where: no epoch looks at all others
-        self.state: State | None = None  # carried from window to window
+        self.state: Any = None  # what is carried from window to window: a State
         self._schedule = self._schedule_here()
-        self._parts = self._parts_of_pass()
+        self._parts: list[Any] = self._parts_of_pass()
         self._before = np.empty_like(network.parameters)
+
+    # ---- What comes from outside ----
+
+    def asked(self) -> Wishes:
+        """What is wished after the update that was made."""
+        return self.wishes()
+
+    @property
+    def steps(self) -> int | None:
+        """How many steps the data have; None of those that are made as training goes on."""
+        return self.data.steps if isinstance(self.data, Data) else None
 
     # ---- What an epoch is made of ----
 
@@ -186,25 +213,26 @@ class Training:
             return []
         if s.truncate is not None:
             return self.data.windows(s.truncate)
-        return self.data.batches(s.batch_size or _DEFAULT_BATCH, self._random(0, self.passes) if s.shuffle else None)
+        return self.data.batches(s.batch_size or DEFAULT_BATCH, self._random(0, self.passes) if s.shuffle else None)
 
     def gradients(self, batch: Batch) -> Computed:
         """The loss and the gradients of the next update, which changes nothing yet."""
         s, begin = self.settings, time.perf_counter()
         forcing = s.teacher_forcing(self.updates) if callable(s.teacher_forcing) else s.teacher_forcing
         random = None if forcing is None else self._random(1, self.updates)
-        here = self._of_update()
-        return *self.network.loss_and_gradients(batch, self.state, forcing, random, **here), begin
+        computed = self.network.loss_and_gradients(batch, self.state, forcing, random, **self._of_update())
+        return Computed(*computed, batch.targets, batch.steps, begin)
 
-    def _of_update(self) -> dict[str, Any]:
-        """Noise and dropout of the next update, with their seed; and its cost of activity."""
+    def _of_update(self, *numbers: int) -> dict[str, Any]:
+        """Noise and dropout of the next update, with their seed, which follows from the numbers too; and its cost of
+        activity."""
         told = {name: value for name in _OF_AN_UPDATE if (value := getattr(self.settings, name)) is not None}
         here: dict[str, Any] = {
             name: number(name, value(self.updates) if callable(value) else value, 0, _OF_AN_UPDATE[name])
             for name, value in told.items()
         }
         if not here.keys().isdisjoint(_NOT_FED_BACK):
-            here["seed"] = int(self._random(3, self.passes, self.batch).integers(2**64, dtype=np.uint64))
+            here["seed"] = int(self._random(3, self.passes, self.batch, *numbers).integers(2**64, dtype=np.uint64))
         return here
 
     def _schedule_here(self) -> Any:
@@ -216,24 +244,23 @@ class Training:
     def update(self, batch: Batch, computed: Computed) -> None:
         """One update of the parameters, or none where there is no target."""
         s = self.settings
-        loss, gradients, last, begin = computed
-        if batch.targets > 0:
+        if computed.targets > 0:
             rate = s.optimizer.lr * number("schedule", self._schedule(self.updates), 0, math.inf)
-            norm = self._step(loss, gradients, batch, rate)
+            norm = self._step(batch, computed, rate)
             self.history.updates.append(
                 {
-                    "loss": loss / batch.targets,
+                    "loss": computed.loss / computed.targets,
                     "gradient_norm": norm,
                     "learning_rate": rate,
-                    "targets": batch.targets,
-                    "seconds": time.perf_counter() - begin,
+                    "targets": computed.targets,
+                    "seconds": time.perf_counter() - computed.begin,
                 }
             )
             self.updates += 1
-            self.epoch_loss += loss
-            self.epoch_targets += batch.targets
+            self.epoch_loss += computed.loss
+            self.epoch_targets += computed.targets
         if s.truncate is not None:
-            self.state = last
+            self.state = computed.last
         self.batch += 1
 
     def end_pass(self) -> None:
@@ -245,22 +272,22 @@ class Training:
         n = self.settings.updates_per_epoch
         return self.passes > self.epoch if n is None else self.updates == (self.epoch + 1) * n
 
-    def _step(self, loss: float, gradients: HasFlat, batch: Batch, rate: float) -> float:
+    def _step(self, batch: Batch, computed: Computed, rate: float) -> float:
         """Update the parameters, or raise and leave them as they were; the norm of the gradient of the mean loss."""
-        s, parameters = self.settings, self.network.parameters
+        s, parameters, (loss, gradients, _, scale, *_) = self.settings, self.network.parameters, computed
         self._before[:] = parameters
         try:
             if not math.isfinite(loss):
                 raise FloatingPointError(f"the loss is {loss}")
             norm = s.optimizer.step(
-                self.network, gradients, scale=batch.targets, clip_norm=s.clip_norm, clip_value=s.clip_value, lr=rate
+                self.network, gradients, scale=scale, clip_norm=s.clip_norm, clip_value=s.clip_value, lr=rate
             )
             if not np.isfinite(parameters).all():
                 raise FloatingPointError(f"the parameters overflow at a learning rate of {rate:g}")
         except FloatingPointError as error:
             parameters[:] = self._before
-            norm = float(np.sqrt(np.square(gradients.flat, dtype=np.float64).sum())) / batch.targets
-            what = self.data.not_finite(batch.part) or error  # data are searched only where something went wrong
+            norm = float(np.sqrt(np.square(gradients.flat, dtype=np.float64).sum())) / scale
+            what = self._not_finite(self.data, batch.part) or error  # data are searched only where something went wrong
             raise FloatingPointError(
                 f"update {self.updates} (epoch {self.epoch}): {what}; the norm of the gradient is {norm:.6g}; "
                 "the parameters are those before this update"
@@ -277,7 +304,7 @@ class Training:
                 return False
             validation = found
             if not math.isfinite(validation):
-                where = self.validation.not_finite()
+                where = self._not_finite(self.validation)
                 what = f"validation: {where}" if where else f"the validation loss is {validation}"
                 raise FloatingPointError(f"epoch {self.epoch}: {what}; the parameters are those after it")
         metrics = self._metrics(interrupted)
@@ -295,20 +322,30 @@ class Training:
         self.epoch_loss = self.epoch_targets = 0.0
         return True
 
+    def _not_finite(self, data: Data | FreshData, part: Any = None) -> str:
+        """Say which number of a part of data, or of all, is the first that is not finite; an empty text if all are."""
+        return data.not_finite(part)
+
     def _metrics(self, interrupted: Callable[[], bool]) -> dict[str, float] | None:
         """The value of each metric; None where it was interrupted between batches."""
         if not self.settings.metrics:
             return {}
         data = self.data if self.validation is None else self.validation
         assert isinstance(data, Data)  # of batches that are fresh none is kept
+        if (pairs := self._pairs(data, interrupted)) is None:
+            return None
+        y, y_hat = (np.concatenate(arrays) for arrays in zip(*pairs, strict=True))
+        return computed_metrics(self.settings.metrics, y, y_hat, self.epoch)
+
+    def _pairs(self, data: Data, interrupted: Callable[[], bool]) -> list[tuple[Array, Array]] | None:
+        """The targets that count and what is predicted for them; None where it was interrupted between batches."""
         pairs: list[tuple[Array, Array]] = []
-        for part in data.in_order(self.settings.batch_size or _DEFAULT_BATCH):
+        for part in data.in_order(self.settings.batch_size or DEFAULT_BATCH):
             if interrupted():
                 return None
             batch = data.take(part)
             pairs += data.counted(batch, self.network.y_hat(batch))
-        y, y_hat = (np.concatenate(arrays) for arrays in zip(*pairs, strict=True))
-        return computed_metrics(self.settings.metrics, y, y_hat, self.epoch)
+        return pairs
 
     def mean_loss(self, data: Data, interrupted: Callable[[], bool]) -> float | None:
         """Per target, in batches; None where it was interrupted between them.
@@ -317,7 +354,7 @@ class Training:
         """
         forcing = 0.0 if self.settings.teacher_forcing == 0 else None
         total = targets = 0.0
-        for part in data.batches(self.settings.batch_size or _DEFAULT_BATCH, None):
+        for part in data.batches(self.settings.batch_size or DEFAULT_BATCH, None):
             if interrupted():
                 return None
             batch = data.take(part)
@@ -335,11 +372,28 @@ class Training:
 
     # ---- To and from a checkpoint ----
 
+    @property
+    def _streams(self) -> int:
+        """How many sequences go on from window to window."""
+        return len(self.data) if isinstance(self.data, Data) else 0
+
+    def gather(self) -> None:
+        """Have at hand what a checkpoint holds."""
+
+    def _whole_state(self) -> State | None:
+        """The state of all sequences, which is carried from window to window."""
+        state: State | None = self.state
+        return state
+
+    def _carry(self, state: State | None) -> None:
+        """Go on from the state of all sequences."""
+        self.state = state
+
     def _records(self) -> dict[str, Record]:
         return {"updates": self.history.updates, "epochs": self.history.epochs}
 
     def checkpoint(self) -> Checkpoint:
-        arrays = {"parameters": self.network.parameters, **_named(self.state or [])}
+        arrays = {"parameters": self.network.parameters, **_named(self._whole_state() or [])}
         if self.history.best_parameters is not None:
             arrays["best"] = self.history.best_parameters
         for name, array in self.settings.optimizer.state().items():
@@ -396,7 +450,8 @@ class Training:
             self.best, self.best_epoch = float(self.history.validation[best]), best
         self._schedule = self._schedule_here()
         self.network.parameters[:] = arrays["parameters"]
-        self.state, self.history.best_parameters = _carried(arrays), arrays.get("best")
+        self._carry(_carried(arrays))
+        self.history.best_parameters = arrays.get("best")
         self.seed = position["seed"]
         self.history.stopped = "callback" if position["stopped"] == "callback" else ""
         self.epoch, self.passes = position["epoch"], position["passes"]
@@ -421,8 +476,8 @@ class Training:
         parameters, s = self.network.parameters, self.settings
         best = {} if s.patience is None or position["epoch"] == 0 else {"best": parameters}
         state = {}
-        if s.truncate is not None and isinstance(self.data, Data) and position["batch"] > 0:
-            state = _named(self.network.state(len(self.data)))
+        if s.truncate is not None and position["batch"] > 0:
+            state = _named(self.network.state(self._streams))
         like = {"parameters": parameters, **best, **state}
         expected: dict[str, tuple[Any, ...]] = {name: (array.shape, array.dtype) for name, array in like.items()}
         for kind, rows in (("updates", position["updates"]), ("epochs", position["epoch"])):

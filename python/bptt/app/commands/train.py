@@ -16,6 +16,7 @@ from bptt.app.commands.train_table import COLUMNS, LEARNING, go_on_with_table, t
 from bptt.app.errors import INTERRUPTED, UserError
 from bptt.app.messages import count_updates, in_nats_and_bits, say
 from bptt.app.model_files import Network, about_file, check_writable, load_any, save_model
+from bptt.app.processes import Crew, communicator, follow
 from bptt.app.text_data import Vocabulary, default_text, read_text, text_name
 from bptt.networks.jordan import JordanRNN
 from bptt.training.batches import described
@@ -23,6 +24,7 @@ from bptt.training.checkpoint import Checkpoint, ResumeError
 from bptt.training.history import History
 from bptt.training.optimizer import Optimizer
 from bptt.training.optimizers import SGD, Adagrad, Adam, AdamW, RMSProp
+from bptt.training.processes import ProcessError
 from bptt.training.schedules import Constant, Cosine, Step, Warmup
 
 OPTIMIZERS: dict[str, tuple[Callable[[float], Optimizer], float]] = {  # and the default of --lr
@@ -70,6 +72,14 @@ _VALIDATE_MOST = 32_768  # characters each time; the whole held-out text is scor
 
 def train(options: argparse.Namespace) -> int:
     """`bptt train`: exit code 0, or that of an interrupt."""
+    comm = communicator()
+    if comm is not None and comm.Get_rank() > 0:
+        return follow(comm)
+    with Crew(comm) as crew:
+        return _train(options, crew)
+
+
+def _train(options: argparse.Namespace, crew: Crew) -> int:
     source = options.data
     check_writable("--out", options.out, source)
     start = None if options.start is None else load_any(options.start)
@@ -118,7 +128,7 @@ def train(options: argparse.Namespace) -> int:
     elif options.resume:
         raise UserError("--resume: expected a --checkpoint to go on from")
     options.seed = options.seed or 0
-    return _train_on_text(options, head, None if start is None or vocabulary is None else (start, vocabulary))
+    return _train_on_text(options, head, None if start is None or vocabulary is None else (start, vocabulary), crew)
 
 
 def _head(source: str) -> bytes:
@@ -132,7 +142,9 @@ def _head(source: str) -> bytes:
         raise UserError(about_file(text_name(source), error)) from error
 
 
-def _train_on_text(options: argparse.Namespace, head: bytes, start: tuple[Network, Vocabulary] | None) -> int:
+def _train_on_text(
+    options: argparse.Namespace, head: bytes, start: tuple[Network, Vocabulary] | None, crew: Crew
+) -> int:
     name = text_name(options.data)
     text = default_text() if options.data is None else read_text(options.data, head if options.data == "-" else b"")
 
@@ -165,6 +177,7 @@ def _train_on_text(options: argparse.Namespace, head: bytes, start: tuple[Networ
         options.updates or updates,
         "characters",
         options,
+        crew,
     )
     if history.stopped != "interrupted":
         loss = text_model.nats_per_character(rnn, held_out)
@@ -190,7 +203,13 @@ def _units(n_hidden: int | tuple[int, ...]) -> str:
 
 
 def _fit(
-    rnn: Network, data: dict[str, Any], validation: dict[str, Any], updates: int, unit: str, options: argparse.Namespace
+    rnn: Network,
+    data: dict[str, Any],
+    validation: dict[str, Any],
+    updates: int,
+    unit: str,
+    options: argparse.Namespace,
+    crew: Crew,
 ) -> History:
     """Train the model, give it the best parameters, and save it."""
     steps, batch = data["y"].shape[:2]
@@ -210,23 +229,24 @@ def _fit(
         _check_schedule(begun, schedule, options, updates)
         say(f"goes on after {count_updates(begun.position['updates'])}, as {options.checkpoint} has it")
     histories: list[History] = []
+    how = {
+        "optimizer": optimizer(options.lr or rate),
+        "epochs": epochs,
+        "updates_per_epoch": every,
+        "truncate": truncate,
+        "clip_norm": _MAX_NORM,
+        "schedule": schedule,
+        "patience": options.patience or _NO_PATIENCE,
+        "seed": options.seed,
+        "checkpoint": options.checkpoint,
+        "resume": options.resume,
+        "teacher_forcing": _forcing(rnn),
+    }
     try:
-        history = rnn.fit(
-            **data,
-            optimizer=optimizer(options.lr or rate),
-            epochs=epochs,
-            updates_per_epoch=every,
-            truncate=truncate,
-            clip_norm=_MAX_NORM,
-            schedule=schedule,
-            validation=validation,
-            patience=options.patience or _NO_PATIENCE,
-            seed=options.seed,
-            checkpoint=options.checkpoint,
-            resume=options.resume,
-            callbacks=[histories.append],
-            teacher_forcing=_forcing(rnn),
-        )
+        history = rnn.fit(**data, validation=validation, callbacks=[histories.append], **crew.train(rnn, how))
+    except ProcessError as error:
+        _save_best(rnn, histories[-1:], options.out)
+        raise UserError(str(error)) from error
     except FloatingPointError as error:
         _save_best(rnn, histories[-1:], options.out)
         raise UserError(f"{error}: try a smaller --lr") from error
