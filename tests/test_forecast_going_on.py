@@ -12,8 +12,9 @@ import pytest
 
 pd = pytest.importorskip("pandas")
 forecast = pytest.importorskip("bptt.forecast")
-joined = pytest.importorskip("bptt.forecast.joining").joined
+joining = pytest.importorskip("bptt.forecast.joining")
 Forecaster, Recipe, TableError = forecast.Forecaster, forecast.Recipe, forecast.TableError
+joined = joining.joined
 
 PLAIN: dict[str, Any] = {"ensemble": 0, "steps": 6}
 
@@ -277,8 +278,11 @@ def test_the_last_rows_are_enough(fitted: Any) -> None:
         assert fitted.predict(6, table[start:112]).equals(fitted.predict(6, table)) == (start <= 100)
     assert fitted.backtest(table[100:]).equals(fitted.backtest(table))
     assert fitted.backtest(table[95:]).equals(fitted.backtest(table))
-    other = table[95:].assign(sales=table["sales"][95:] + 1)  # not those that were trained on
-    assert not np.allclose(fitted.predict(6, other)["sales"], fitted.predict(6, table)["sales"] + 1, atol=0.1)
+    recipe, panel = fitted.recipe, fitted.panel
+    other = table[95:].assign(sales=table["sales"][95:] + 1)  # values that were not trained on: another sequence
+    for later, rows in ((table[95:], 112), (other, 17), (table[101:], 11), (table, 112)):
+        (one,) = joining.applied(recipe, panel, later).sequences
+        assert len(one.y) == len(one.times) == rows
 
 
 # ---- What is refused ----

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import argparse
 from typing import Any, NamedTuple
-
-import numpy as np
 
 from bptt.app.errors import UserError
 from bptt.networks.elman import ElmanRNN
@@ -37,21 +34,3 @@ class Architecture(NamedTuple):
         if len(self.n_hidden) > 1:
             raise UserError("--hidden: expected one number with --network jordan, which has one layer")
         return JordanRNN(n_in, self.n_hidden[0], n_out, **common)
-
-
-def check_architecture(rnn: ElmanRNN | JordanRNN, options: argparse.Namespace) -> None:
-    """Raise UserError if an option asks for another architecture than that of the model to go on from."""
-    network = "jordan" if isinstance(rnn, JordanRNN) else "elman"
-    n_hidden = (rnn.n_hidden,) if isinstance(rnn.n_hidden, int) else tuple(rnn.n_hidden)
-    has = {"network": network, "hidden": n_hidden, "activation": rnn.activation}
-    for key, own in has.items():
-        if (given := getattr(options, key)) not in (None, own):
-            own, given = (",".join(map(str, each)) if isinstance(each, tuple) else each for each in (own, given))
-            raise UserError(f"--{key}: expected that of {options.start}, {own}, got {given}")
-    if options.leak is not None:
-        alphas = rnn._options.leak if isinstance(rnn, ElmanRNN) else (1.0,)
-        wanted = options.leak * (len(alphas) if len(options.leak) == 1 else 1)
-        same = len(wanted) == len(alphas) and all(map(np.all, map(np.equal, alphas, wanted)))
-        if not same:
-            own = ",".join(f"{np.min(alpha):g}" if np.ptp(alpha) == 0 else "one a unit" for alpha in alphas)
-            raise UserError(f"--leak: expected that of {options.start}, {own}, got {','.join(map(str, options.leak))}")

@@ -14,7 +14,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bptt.app.errors import UserError
-from bptt.app.messages import count_of
 
 Tokens: TypeAlias = NDArray[np.integer]  # of a few bytes each: texts are long
 
@@ -201,7 +200,7 @@ class Vocabulary:
                 f"{column}: {like}it is not among the {len(self)} characters of the model's training text; "
                 "--unknown skip leaves such characters out, --unknown replace puts another in their place"
             )
-        what = f"{name}: {count_of(found.total(), 'unknown character')} ({_listed(kinds, len(found))})"
+        what = f"{name}: {found.total():,} unknown character{'s' * (found.total() > 1)} ({_listed(kinds, len(found))})"
         if unknown == "skip":
             return tokens[tokens >= 0], f"{what} left out"
         replacement = next((one for one in _REPLACEMENTS if one in self.characters), None)

@@ -10,14 +10,17 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
 from bptt.app import tables, text_model
-from bptt.app.architecture import Architecture, check_architecture
+from bptt.app.architecture import Architecture
 from bptt.app.commands.train_table import COLUMNS, LEARNING, go_on_with_table, train_on_table
 from bptt.app.errors import INTERRUPTED, UserError
 from bptt.app.messages import count_updates, in_nats_and_bits, say
 from bptt.app.model_files import Network, about_file, check_writable, load_any, save_model
 from bptt.app.processes import Crew, communicator, follow
 from bptt.app.text_data import Vocabulary, default_text, read_text, text_name
+from bptt.networks.elman import ElmanRNN
 from bptt.networks.jordan import JordanRNN
 from bptt.training.batches import described
 from bptt.training.checkpoint import Checkpoint, ResumeError
@@ -117,7 +120,7 @@ def _train(options: argparse.Namespace, crew: Crew) -> int:
         vocabulary = text_model.vocabulary_of(start)
         if vocabulary is None:
             raise UserError(f"--from {options.start}: expected a model of a text, got a network without a vocabulary")
-        check_architecture(start, options)
+        _check_architecture(start, options)
     for name, default in TEXTS.items():
         if getattr(options, name) is None:
             setattr(options, name, default)
@@ -196,6 +199,24 @@ def _train_on_text(
 def _architecture(options: argparse.Namespace, n_hidden: int) -> Architecture:
     n_of_each = options.hidden or (n_hidden,)
     return Architecture(options.network, n_of_each, options.activation, options.seed, options.leak)
+
+
+def _check_architecture(rnn: Network, options: argparse.Namespace) -> None:
+    """Raise UserError if an option asks for another architecture than that of the model to go on from."""
+    network = "jordan" if isinstance(rnn, JordanRNN) else "elman"
+    n_hidden = (rnn.n_hidden,) if isinstance(rnn.n_hidden, int) else tuple(rnn.n_hidden)
+    has = {"network": network, "hidden": n_hidden, "activation": rnn.activation}
+    for key, own in has.items():
+        if (given := getattr(options, key)) not in (None, own):
+            own, given = (",".join(map(str, each)) if isinstance(each, tuple) else each for each in (own, given))
+            raise UserError(f"--{key}: expected that of {options.start}, {own}, got {given}")
+    if options.leak is not None:
+        alphas = rnn._options.leak if isinstance(rnn, ElmanRNN) else (1.0,)
+        wanted = options.leak * (len(alphas) if len(options.leak) == 1 else 1)
+        same = len(wanted) == len(alphas) and all(map(np.all, map(np.equal, alphas, wanted)))
+        if not same:
+            own = ",".join(f"{np.min(alpha):g}" if np.ptp(alpha) == 0 else "one a unit" for alpha in alphas)
+            raise UserError(f"--leak: expected that of {options.start}, {own}, got {','.join(map(str, options.leak))}")
 
 
 def _units(n_hidden: int | tuple[int, ...]) -> str:
