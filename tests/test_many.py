@@ -35,8 +35,8 @@ def two_threads(threads: None) -> None:
 
 def trained(seed: int, **options: Any) -> tuple[ElmanRNN, bptt.History]:
     rnn = ElmanRNN(3, 8, 4, seed=seed)
-    options = {"optimizer": Adam(0.01), "epochs": 3, "batch_size": 5, "seed": seed} | options
-    return rnn, rnn.fit(X, Y, **options)
+    given: dict[str, Any] = {"optimizer": Adam(0.01), "epochs": 3, "batch_size": 5, "seed": seed}
+    return rnn, rnn.fit(X, Y, **(given | options))
 
 
 # ---- Results ----
@@ -143,23 +143,26 @@ def test_exceptions_can_be_results() -> None:
 
 
 def test_what_is_no_job_is_refused() -> None:
-    begun = []
-    for jobs, message in [
-        ([partial(begun.append, 1), 3], r"^jobs\[1\]: expected a function without arguments, got int$"),
-        ("no", r"^jobs\[0\]: expected a function without arguments, got str$"),
-        (len, r"^jobs: expected functions without arguments, in a list or another iterable, got builtin_function_or_m"),
-        (None, r"^jobs: expected functions without arguments, in a list or another iterable, got NoneType$"),
-    ]:
+    begun: list[int] = []
+    what = "expected a function without arguments"
+    jobs: list[tuple[Any, str]] = [
+        ([partial(begun.append, 1), 3], rf"^jobs\[1\]: {what}, got int$"),
+        ("no", rf"^jobs\[0\]: {what}, got str$"),
+        (len, "^jobs: expected functions without arguments, in a list or another iterable, got builtin_function_or_m"),
+        (None, "^jobs: expected functions without arguments, in a list or another iterable, got NoneType$"),
+    ]
+    for wrong, message in jobs:
         with pytest.raises(TypeError, match=message):
-            fit_many(jobs, progress=False)  # type: ignore[call-overload]
-    for options, kind, message in [
+            fit_many(wrong, progress=False)
+    options: list[tuple[dict[str, Any], type[Exception], str]] = [
         ({"n_jobs": 0}, ValueError, "^n_jobs: expected at least 1, got 0$"),
         ({"n_jobs": 2.0}, TypeError, "^n_jobs: expected an int, got float$"),
         ({"progress": "no"}, TypeError, "^progress: expected True or False, got 'no'$"),
         ({"return_exceptions": 1}, TypeError, "^return_exceptions: expected True or False, got 1$"),
-    ]:
+    ]
+    for given, kind, message in options:
         with pytest.raises(kind, match=message):
-            fit_many([partial(begun.append, 1)], **options)  # type: ignore[call-overload]
+            fit_many([partial(begun.append, 1)], **given)
     assert begun == [], "before any job begins"
 
 
@@ -295,9 +298,10 @@ def test_no_more_threads_are_busy_than_allowed(way: str) -> None:
         elif way == "fit_many in fit_many":
             fit_many([partial(fit_many, [partial(large, 0.3)] * 2, progress=False)] * 2, progress=False)
         else:
-            works = {"two threads that fit": [large, large], "two that call": [calls, calls]}.get(way, [large, calls])
+            works: dict[str, list[Callable[[float], Any]]]
+            works = {"two threads that fit": [large, large], "two that call": [calls, calls]}
             with ThreadPoolExecutor(2) as pool:
-                list(pool.map(lambda work: work(0.6), works))
+                list(pool.map(lambda work: work(0.6), works.get(way, [large, calls])))
     assert share_above(counts, 2) < MOST_ABOVE, counts
 
 
