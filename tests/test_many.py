@@ -23,7 +23,7 @@ import bptt
 from bptt import Adam, ElmanRNN, FitManyError, fit_many
 from busy_threads import MOST_ABOVE, needs_proc, share_above, watched
 from interpreter import run_python
-from many_jobs import LARGE_X, LARGE_Y, X, Y, large
+from many_jobs import X, Y, large, long_calls
 from problems import Array
 from results import same_bits
 
@@ -285,12 +285,6 @@ WAYS = ["fit_many", "fit_many in fit_many", "two threads that fit", "two that ca
 @needs_proc
 @pytest.mark.parametrize("way", WAYS)
 def test_no_more_threads_are_busy_than_allowed(way: str) -> None:
-    def calls(seconds: float) -> None:
-        rnn, end = ElmanRNN(32, 96, 8, seed=0, init="uniform"), time.monotonic() + seconds
-        x, y = np.tile(LARGE_X, (30, 1, 1)), np.tile(LARGE_Y, (30, 1))
-        while time.monotonic() < end:  # what is between two calls takes no time beside them
-            rnn.loss_and_gradients(x, y)
-
     large(0.01)  # so that all threads exist
     with watched() as counts:
         if way == "fit_many":
@@ -299,19 +293,16 @@ def test_no_more_threads_are_busy_than_allowed(way: str) -> None:
             fit_many([partial(fit_many, [partial(large, 0.3)] * 2, progress=False)] * 2, progress=False)
         else:
             works: dict[str, list[Callable[[float], Any]]]
-            works = {"two threads that fit": [large, large], "two that call": [calls, calls]}
+            works = {"two threads that fit": [large, large], "two that call": [long_calls, long_calls]}
             with ThreadPoolExecutor(2) as pool:
-                list(pool.map(lambda work: work(0.6), works.get(way, [large, calls])))
+                list(pool.map(lambda work: work(0.6), works.get(way, [large, long_calls])))
     assert share_above(counts, 2) < MOST_ABOVE, counts
 
 
 @needs_proc
 def test_the_last_job_gets_all_threads() -> None:
-    def job(seconds: float) -> int:
-        return large(seconds)
-
     with watched() as counts:
-        fit_many([partial(job, 0.02), partial(job, 0.6)], progress=False)
+        fit_many([partial(large, 0.02), partial(long_calls, 0.6)], progress=False)
     assert share_above(counts, 1) > 0.3, counts
 
 
