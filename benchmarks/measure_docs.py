@@ -21,10 +21,11 @@ def main() -> None:
     compare = [str(HERE / "compare.py"), *["--quick"] * options.quick]
     training = [str(HERE / "training.py"), str(options.text), *["--rounds", "1"] * options.quick]
     neurons = [str(HERE / "neurons.py"), *["--quick"] * options.quick, "--output", str(options.output)]
+    many = [str(HERE / "many_networks.py"), *["--quick"] * options.quick, "--output", str(options.output)]
     steps = [str(HERE / "streaming.py"), *["--quick"] * options.quick]
     steps += ["--out", str(options.output / "benchmark_streaming.md")]
     commands = [compare] if options.quick and not options.text.is_file() else [compare, training]
-    for command in [*([*command, "--output", str(options.output)] for command in commands), steps, neurons]:
+    for command in [*([*command, "--output", str(options.output)] for command in commands), steps, neurons, many]:
         subprocess.run([sys.executable, *command], check=True)
 
 

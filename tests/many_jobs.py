@@ -39,6 +39,15 @@ def large(seconds: float) -> int:
     return len(history.updates)
 
 
+def long_calls(seconds: float) -> None:
+    """Call the core for so long: what is between two calls takes no time beside them."""
+    end = time.monotonic() + seconds
+    rnn = bptt.ElmanRNN(32, 96, 8, seed=0, init="uniform")
+    x, y = np.tile(LARGE_X, (30, 1, 1)), np.tile(LARGE_Y, (30, 1))
+    while time.monotonic() < end:
+        rnn.loss_and_gradients(x, y)
+
+
 def several(seconds: float) -> list[int]:
     """Networks side by side, wherever this is."""
     return bptt.fit_many([lambda: large(seconds)] * 2, progress=False)

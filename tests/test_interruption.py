@@ -236,7 +236,7 @@ def test_ctrl_c_ends_a_script() -> None:
 
 
 DAEMONS = """
-import sys, threading, time
+import copy, sys, threading, time
 import numpy as np, bptt
 rnn, tokens = bptt.ElmanRNN(16, 96, 5, seed=0), bptt.ElmanRNN(5, 8, 5, input="token", seed=0)
 x, y = np.zeros((50, 32, 16), np.float32), np.zeros((50, 32), int)
@@ -246,7 +246,7 @@ calls = {
     "gradients": lambda: rnn.loss_and_gradients(x, y),
     "update": lambda: optimizer.step(rnn, rnn.loss_and_gradients(x[:3], y[:3])[1]),
     "generate": lambda: tokens.generate(50, prompt=np.array([1])),
-    "fit": lambda: rnn.fit(x, y, optimizer=optimizer, epochs=1, progress=False),
+    "fit": lambda: copy.deepcopy(rnn).fit(x, y, optimizer=bptt.Adam(), epochs=1, progress=False),
 }
 def loop(call):
     while True:

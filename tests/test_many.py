@@ -23,7 +23,7 @@ import bptt
 from bptt import Adam, ElmanRNN, FitManyError, fit_many
 from busy_threads import MOST_ABOVE, needs_proc, share_above, watched
 from interpreter import run_python
-from many_jobs import LARGE_X, LARGE_Y, X, Y, large
+from many_jobs import X, Y, large, long_calls
 from problems import Array
 from results import same_bits
 
@@ -35,8 +35,8 @@ def two_threads(threads: None) -> None:
 
 def trained(seed: int, **options: Any) -> tuple[ElmanRNN, bptt.History]:
     rnn = ElmanRNN(3, 8, 4, seed=seed)
-    options = {"optimizer": Adam(0.01), "epochs": 3, "batch_size": 5, "seed": seed} | options
-    return rnn, rnn.fit(X, Y, **options)
+    given: dict[str, Any] = {"optimizer": Adam(0.01), "epochs": 3, "batch_size": 5, "seed": seed}
+    return rnn, rnn.fit(X, Y, **(given | options))
 
 
 # ---- Results ----
@@ -143,23 +143,26 @@ def test_exceptions_can_be_results() -> None:
 
 
 def test_what_is_no_job_is_refused() -> None:
-    begun = []
-    for jobs, message in [
-        ([partial(begun.append, 1), 3], r"^jobs\[1\]: expected a function without arguments, got int$"),
-        ("no", r"^jobs\[0\]: expected a function without arguments, got str$"),
-        (len, r"^jobs: expected functions without arguments, in a list or another iterable, got builtin_function_or_m"),
-        (None, r"^jobs: expected functions without arguments, in a list or another iterable, got NoneType$"),
-    ]:
+    begun: list[int] = []
+    what = "expected a function without arguments"
+    jobs: list[tuple[Any, str]] = [
+        ([partial(begun.append, 1), 3], rf"^jobs\[1\]: {what}, got int$"),
+        ("no", rf"^jobs\[0\]: {what}, got str$"),
+        (len, "^jobs: expected functions without arguments, in a list or another iterable, got builtin_function_or_m"),
+        (None, "^jobs: expected functions without arguments, in a list or another iterable, got NoneType$"),
+    ]
+    for wrong, message in jobs:
         with pytest.raises(TypeError, match=message):
-            fit_many(jobs, progress=False)  # type: ignore[call-overload]
-    for options, kind, message in [
+            fit_many(wrong, progress=False)
+    options: list[tuple[dict[str, Any], type[Exception], str]] = [
         ({"n_jobs": 0}, ValueError, "^n_jobs: expected at least 1, got 0$"),
         ({"n_jobs": 2.0}, TypeError, "^n_jobs: expected an int, got float$"),
         ({"progress": "no"}, TypeError, "^progress: expected True or False, got 'no'$"),
         ({"return_exceptions": 1}, TypeError, "^return_exceptions: expected True or False, got 1$"),
-    ]:
+    ]
+    for given, kind, message in options:
         with pytest.raises(kind, match=message):
-            fit_many([partial(begun.append, 1)], **options)  # type: ignore[call-overload]
+            fit_many([partial(begun.append, 1)], **given)
     assert begun == [], "before any job begins"
 
 
@@ -282,12 +285,6 @@ WAYS = ["fit_many", "fit_many in fit_many", "two threads that fit", "two that ca
 @needs_proc
 @pytest.mark.parametrize("way", WAYS)
 def test_no_more_threads_are_busy_than_allowed(way: str) -> None:
-    def calls(seconds: float) -> None:
-        rnn, end = ElmanRNN(32, 96, 8, seed=0, init="uniform"), time.monotonic() + seconds
-        x, y = np.tile(LARGE_X, (30, 1, 1)), np.tile(LARGE_Y, (30, 1))
-        while time.monotonic() < end:  # what is between two calls takes no time beside them
-            rnn.loss_and_gradients(x, y)
-
     large(0.01)  # so that all threads exist
     with watched() as counts:
         if way == "fit_many":
@@ -295,19 +292,17 @@ def test_no_more_threads_are_busy_than_allowed(way: str) -> None:
         elif way == "fit_many in fit_many":
             fit_many([partial(fit_many, [partial(large, 0.3)] * 2, progress=False)] * 2, progress=False)
         else:
-            works = {"two threads that fit": [large, large], "two that call": [calls, calls]}.get(way, [large, calls])
+            works: dict[str, list[Callable[[float], Any]]]
+            works = {"two threads that fit": [large, large], "two that call": [long_calls, long_calls]}
             with ThreadPoolExecutor(2) as pool:
-                list(pool.map(lambda work: work(0.6), works))
+                list(pool.map(lambda work: work(0.6), works.get(way, [large, long_calls])))
     assert share_above(counts, 2) < MOST_ABOVE, counts
 
 
 @needs_proc
 def test_the_last_job_gets_all_threads() -> None:
-    def job(seconds: float) -> int:
-        return large(seconds)
-
     with watched() as counts:
-        fit_many([partial(job, 0.02), partial(job, 0.6)], progress=False)
+        fit_many([partial(large, 0.02), partial(long_calls, 0.6)], progress=False)
     assert share_above(counts, 1) > 0.3, counts
 
 
