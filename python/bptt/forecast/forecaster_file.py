@@ -20,7 +20,8 @@ from bptt.forecast.tracks import Units
 from bptt.networks.elman import ElmanRNN
 
 _KEY = "bptt.forecaster"  # of the JSON in the file's metadata
-_FORMAT = 1
+_FORMAT = 2
+_FORMATS = (1, 2)  # that are read: in 1, errors are in standard units
 
 
 def write(path: str, learnt: Learnt, settings: dict[str, Any]) -> None:
@@ -74,8 +75,8 @@ def read(path: str) -> tuple[Learnt, dict[str, Any]]:
         raise ValueError(f"{path}: expected a forecaster of bptt, got a file without the metadata key {_KEY!r}")
     try:
         told = read_json(texts[_KEY])
-        if (version := told["format"]) != _FORMAT:
-            raise ValueError(f"expected the format {_FORMAT}, got {reprlib.repr(version)}")
+        if (version := told["format"]) not in _FORMATS:
+            raise ValueError(f"expected the format 1 or 2, got {reprlib.repr(version)}")
         panel = told["panel"]
         sequences = [_sequence(each, tensors) for each in panel.pop("sequences")]
         mean, scale, future_mean, future_scale = (tensors[name] for name in told["input_units"])
@@ -151,6 +152,8 @@ def _told_model(model: TargetModel, kept: Any) -> dict[str, Any]:
         "ridge": None if model.ridge is None else _told_linear(model.ridge, kept),
         "log": model.log,
         "errors": kept(model.errors),
+        "near": model.near,
+        "typical": model.typical,
     }
 
 
@@ -176,4 +179,4 @@ def _model(told: dict[str, Any], tensors: dict[str, Array]) -> TargetModel:
         None if told["ridge"] is None else _linear(told["ridge"], tensors),
         told["log"],
     )
-    return replace(model, errors=tensors[told["errors"]])
+    return replace(model, errors=tensors[told["errors"]], near=told.get("near", 0), typical=told.get("typical", 0.0))

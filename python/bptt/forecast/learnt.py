@@ -90,9 +90,13 @@ class Learnt:
                 now = longer(now, some, known)
         bounds = []
         for k, (model, unit) in enumerate(zip(models, units, strict=True)):
-            rows = len(one.y) - self.track(one, k, known, 0, units).first
-            full = rows >= max(map(model.needs, model.shares))  # with fewer, nothing tells how far off forecasts are
-            bounds.append(_bounds(model, unit, y_hat[:, k], level if full else None))
+            each = self.track(one, k, known, model.steps, units)
+            full = each.rows - each.first >= max(map(model.needs, model.shares))  # with fewer, no errors are known
+            width = np.full(steps, np.nan)
+            if full:
+                width = model.half_width(level, steps) * model.unrest(each, np.array([each.rows - 1]))
+            z = unit.standard(y_hat[:, k], model.log)
+            bounds.append((unit.back(z - width, model.log), unit.back(z + width, model.log)))
         return y_hat, np.stack([low for low, _ in bounds], axis=1), np.stack([high for _, high in bounds], axis=1)
 
 
@@ -147,10 +151,3 @@ def _seasons(panel: Panel, longest: SequenceRows) -> list[int]:
         return []
     found = [found_season(np.where(longest.filled[:, k], np.nan, y)) for k, y in enumerate(longest.y.T)]
     return [max(found)] if max(found) > 1 else []
-
-
-def _bounds(model: TargetModel, units: Units, y_hat: Array, level: float | None) -> tuple[Array, Array]:
-    """The ends of the interval around forecasts of the rows after one origin: each ``[steps]``; NaN without a level."""
-    width = np.full(len(y_hat), np.nan) if level is None else model.half_width(level, len(y_hat))
-    z = units.standard(y_hat, model.log)
-    return units.back(z - width, model.log), units.back(z + width, model.log)
