@@ -8,7 +8,6 @@ import numpy as np
 
 from bptt._arrays import Array
 
-
 _ZEROS = 0.05  # the share of rows that are 0, from which on 0 is a bound and no chance
 
 
