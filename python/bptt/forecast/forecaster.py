@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -13,7 +13,7 @@ import pandas as pd
 from bptt._arrays import Array
 from bptt._checks import a_path, number, seed_of_draws, size
 from bptt.forecast.forecaster_file import read, write
-from bptt.forecast.learnt import Learnt, history
+from bptt.forecast.learnt import Learnt, history, horizon
 from bptt.forecast.panel import Panel, SequenceRows
 from bptt.forecast.recipe import Recipe
 from bptt.forecast.scores import table
@@ -152,13 +152,16 @@ class Forecaster:
 
     # ---- Training ----
 
-    def fit(self, df: pd.DataFrame) -> Forecaster:
+    def fit(self, df: pd.DataFrame, *, on_read: Callable[[Recipe, Panel, int], object] | None = None) -> Forecaster:
         """Learn from a table.
 
         Parameters
         ----------
         df : DataFrame
             Its rows in order of time, the sequences one after the other or mixed.
+        on_read : callable, optional
+            Called before it learns, which may take a while, with what was decided about the table: the recipe, the
+            sequences and how many rows ahead it is trained for.
 
         Returns
         -------
@@ -171,7 +174,10 @@ class Forecaster:
             If `df` is no DataFrame, or has not the columns asked for.
         """
         recipe = Recipe.learn(_a_frame("df", df), season=self.season, **self._reading)
-        learnt = self._learnt_of(recipe.apply(df))
+        panel = recipe.apply(df)
+        if on_read is not None:
+            on_read(recipe, panel, horizon(panel, self.steps, self.season)[1])
+        learnt = self._learnt_of(panel)
         self._recipe, self._learnt = recipe, learnt
         return self
 

@@ -33,11 +33,7 @@ class Learnt:
     ) -> Learnt:
         """Learn from sequences, as `Forecaster` says."""
         sequences = [one for one in map(history, panel.sequences) if len(one.y)]
-        if not sequences:
-            raise ValueError("df: expected rows in which a target is known, got none")
-        longest = max(sequences, key=lambda one: len(one.y))
-        periods = _seasons(panel, longest) if season is None else [season] if season > 1 else []
-        steps = steps or (min(periods[0], _STEPS_MOST) if periods else _STEPS)
+        periods, steps = horizon(panel, steps, season)
         past = np.concatenate([one.past for one in sequences])
         future = np.concatenate([one.future for one in sequences])
         units = {one.id: _units_of(one) for one in sequences}
@@ -98,6 +94,16 @@ class Learnt:
             z = unit.standard(y_hat[:, k], model.log)
             bounds.append((unit.back(z - width, model.log), unit.back(z + width, model.log)))
         return y_hat, np.stack([low for low, _ in bounds], axis=1), np.stack([high for _, high in bounds], axis=1)
+
+
+def horizon(panel: Panel, steps: int | None, season: int | None) -> tuple[list[int], int]:
+    """After how many rows things come again, and how many rows ahead is learnt, where that is said and where not."""
+    sequences = [one for one in map(history, panel.sequences) if len(one.y)]
+    if not sequences:
+        raise ValueError("df: expected rows in which a target is known, got none")
+    longest = max(sequences, key=lambda one: len(one.y))
+    periods = _seasons(panel, longest) if season is None else [season] if season > 1 else []
+    return periods, steps or (min(periods[0], _STEPS_MOST) if periods else _STEPS)
 
 
 def cut(one: SequenceRows, rows: int) -> SequenceRows:

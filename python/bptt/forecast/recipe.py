@@ -230,6 +230,20 @@ class Recipe:
         written = self.time.as_written(times) if self.time is not None else times
         return written if is_numeric(written) else times
 
+    def as_read(self, forecast: pd.DataFrame) -> pd.DataFrame:
+        """Forecasts with their dates in the columns, and in the form, of the table learnt from: as texts."""
+        if self.time is None or is_numeric(forecast[self.time.name]):
+            return forecast
+        columns: dict[str, Any] = {}
+        for name in forecast.columns:
+            columns |= {name: forecast[name]} if name != self.time.name else self._dates_as_read(forecast[name])
+        return pd.DataFrame(columns)
+
+    def _dates_as_read(self, dates: Any) -> dict[str, Any]:
+        assert self.time is not None
+        columns = self.time.columns_of(pd.DatetimeIndex(dates))
+        return {name: pd.Series(values.to_numpy(), dates.index) for name, values in columns.items()}
+
     def first_rows(self, frame: pd.DataFrame, share: float) -> pd.DataFrame:
         """The first rows of each sequence, this share of those that have a target: what stands for the past."""
         frame, _ = tidy(frame, "the table")
