@@ -320,12 +320,12 @@ class Forecaster:
         share : float
             In (0, 1): of the rows of each sequence, those that are scored.
         steps, origins : int
-            As for `backtest`.
+            As for `backtest`; by default as many steps as it is trained for or, if there are fewer, the rows scored.
 
         Returns
         -------
         DataFrame
-            As from `backtest`.
+            As from `backtest`; its ``attrs["steps"]`` tells how many rows ahead.
         """
         share = number("share", share, 0.0, 1.0, "()")
         frame = _a_frame("df", df)
@@ -337,7 +337,13 @@ class Forecaster:
         panel = recipe.apply(frame)
         trained = {one.id for one in learnt.panel.sequences}
         known = [one for one in panel.sequences if one.id in trained]
-        return _scored(learnt, replace(panel, sequences=known), steps, origins, None, self.interval)
+        if steps is None:
+            had = {one.id: len(one.y) for one in learnt.panel.sequences}
+            new = max((len(one.y) - had[one.id] for one in map(history, known)), default=0)
+            steps = max(1, min(learnt.steps, new))
+        scores = _scored(learnt, replace(panel, sequences=known), steps, origins, None, self.interval)
+        scores.attrs["steps"] = steps
+        return scores
 
     # ---- Files and pictures ----
 

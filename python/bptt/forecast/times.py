@@ -269,7 +269,7 @@ class Time:
     def columns_of(self, dates: Any) -> dict[str, Any]:
         """Dates in the columns that they stand in, as texts and numbers in the form of those that were read."""
         if len(self.columns) > 1 and self.columns[0].lower() == "year":
-            return {column: getattr(dates, part) for column, part in zip(self.columns, _PARTS, strict=False)}
+            return {column: getattr(dates, column.lower()) for column in self.columns}
         forms = self.forms or [None] * len(self.columns)
         if len(self.columns) == 1:
             hides = forms[0] and not {"%H", "%I", "%-H", "%-I"} & set(re.findall(r"%-?\w", forms[0]))
@@ -342,8 +342,11 @@ def find_time(frame: pd.DataFrame, time: str | None, date_format: str | None) ->
 
 
 def _parts(frame: pd.DataFrame) -> list[str]:
-    """The columns year, month, day, ... as far as they go."""
-    lower = {str(name).lower(): str(name) for name in frame.columns if frame[name].dtype.kind in "iu"}
+    """The columns year, month, day, ... as far as they go; or year and quarter."""
+    whole = [name for name in frame.columns if frame[name].dtype.kind in "iuf" and (frame[name] % 1 == 0).all()]
+    lower = {str(name).lower(): str(name) for name in whole}
+    if "year" in lower and "quarter" in lower and "month" not in lower:
+        return [lower["year"], lower["quarter"]]
     parts = []
     for part in _PARTS:
         if part not in lower:
@@ -354,6 +357,8 @@ def _parts(frame: pd.DataFrame) -> list[str]:
 
 def _from_parts(frame: pd.DataFrame, parts: list[str]) -> Any:
     values = {key: frame[column].to_numpy() for key, column in zip(_PARTS, parts, strict=False)}
+    if parts[1].lower() == "quarter":
+        values["month"] = 3 * values["month"] - 2
     values.setdefault("day", np.ones(len(frame), np.int64))
     try:
         return pd.DatetimeIndex(pd.to_datetime(pd.DataFrame(values)))

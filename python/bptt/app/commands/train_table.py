@@ -54,6 +54,8 @@ def train_on_table(options: argparse.Namespace) -> int:
     except ValueError as error:
         say(f"nothing to tell: {in_options(str(error)).removeprefix('df: ')}")
     else:
+        if (ahead := scores.attrs["steps"]) < forecaster.trained_steps:
+            say(f"{count_of(ahead, 'row')} ahead, for there are no more")
         say(score_table(scores))
     return 0
 
