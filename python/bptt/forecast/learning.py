@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from bptt._arrays import Array
-from bptt.forecast.baselines import DRIFT, LAST, rows_needed, seasonal
+from bptt.forecast.baselines import DRIFT, LAST, profile, rows_needed, seasonal
 from bptt.forecast.combination import shares, trust
 from bptt.forecast.linear import PENALTIES, Form, Given, Solver, forms
 from bptt.forecast.model import NEAR, NEAR_MOST, NETWORK, TargetModel
@@ -197,7 +197,8 @@ def learned(
 
     # All forecasts are compared from the origins from which each can be made.
     simple = [LAST, *(seasonal(s) for s in seasons)]
-    needed = max([form.rows for form in solvers] + [rows_needed(name) for name in [*simple, DRIFT]])
+    tried = [*simple, DRIFT, *(profile(s) for s in long if rows_needed(profile(s)) <= least)]
+    needed = max([form.rows for form in solvers] + [rows_needed(name) for name in tried])
     kept = [
         Fold(fold.ends, [t[t >= track.first + needed - 1] for track, t in zip(tracks, fold.origins, strict=True)])
         for fold in cut
@@ -207,7 +208,7 @@ def learned(
     if search.known.sum() < 2 * steps:
         model.shares = {simple[min(1, len(simple) - 1)]: 1.0}
         return model
-    search.try_naive([*simple, DRIFT])
+    search.try_naive(tried)
     penalties = {form: search.try_linear(form, of_folds) for form, of_folds in solvers.items()}
     base = min(solvers, key=lambda form: search.error(form.name), default=None)
     epochs, seeds = None, [seed + i for i in range(ensemble)]
