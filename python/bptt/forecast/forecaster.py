@@ -12,6 +12,7 @@ import pandas as pd
 
 from bptt._arrays import Array
 from bptt._checks import a_path, number, seed_of_draws, size
+from bptt.forecast.file_checks import check
 from bptt.forecast.forecaster_file import read, write
 from bptt.forecast.learnt import Learnt, history, horizon
 from bptt.forecast.panel import Panel, SequenceRows
@@ -397,7 +398,8 @@ class Forecaster:
         try:
             recipe, reading = Recipe.from_json(told.pop("recipe")), told.pop("reading")
             forecaster = cls(**told, **reading)
-        except (TypeError, ValueError, KeyError) as error:
+            check(learnt, recipe)
+        except (AttributeError, KeyError, OverflowError, TypeError, ValueError) as error:
             raise ValueError(f"{name}: bad configuration: {error}") from None
         forecaster._recipe, forecaster._learnt = recipe, learnt
         return forecaster

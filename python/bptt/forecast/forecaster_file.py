@@ -11,6 +11,7 @@ import pandas as pd
 
 from bptt._arrays import Array
 from bptt._whole_file import read_json, texts_of, write_whole
+from bptt.forecast.file_checks import size_in
 from bptt.forecast.learnt import Learnt
 from bptt.forecast.linear import Form, Linear
 from bptt.forecast.model import TargetModel
@@ -20,6 +21,7 @@ from bptt.forecast.tracks import Units
 from bptt.networks.elman import ElmanRNN
 
 _KEY = "bptt.forecaster"  # of the JSON in the file's metadata
+_SIZE = 1_000_000  # of a network, at most
 _FORMAT = 2
 _FORMATS = (1, 2)  # that are read: in 1, errors are in standard units
 
@@ -89,7 +91,7 @@ def read(path: str) -> tuple[Learnt, dict[str, Any]]:
         if not learnt.models or len(learnt.models) != len(learnt.panel.targets):
             raise ValueError(f"expected {len(learnt.panel.targets)} models, got {len(learnt.models)}")
         return learnt, dict(told["settings"])
-    except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
+    except (AttributeError, LookupError, OverflowError, TypeError, ValueError) as error:
         raise ValueError(f"{path}: bad configuration: {type(error).__name__}: {error}") from None
 
 
@@ -164,9 +166,11 @@ def _model(told: dict[str, Any], tensors: dict[str, Array]) -> TargetModel:
         reading = Reading(base, nets["seasons"], nets["window"], nets["ahead"], tensors[nets["scale"]])
         networks = []
         for name in nets["networks"]:
-            net = ElmanRNN(nets["n_in"], nets["n_hidden"], steps, output="linear", init=None)
-            if tensors[name].shape != net.parameters.shape:
-                raise ValueError(f"expected {net.parameters.size} parameters of a network, got {tensors[name].size}")
+            n_in, n_hidden = size_in("n_in", nets["n_in"], _SIZE), size_in("n_hidden", nets["n_hidden"], _SIZE)
+            n = n_hidden * (n_in + n_hidden + 1) + size_in("steps", steps, _SIZE) * (n_hidden + 1)
+            if tensors[name].shape != (n,) or not np.isfinite(tensors[name]).all():
+                raise ValueError(f"expected {n} finite parameters of a network, got {tensors[name].size}")
+            net = ElmanRNN(n_in, n_hidden, steps, output="linear", init=None)
             net.parameters[...] = tensors[name]
             networks.append(net)
         ensemble = Ensemble(reading, networks, nets["epochs"])

@@ -305,7 +305,7 @@ class Recipe:
             values["time"] = None if values["time"] is None else Time(**values["time"])
             recipe = cls(**values)
             recipe._check()
-        except (TypeError, KeyError, AttributeError) as error:
+        except (TypeError, KeyError, AttributeError, OverflowError) as error:
             raise ValueError(f"recipe: expected one that as_json wrote, got another ({error})") from None
         return recipe
 
@@ -320,8 +320,14 @@ class Recipe:
             texts += feature.categories or ()
             if not isinstance(feature.mean, int | float) or not np.isfinite(feature.mean):
                 raise ValueError(f"recipe: expected a finite mean of {feature.column!r}, got {feature.mean!r}")
+            if type(feature.indicator) is not bool or not isinstance(feature.categories, tuple | None):
+                raise ValueError(f"recipe: expected categories and an indicator of {feature.column!r}")
+        for names in (self.targets, self.ids, self.calendar):
+            if not isinstance(names, list) or len(set(names)) < len(names):
+                raise ValueError("recipe: expected lists of names, each of them once")
         if self.time is not None:
             texts += [self.time.name, *self.time.columns]
+            self.time.check()
         if not self.targets or not all(isinstance(text, str) for text in texts):
             raise ValueError("recipe: expected names of columns as texts, and a target")
         if set(self.calendar) - CALENDAR.keys() or self.fill not in FILLS:

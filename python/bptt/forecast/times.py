@@ -255,6 +255,24 @@ class Time:
             )
         return dates if self.zone is None else dates.tz_convert(self.zone)
 
+    def check(self) -> None:
+        """Raise ValueError where a file tells what cannot be."""
+        parts = isinstance(self.columns, list) and len(self.columns) > 1 and self.columns[0].lower() == "year"
+        right = isinstance(self.columns, list) and self.columns[:1] == [self.name] and (parts or len(self.columns) <= 2)
+        if parts:
+            known = ([*_PARTS[: len(self.columns)]], ["year", "quarter"])
+            right = right and [column.lower() for column in self.columns] in known
+        right = right and all(each is None or isinstance(each, str) for each in (self.written, self.zone))
+        right = right and (self.hours_from is None or (type(self.hours_from) is int and self.hours_from in (0, 1)))
+        forms = [None] * len(self.columns) if self.forms is None else self.forms
+        right = right and isinstance(forms, list) and (parts or len(forms) == len(self.columns))
+        if not right or not all(form is None or isinstance(form, str) for form in forms):
+            raise ValueError("recipe: expected columns of dates and how they are written")
+        some = pd.DatetimeIndex(["2000-01-01"], tz=self.zone)
+        self.columns_of(some)
+        if self.written is not None and "%" in self.written:
+            pd.to_datetime(pd.Series(["2000"]), format=self.written, errors="coerce")
+
     def as_written(self, dates: Any) -> Any:
         """Dates as this table writes them: an Index of numbers or texts, or the dates themselves."""
         if self.written is None or len(self.columns) > 1:
