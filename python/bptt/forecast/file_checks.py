@@ -16,6 +16,7 @@ from bptt.forecast.network import Ensemble
 from bptt.forecast.recipe import Recipe
 
 _MOST = 1_000_000
+_LONGEST = 500  # characters of a message
 
 
 def check(learnt: Learnt, recipe: Recipe) -> None:
@@ -118,6 +119,12 @@ def _ensemble(ensemble: Ensemble, steps: int, n_inputs: int, n_future: int, n_st
         _expect("n_in", net.n_in, n_in)
     _integers("epochs", ensemble.epochs, 0)
     _expect("the number of epochs", len(ensemble.epochs), len(ensemble.networks))
+
+
+def shortened(error: Exception) -> str:
+    """What an error says, without the rest of a long value."""
+    text = str(error)
+    return text if len(text) < _LONGEST else f"{text[:_LONGEST]} ..."
 
 
 def size_in(name: str, value: Any, most: int, least: int = 1) -> int:

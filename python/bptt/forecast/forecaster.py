@@ -12,7 +12,7 @@ import pandas as pd
 
 from bptt._arrays import Array
 from bptt._checks import a_path, number, seed_of_draws, size
-from bptt.forecast.file_checks import check
+from bptt.forecast.file_checks import check, shortened
 from bptt.forecast.forecaster_file import read, write
 from bptt.forecast.learnt import Learnt, history, horizon
 from bptt.forecast.panel import Panel, SequenceRows
@@ -400,7 +400,7 @@ class Forecaster:
             forecaster = cls(**told, **reading)
             check(learnt, recipe)
         except (AttributeError, KeyError, OverflowError, TypeError, ValueError) as error:
-            raise ValueError(f"{name}: bad configuration: {error}") from None
+            raise ValueError(f"{name}: bad configuration: {shortened(error)}") from None
         forecaster._recipe, forecaster._learnt = recipe, learnt
         return forecaster
 

@@ -11,7 +11,7 @@ import pandas as pd
 
 from bptt._arrays import Array
 from bptt._whole_file import read_json, texts_of, write_whole
-from bptt.forecast.file_checks import size_in
+from bptt.forecast.file_checks import shortened, size_in
 from bptt.forecast.learnt import Learnt
 from bptt.forecast.linear import Form, Linear
 from bptt.forecast.model import TargetModel
@@ -92,7 +92,7 @@ def read(path: str) -> tuple[Learnt, dict[str, Any]]:
             raise ValueError(f"expected {len(learnt.panel.targets)} models, got {len(learnt.models)}")
         return learnt, dict(told["settings"])
     except (AttributeError, LookupError, OverflowError, TypeError, ValueError) as error:
-        raise ValueError(f"{path}: bad configuration: {type(error).__name__}: {error}") from None
+        raise ValueError(f"{path}: bad configuration: {type(error).__name__}: {shortened(error)}") from None
 
 
 def _told_sequence(one: SequenceRows, kept: Any) -> dict[str, Any]:
