@@ -13,8 +13,8 @@ which takes hours beyond). With longer ones they forecast what MSTL leaves of th
 with [48, 336] rows for taylor, [24, 168] for hours, 52 for weeks. They go on from each origin with their parameters;
 AutoETS is fitted anew at each where there are fewer than 400 rows.
 
-In a second table stand the intervals of 90 %: the share of what came that they cover, and the interval score (width, and
-20 times what lay outside; Gneiting and Raftery 2007) over that of bptt, less being better.
+In a second table stand the intervals of 90 %: the share of what came that they cover, and the interval score (the
+width and 20 times what lay outside; Gneiting and Raftery 2007) over that of bptt, less being better.
 """
 
 from __future__ import annotations

@@ -270,7 +270,7 @@ class Time:
             raise ValueError("recipe: expected columns of dates and how they are written")
         some = pd.DatetimeIndex(["2000-01-01"], tz=self.zone)
         self.columns_of(some)
-        if self.written is not None and "%" in self.written:
+        if self.written is not None and "%" in self.written and self.written != _ISO_WEEK:
             pd.to_datetime(pd.Series(["2000"]), format=self.written, errors="coerce")
 
     def as_written(self, dates: Any) -> Any:
