@@ -27,12 +27,12 @@ class Forecaster:
 
     .. math:: \hat y(t+h) = \sum_k w_k\, \hat y_k(t+h), \qquad w_k \ge 0, \quad \sum_k w_k = 1,
 
-    of the last value, the seasonal naive forecast, the drift, ridge regressions on lags (each for all steps ahead, in
-    closed form: of levels, differences or seasonal differences, of y or log y), and an ensemble of networks. The
-    networks (`ElmanRNN`) read the rows one by one and put out at each row what the best ridge regression leaves of the
-    next `steps` rows, so that one pass trains forecasts from every row. The last rows, which nothing was fitted to,
-    choose penalties, the number of updates and the shares w: with few rows, or where nothing can be learnt, simple
-    forecasts get them. Then every part is fitted to all rows.
+    of the last value, the seasonal naive forecast, the profile of a season, the drift, ridge regressions on lags (each
+    for all steps ahead, in closed form: of levels, differences or seasonal differences, of y or log y), and an ensemble
+    of networks. The networks (`ElmanRNN`) read the rows one by one and put out at each row what the best ridge
+    regression leaves of the next `steps` rows, so that one pass trains forecasts from every row. The last rows, which
+    nothing was fitted to, choose penalties, the number of updates and the shares w: with few rows, or where nothing can
+    be learnt, simple forecasts get them. Then every part is fitted to all rows.
 
     Parameters
     ----------
