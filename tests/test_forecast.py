@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from safetensors.numpy import save
 
 import bptt
+from damaged_files import parts_of
 from interpreter import run_python
 
 pd = pytest.importorskip("pandas")
@@ -157,6 +160,46 @@ def test_intervals_cover_what_they_say() -> None:
     assert 0.82 < scores["coverage"]["y", "model"] < 0.98
 
 
+def test_intervals_follow_how_rough_a_series_is() -> None:
+    # A walk whose steps are 4 times as long from row 700 on, which is not trained on. Of 25 x 10 targets some 25 are
+    # independent: 0.9 +- 0.12 (two standard errors), and 0.3 with intervals of the quiet time.
+    steps = np.random.default_rng(5).standard_normal(1000) * np.where(np.arange(1000) < 700, 1.0, 4.0)
+    forecaster = Forecaster("y", time="date", steps=10, season=1, ensemble=0).fit(hours(steps.cumsum())[:700])
+    scores = forecaster.backtest(hours(steps.cumsum()), start=750, origins=25)
+    assert 0.75 < scores["coverage"]["y", "model"] < 0.99
+
+
+def test_counts_are_not_negative() -> None:
+    random = np.random.default_rng(6)
+    y = np.where(random.random(400) < 0.2, random.poisson(3, 400), 0).astype(float)
+    out = Forecaster("y", time="date", season=1, ensemble=0).fit(hours(y)).predict(30)
+    assert (out[["y", "y_lower"]] >= 0).all(axis=None)
+    assert (out["y_lower"] == 0).any()
+    below = Forecaster("y", time="date", season=1, ensemble=0).fit(hours(y - 1)).predict(30)
+    assert (below["y_lower"] < -1).any(), "what is negative may go below"
+
+
+def test_files_of_the_first_format_have_the_intervals_that_they_had(fitted: Any, tmp_path: Path) -> None:
+    forecaster = fitted[0]
+    path = tmp_path / "model"
+    forecaster.save(path)
+    tensors, texts = parts_of(path)
+    told = json.loads(texts["bptt.forecaster"])
+    told["format"] = 1
+    for model in told["models"]:
+        del model["near"], model["typical"]
+    for _, units in told["units"]:
+        for unit in units:
+            del unit["bounded"]
+    del told["settings"]["recipe"]["time"]["forms"]
+    path.write_bytes(save(tensors, {"bptt.forecaster": json.dumps(told)}))
+    out = Forecaster.load(path).predict(24)
+    np.testing.assert_array_equal(out["y"], forecaster.predict(24)["y"])
+    units = forecaster._fitted()[0].units[()][0]
+    half = forecaster._fitted()[0].models[0].half_width(0.9, 24) * units.scale  # with errors in standard units
+    np.testing.assert_allclose(out["y_upper"] - out["y"], half, rtol=1e-9)  # after sums with numbers 10 times as large
+
+
 def test_what_is_known_in_advance_is_used() -> None:
     known = np.random.default_rng(3).standard_normal(400)
     frame = hours(5 * known + 0.1 * np.random.default_rng(4).standard_normal(400), known=known)
@@ -195,8 +238,8 @@ def test_files(fitted: Any, tmp_path: Path) -> None:
     bptt.ElmanRNN(1, 2, 1).save(path)
     with pytest.raises(ValueError, match="expected a forecaster of bptt"):
         Forecaster.load(path)
-    path.write_bytes(data.replace(b'\\"format\\": 1', b'\\"format\\": 9'))
-    with pytest.raises(ValueError, match="expected the format 1, got 9"):
+    path.write_bytes(data.replace(b'\\"format\\": 2', b'\\"format\\": 9'))
+    with pytest.raises(ValueError, match="expected the format 1 or 2, got 9"):
         Forecaster.load(path)
 
 

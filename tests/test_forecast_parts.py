@@ -10,7 +10,7 @@ import pytest
 
 pytest.importorskip("pandas")
 
-from bptt.forecast.baselines import DRIFT, LAST, found_season, mase_unit, naive, seasonal
+from bptt.forecast.baselines import DRIFT, LAST, found_season, mase_unit, naive, profile, seasonal
 from bptt.forecast.combination import shares, trust
 from bptt.forecast.learning import learned
 from bptt.forecast.linear import Form, Solver
@@ -44,6 +44,48 @@ def test_simple_forecasts_are_their_equations() -> None:
             assert naive(seasonal(5), z, origins, 8)[i, h - 1] == z[t + h - 5 * k]
             drift = z[t] + h * (z[t] - z[2]) / (t - 2)
             assert naive(DRIFT, z, origins, 8, first=2)[i, h - 1] == pytest.approx(drift, rel=1e-14)  # a few roundings
+
+
+@pytest.mark.parametrize("season", [7, 12])
+def test_the_profile_of_a_season_is_its_equation(season: int) -> None:
+    z = np.random.default_rng(1).standard_normal(200) + np.sin(2 * np.pi * np.arange(200) / season)
+    half, level = season // 2, max(1, season // 8)
+    for t in (3 * season, 150, 199):
+        off = {j: z[j] - z[j - half : j - half + season].mean() for j in range(half, t + 2 - season + half)}
+
+        def of_phase(j: int, off: dict[int, Any] = off) -> float:
+            """The median over the last 10 rows of this phase that are known."""
+            last = max(off) - (max(off) - j) % season
+            return float(np.median([off[i] for i in range(last, -1, -season)[:10] if i in off]))
+
+        mean = np.mean([z[t - j] - of_phase(t - j) for j in range(level)])
+        expected = [mean + of_phase(t + h) for h in range(1, 2 * season)]
+        found = naive(profile(season), z, np.array([t]), 2 * season - 1)[0]
+        np.testing.assert_allclose(found, expected, atol=1e-12)  # sums of numbers near 1, in another order
+        later = z.copy()
+        later[t + 1 :] = 99.0
+        np.testing.assert_array_equal(naive(profile(season), later, np.array([t]), 2 * season - 1)[0], found)
+
+
+def test_the_unrest_is_the_mean_error_of_late() -> None:
+    model = learned([a_track(autoregression(400, 3))], 4, [], ensemble=0, hidden=4, seed=0)
+    y = autoregression(500, 4)
+    y[450] += 1000.0  # counts as 10 times the typical error
+    y[470] = np.nan
+    of = a_track(y)
+    t = np.array([30, 445, 499])
+    first = max(map(model.needs, model.shares))
+    errors = np.full(500, np.nan)
+    for row in range(first, 500):
+        errors[row] = abs(model.forecast(of, np.array([row - 1]))[0, 0] - of.units.standard(y)[row])
+    errors = np.minimum(errors, 10 * model.typical)
+    expected = []
+    for row in t:
+        late = errors[max(0, row + 1 - model.near) : row + 1]
+        late = late[np.isfinite(late)]
+        expected.append((late.sum() + 5 * model.typical) / (len(late) + 5))
+    np.testing.assert_allclose(model.unrest(of, t), expected, rtol=1e-10)  # differences of sums of 500 numbers near 1
+    assert model.near == 50
 
 
 def test_the_unit_of_mase() -> None:

@@ -68,7 +68,20 @@ def test_a_table_is_learnt_with_the_same_bits(tmp_path: Path) -> None:
     random = np.random.default_rng(0)
     rows = [f"{i},{10 + (i % 12) + 3 * np.sin(i / 7) ** 3 + random.normal():.3f}" for i in range(300)]
     (tmp_path / "load.csv").write_text("\n".join(["n,load", *rows]) + "\n")
-    train = ("-m", "bptt", "train", "load.csv", "--targets", "load", "--season", "12", "--ensemble", "3", "--steps", "6")
+    train = (
+        "-m",
+        "bptt",
+        "train",
+        "load.csv",
+        "--targets",
+        "load",
+        "--season",
+        "12",
+        "--ensemble",
+        "3",
+        "--steps",
+        "6",
+    )
     for n in (1, 2, 3):
         done = run(n, *train, "--out", f"{n}", cwd=tmp_path)
         assert done.returncode == 0, done

@@ -171,6 +171,62 @@ def test_dates_as_people_write_them(form: str) -> None:
     assert later.sequences[0].times[0] == pd.Timestamp("2021-03-04"), "in the form of the first table"
 
 
+@pytest.mark.parametrize(
+    ("form", "first", "after"),
+    [
+        ("%Y-%m-%d %H:%M", "2019-12-20 05:00", "2019-12-21 21:00"),
+        ("%Y-%m-%dT%H:%M:%S", "2019-12-20T05:00:00", "2019-12-21T21:00:00"),
+        ("%Y-%m-%dT%H:%M:%S.000Z", "2019-12-20T05:00:00.000Z", "2019-12-21T21:00:00.000Z"),
+        ("%Y-%m-%d %H:%M+02:00", "2019-12-20 05:00+02:00", "2019-12-21 21:00+02:00"),
+        ("%d.%m.%Y %H:%M", "20.12.2019 05:00", "21.12.2019 21:00"),
+        ("%m/%d/%Y %I:%M %p", "12/20/2019 05:00 AM", "12/21/2019 09:00 PM"),
+        ("%d %B %Y %H:%M:%S", "20 December 2019 05:00:00", "21 December 2019 21:00:00"),
+    ],
+)
+def test_dates_are_written_as_they_were_read(form: str, first: str, after: str) -> None:
+    dates = pd.date_range("2019-12-20 05:00", periods=40, freq="h").strftime(form)
+    assert dates[0] == first
+    recipe, panel = learn("date;x\n" + "".join(f"{date};{i % 5}.5\n" for i, date in enumerate(dates)))
+    times = recipe.extend(panel.sequences[0], 2)[0]
+    out = recipe.as_read(pd.DataFrame({"date": times, "x": [1.5, 2.5]}))
+    assert out["date"][0] == after
+    assert out["x"].tolist() == [1.5, 2.5]
+    assert (recipe.time.read(out) == times).all()  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize(
+    ("head", "rows", "after"),
+    [
+        ("date;x", [f"{1 + h // 24}/2/2020 {h % 24}:00;{h % 5}.5" for h in range(60)], ["3/2/2020 12:00"]),
+        ("date;hour;x", [f"{1 + h // 24:02d}.02.2020;{1 + h % 24};{h % 5}.5" for h in range(60)], ["03.02.2020", 13]),
+        (
+            "day;time;x",
+            [f"2020-02-{1 + h // 24:02d};{h % 24}:00;{h % 5}.5" for h in range(60)],
+            ["2020-02-03", "12:00"],
+        ),
+        ("year;month;day;x", [f"2020;2;{d};{d % 5}.5" for d in range(1, 29)], [2020, 2, 29]),
+        ("year;quarter;x", [f"{1990 + q // 4};{1 + q % 4};{q % 5}.5" for q in range(39)], [1999, 4]),
+        ("q;x", [f"{1990 + q // 4}-Q{1 + q % 4};{q % 5}.5" for q in range(39)], ["1999-Q4"]),
+    ],
+)
+def test_dates_stand_in_the_columns_that_they_were_read_from(head: str, rows: list[str], after: list[Any]) -> None:
+    recipe, panel = learn(head + "\n" + "\n".join(rows) + "\n", target="x")
+    times = recipe.extend(panel.sequences[0], 1)[0]
+    out = recipe.as_read(pd.DataFrame({panel.time_name: times, "x": [1.5]}))
+    assert list(out) == head.split(";")
+    assert out.iloc[0].tolist() == [*after, 1.5]
+    assert (recipe.time.read(out) == times).all()  # type: ignore[union-attr]
+
+
+def test_no_hour_is_lost_where_steps_are_uneven() -> None:
+    dates = ["2020-01-01", "2020-01-02", "2020-01-03", "2020-01-06", "2020-01-09", "2020-01-10"]
+    recipe, panel = learn("date;x\n" + "".join(f"{date};{i % 4}.5\n" for i, date in enumerate(dates)))
+    times = pd.DatetimeIndex(["2020-01-11 12:00", "2020-01-13 00:00"])
+    out = recipe.as_read(pd.DataFrame({"date": times, "x": [1.0, 2.0]}))
+    assert pd.to_datetime(out["date"]).tolist() == times.tolist()
+    assert panel.time_name == "date"
+
+
 def test_day_and_month_that_can_stand_either_way() -> None:
     refused("date;x\n01/02/2020;1.5\n05/07/2020;2.5\n11/03/2020;3.5\n", "date_format (--date-format)", "%d/%m/%Y")
     text = "date;x\n01/02/2020;1.5\n05/07/2020;2.5\n11/03/2020;3.5\n"

@@ -7,6 +7,7 @@ import numpy as np
 from bptt._arrays import Array
 
 LAST, DRIFT = "last value", "drift"
+_PROFILE_SEASONS = 10  # of which a profile is the median
 
 
 def seasonal(season: int) -> str:
@@ -14,11 +15,17 @@ def seasonal(season: int) -> str:
     return f"season {season}"
 
 
+def profile(season: int) -> str:
+    """The name of the forecast from the level of late and the profile of a season."""
+    return f"profile {season}"
+
+
 def naive(name: str, z: Array, origins: Array, steps: int, first: int = 0) -> Array:
     """Forecast the `steps` rows after each origin.
 
     ``last value``: z(t); ``season s``: ``z(t + h - k s)``, with the least k that makes it known; ``drift``:
-    ``z(t) + h (z(t) - z(first)) / (t - first)``.
+    ``z(t) + h (z(t) - z(first)) / (t - first)``; ``profile s``: the mean level of late, and what rows of this phase
+    were off from the level.
 
     Parameters
     ----------
@@ -45,12 +52,39 @@ def naive(name: str, z: Array, origins: Array, steps: int, first: int = 0) -> Ar
         slope = (z[origins] - z[first]) / np.maximum(1, origins - first)
         return np.asarray(last + slope[:, None] * h)
     season = int(name.split()[1])
+    if name.startswith("profile"):
+        return _from_profile(season, z, origins, steps, first)
     return np.asarray(z[origins[:, None] + h - -(-h // season) * season])
+
+
+def _from_profile(season: int, z: Array, origins: Array, steps: int, first: int) -> Array:
+    """Forecast ``P(t + h) + mean of z - P`` over the last eighth of a season.
+
+    P of a phase is the median, over the last 10 seasons, of what z is off from its moving mean over a season, of which
+    half lies before a row and half after it. So a shift of the level changes P little, and is gone with.
+    """
+    sums = np.concatenate([[0.0], np.cumsum(z)])
+    half = season // 2
+    off = np.full(len(z), np.nan)
+    off[half : half + len(z) - season + 1] = (
+        z[half : half + len(z) - season + 1] - (sums[season:] - sums[:-season]) / season
+    )
+    off[: first + half] = np.nan
+    level = max(1, season // 8)
+    phases = origins[:, None] + np.arange(1 - level, steps + 1)  # rows whose P is asked for
+    known = origins[:, None] - (season - 1 - half)  # the last row whose moving mean ends by the origin
+    last = phases - np.maximum(0, -(-(phases - known) // season)) * season
+    rows = last[:, :, None] - season * np.arange(_PROFILE_SEASONS)
+    P = np.nanmedian(np.where(rows >= 0, off[np.maximum(rows, 0)], np.nan), axis=2)
+    mean = (z[phases[:, :level]] - P[:, :level]).mean(axis=1)
+    return np.asarray(P[:, level:] + mean[:, None])
 
 
 def rows_needed(name: str) -> int:
     """How many rows a forecast reads."""
-    return {LAST: 1, DRIFT: 2}.get(name) or int(name.split()[1])
+    if name in (LAST, DRIFT):
+        return 1 + (name == DRIFT)
+    return int(name.split()[1]) * (3 if name.startswith("profile") else 1)
 
 
 def mase_unit(y: Array, season: int) -> float:

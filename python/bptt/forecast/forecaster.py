@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -12,9 +12,10 @@ import pandas as pd
 
 from bptt._arrays import Array
 from bptt._checks import a_path, number, seed_of_draws, size
+from bptt.forecast.file_checks import check, shortened
 from bptt.forecast.forecaster_file import read, write
 from bptt.forecast.joining import applied, joined
-from bptt.forecast.learnt import Learnt, history
+from bptt.forecast.learnt import Learnt, history, horizon
 from bptt.forecast.panel import Panel, SequenceRows
 from bptt.forecast.recipe import Recipe
 from bptt.forecast.scores import scored
@@ -27,12 +28,12 @@ class Forecaster:
 
     .. math:: \hat y(t+h) = \sum_k w_k\, \hat y_k(t+h), \qquad w_k \ge 0, \quad \sum_k w_k = 1,
 
-    of the last value, the seasonal naive forecast, the drift, ridge regressions on lags (each for all steps ahead, in
-    closed form: of levels, differences or seasonal differences, of y or log y), and an ensemble of networks. The
-    networks (`ElmanRNN`) read the rows one by one and put out at each row what the best ridge regression leaves of the
-    next `steps` rows, so that one pass trains forecasts from every row. The last rows, which nothing was fitted to,
-    choose penalties, the number of updates and the shares w: with few rows, or where nothing can be learnt, simple
-    forecasts get them. Then every part is fitted to all rows.
+    of the last value, the seasonal naive forecast, the profile of a season, the drift, ridge regressions on lags (each
+    for all steps ahead, in closed form: of levels, differences or seasonal differences, of y or log y), and an ensemble
+    of networks. The networks (`ElmanRNN`) read the rows one by one and put out at each row what the best ridge
+    regression leaves of the next `steps` rows, so that one pass trains forecasts from every row. The last rows, which
+    nothing was fitted to, choose penalties, the number of updates and the shares w: with few rows, or where nothing can
+    be learnt, simple forecasts get them. Then every part is fitted to all rows.
 
     Parameters
     ----------
@@ -159,13 +160,16 @@ class Forecaster:
 
     # ---- Training ----
 
-    def fit(self, df: pd.DataFrame) -> Forecaster:
+    def fit(self, df: pd.DataFrame, *, on_read: Callable[[Recipe, Panel, int], object] | None = None) -> Forecaster:
         """Learn from a table.
 
         Parameters
         ----------
         df : DataFrame
             Its rows in order of time, the sequences one after the other or mixed.
+        on_read : callable, optional
+            Called before it learns, which may take a while, with what was decided about the table: the recipe, the
+            sequences and how many rows ahead it is trained for.
 
         Returns
         -------
@@ -178,7 +182,10 @@ class Forecaster:
             If `df` is no DataFrame, or has not the columns asked for.
         """
         recipe = Recipe.learn(_a_frame("df", df), season=self.season, **self._reading)
-        learnt = self._learnt_of(recipe.apply(df))
+        panel = recipe.apply(df)
+        if on_read is not None:
+            on_read(recipe, panel, horizon(panel, self.steps, self.season)[1])
+        learnt = self._learnt_of(panel)
         self._recipe, self._learnt, self._chosen_rows = recipe, learnt, None
         return self
 
@@ -368,12 +375,12 @@ class Forecaster:
         share : float
             In (0, 1): of the rows of each sequence, those that are scored.
         steps, origins : int
-            As for `backtest`.
+            As for `backtest`; by default as many steps as it is trained for or, if there are fewer, the rows scored.
 
         Returns
         -------
         DataFrame
-            As from `backtest`.
+            As from `backtest`; its ``attrs["steps"]`` tells how many rows ahead.
         """
         share = number("share", share, 0.0, 1.0, "()")
         frame = _a_frame("df", df)
@@ -385,7 +392,13 @@ class Forecaster:
         panel = recipe.apply(frame)
         trained = {one.id for one in learnt.panel.sequences}
         known = [one for one in panel.sequences if one.id in trained]
-        return scored(learnt, replace(panel, sequences=known), steps, origins, None, self.interval)
+        if steps is None:
+            had = {one.id: len(one.y) for one in learnt.panel.sequences}
+            new = max((len(one.y) - had[one.id] for one in map(history, known)), default=0)
+            steps = max(1, min(learnt.steps, new))
+        scores = scored(learnt, replace(panel, sequences=known), steps, origins, None, self.interval)
+        scores.attrs["steps"] = steps
+        return scores
 
     # ---- Files and pictures ----
 
@@ -442,8 +455,9 @@ class Forecaster:
             recipe, reading = Recipe.from_json(told.pop("recipe")), told.pop("reading")
             chosen = size("chosen_rows", told.pop("chosen_rows"), 1) if "chosen_rows" in told else None
             forecaster = cls(**told, **reading)
-        except (TypeError, ValueError, KeyError) as error:
-            raise ValueError(f"{name}: bad configuration: {error}") from None
+            check(learnt, recipe)
+        except (AttributeError, KeyError, OverflowError, TypeError, ValueError) as error:
+            raise ValueError(f"{name}: bad configuration: {shortened(error)}") from None
         forecaster._recipe, forecaster._learnt, forecaster._chosen_rows = recipe, learnt, chosen
         return forecaster
 

@@ -11,6 +11,7 @@ import pandas as pd
 
 from bptt._arrays import Array
 from bptt._whole_file import read_json, texts_of, write_whole
+from bptt.forecast.file_checks import shortened, size_in
 from bptt.forecast.learnt import Learnt
 from bptt.forecast.linear import Form, Linear
 from bptt.forecast.model import TargetModel
@@ -20,7 +21,9 @@ from bptt.forecast.tracks import Units
 from bptt.networks.elman import ElmanRNN
 
 _KEY = "bptt.forecaster"  # of the JSON in the file's metadata
-_FORMAT = 1
+_SIZE = 1_000_000  # of a network, at most
+_FORMAT = 2
+_FORMATS = (1, 2)  # that are read: in 1, errors are in standard units
 
 
 def write(path: str, learnt: Learnt, settings: dict[str, Any]) -> None:
@@ -74,8 +77,8 @@ def read(path: str) -> tuple[Learnt, dict[str, Any]]:
         raise ValueError(f"{path}: expected a forecaster of bptt, got a file without the metadata key {_KEY!r}")
     try:
         told = read_json(texts[_KEY])
-        if (version := told["format"]) != _FORMAT:
-            raise ValueError(f"expected the format {_FORMAT}, got {reprlib.repr(version)}")
+        if (version := told["format"]) not in _FORMATS:
+            raise ValueError(f"expected the format 1 or 2, got {reprlib.repr(version)}")
         panel = told["panel"]
         sequences = [_sequence(each, tensors) for each in panel.pop("sequences")]
         mean, scale, future_mean, future_scale = (tensors[name] for name in told["input_units"])
@@ -88,8 +91,8 @@ def read(path: str) -> tuple[Learnt, dict[str, Any]]:
         if not learnt.models or len(learnt.models) != len(learnt.panel.targets):
             raise ValueError(f"expected {len(learnt.panel.targets)} models, got {len(learnt.models)}")
         return learnt, dict(told["settings"])
-    except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
-        raise ValueError(f"{path}: bad configuration: {type(error).__name__}: {error}") from None
+    except (AttributeError, LookupError, OverflowError, TypeError, ValueError) as error:
+        raise ValueError(f"{path}: bad configuration: {type(error).__name__}: {shortened(error)}") from None
 
 
 def _told_sequence(one: SequenceRows, kept: Any) -> dict[str, Any]:
@@ -155,6 +158,8 @@ def _told_model(model: TargetModel, kept: Any) -> dict[str, Any]:
         "ridge": None if model.ridge is None else _told_linear(model.ridge, kept),
         "log": model.log,
         "errors": kept(model.errors),
+        "near": model.near,
+        "typical": model.typical,
     }
 
 
@@ -165,9 +170,11 @@ def _model(told: dict[str, Any], tensors: dict[str, Array]) -> TargetModel:
         reading = Reading(base, nets["seasons"], nets["window"], nets["ahead"], tensors[nets["scale"]])
         networks = []
         for name in nets["networks"]:
-            net = ElmanRNN(nets["n_in"], nets["n_hidden"], steps, output="linear", init=None)
-            if tensors[name].shape != net.parameters.shape:
-                raise ValueError(f"expected {net.parameters.size} parameters of a network, got {tensors[name].size}")
+            n_in, n_hidden = size_in("n_in", nets["n_in"], _SIZE), size_in("n_hidden", nets["n_hidden"], _SIZE)
+            n = n_hidden * (n_in + n_hidden + 1) + size_in("steps", steps, _SIZE) * (n_hidden + 1)
+            if tensors[name].shape != (n,) or not np.isfinite(tensors[name]).all():
+                raise ValueError(f"expected {n} finite parameters of a network, got {tensors[name].size}")
+            net = ElmanRNN(n_in, n_hidden, steps, output="linear", init=None)
             net.parameters[...] = tensors[name]
             networks.append(net)
         ensemble = Ensemble(reading, networks, nets["epochs"])
@@ -180,4 +187,4 @@ def _model(told: dict[str, Any], tensors: dict[str, Array]) -> TargetModel:
         None if told["ridge"] is None else _linear(told["ridge"], tensors),
         told["log"],
     )
-    return replace(model, errors=tensors[told["errors"]])
+    return replace(model, errors=tensors[told["errors"]], near=told.get("near", 0), typical=told.get("typical", 0.0))

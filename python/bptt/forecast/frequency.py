@@ -192,6 +192,8 @@ def seasons(step: Step) -> list[int]:
 def best_season(step: Step | None, sequences: list[Array]) -> int:
     """The season whose value one season ago is nearest, on average over targets; 1 if the calendar knows none.
 
+    A longer one has to be nearer by a twentieth: in noise, all are alike.
+
     Parameters
     ----------
     step : Step or None
@@ -213,7 +215,8 @@ def best_season(step: Step | None, sequences: list[Array]) -> int:
                 differences = differences / np.where((spread > 0) & np.isfinite(spread), spread, np.inf)
                 sums, counts = sums + np.nansum(differences), counts + np.isfinite(differences).sum()
         errors.append(sums / counts if counts else np.inf)
-    return possible[int(np.argmin(errors))] if errors else possible[0]
+    near = [season for season, error in zip(possible, errors, strict=False) if error <= 1.05 * min(errors)]
+    return near[0] if near else possible[0]
 
 
 def features_for(step_seconds: float, span_seconds: float) -> list[str]:

@@ -8,12 +8,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from bptt._arrays import Array
-from bptt.forecast.baselines import DRIFT, LAST, rows_needed, seasonal
+from bptt.forecast.baselines import DRIFT, LAST, profile, rows_needed, seasonal
 from bptt.forecast.combination import shares, trust
 from bptt.forecast.linear import PENALTIES, Form, Given, Linear, Solver, forms
-from bptt.forecast.model import NETWORK, TargetModel
+from bptt.forecast.model import NEAR, NEAR_MOST, NETWORK, TargetModel
 from bptt.forecast.network import AHEAD_MOST, Reading, calendar_columns, trained
-from bptt.forecast.tracks import Track, Units
+from bptt.forecast.tracks import Track
 
 _MANY_ROWS = 1000  # from so many on, one fold chooses; below, four
 _FOLD, _FOLDS = 0.8, (0.5, 0.625, 0.75, 0.875)
@@ -21,6 +21,7 @@ _ORIGINS_MOST = 2000
 _NETWORK_ROWS = 200  # fewer teach a network nothing that the linear part does not know
 _WINDOW_LEAST, _WINDOW_MOST = 32, 96  # rows that networks read before a forecast
 _SHARE_LEAST = 0.005
+_UNREST_ROWS_MOST = 20_000  # whose errors tell how restless the series was; with more rows, fewer origins
 
 
 @dataclass(frozen=True)
@@ -133,31 +134,44 @@ class _Search:
         """How many rows lie between two origins, at least."""
         return min((int(np.diff(t).min()) for fold in self.kept for t in fold.origins if len(t) > 1), default=1)
 
-    def sorted_errors(self) -> Array:
-        """How far the combination is off at each step ahead: ``[n, steps]``, absolute, each step's in order of size.
+    def set_errors(self) -> None:
+        """Set how far the combination is off at each step ahead, and what its unrest is measured by.
 
-        That is what it was off from held-out origins, or from origins in all rows where that is more: the held-out ones
+        The errors are those from held-out origins, or from origins in all rows where these are more: the held-out ones
         may be of a quiet time.
         """
         model, z = self.model, np.zeros_like(self.y)
         for name, share in model.shares.items():
             z += share * self.forecasts[name]
-        units = [track.units for fold in self.kept for track, t in self._of(fold) for _ in range(len(t))]
-        held_out = _sorted_errors(model, units, z, self.y)
-        zs, ys, units = [], [], []
-        needed = max(model.needs(name) for name in model.shares)
-        stride = -(-sum(track.rows for track in self.tracks) // _ORIGINS_MOST)
+        held_out, at = [], 0
+        for fold in self.kept:
+            for track, t in self._of(fold):
+                some = slice(at, at := at + len(t))
+                held_out.append((track, t, model.off(track, z[some], self.y[some])))
+        needed = max(map(model.needs, model.shares))
+        total = sum(track.rows for track in self.tracks)
+        few = total <= _UNREST_ROWS_MOST
+        stride = -(-total // (_ORIGINS_MOST if few else _UNREST_ROWS_MOST // NEAR))
+        everywhere = []
         for track in self.tracks:
             t = np.arange(track.first + needed - 1, track.rows - 1, stride)
-            zs.append(model.forecast(track, t))
-            ys.append(track.targets(t, model.steps))
-            units += [track.units] * len(t)
-        everywhere = _sorted_errors(model, units, np.concatenate(zs), np.concatenate(ys))
-        if len(everywhere) < 2 or len(held_out) == 0:
-            return held_out
-        at, of_all = np.linspace(0, 1, len(held_out)), np.linspace(0, 1, len(everywhere))
-        everywhere = np.stack([np.interp(at, of_all, column) for column in everywhere.T], axis=1)
-        return np.asarray(np.maximum(held_out, everywhere))
+            everywhere.append((track, t, model.off(track, model.forecast(track, t), track.targets(t, model.steps))))
+        one_step = np.concatenate([off[:, 0] for _, _, off in everywhere])
+        one_step = one_step[np.isfinite(one_step)]
+        model.typical = float(one_step.mean()) if one_step.size else 0.0
+        model.near = int(np.clip(min(model.seasons, default=1), NEAR, NEAR_MOST)) if model.typical > 0 else 0
+        skip = 1 if few else -(-sum(len(t) for _, t, _ in held_out) * model.near // _UNREST_ROWS_MOST)
+        if skip > 1:
+            held_out = [(track, t[::skip], off[::skip]) for track, t, off in held_out]
+        errors, of_all = (
+            _sorted(np.concatenate([off / model.unrest(track, t)[:, None] for track, t, off in some]))
+            for some in (held_out, everywhere)
+        )
+        if len(of_all) >= 2 and len(errors):
+            at_all, at_errors = np.linspace(0, 1, len(of_all)), np.linspace(0, 1, len(errors))
+            of_all = np.stack([np.interp(at_errors, at_all, column) for column in of_all.T], axis=1)
+            errors = np.maximum(errors, of_all)
+        model.errors = errors
 
 
 def learned(
@@ -183,7 +197,8 @@ def learned(
 
     # All forecasts are compared from the origins from which each can be made.
     simple = [LAST, *(seasonal(s) for s in seasons)]
-    needed = max([form.rows for form in solvers] + [rows_needed(name) for name in [*simple, DRIFT]])
+    tried = [*simple, DRIFT, *(profile(s) for s in long if rows_needed(profile(s)) <= least)]
+    needed = max([form.rows for form in solvers] + [rows_needed(name) for name in tried])
     kept = [
         Fold(fold.ends, [t[t >= track.first + needed - 1] for track, t in zip(tracks, fold.origins, strict=True)])
         for fold in cut
@@ -193,7 +208,7 @@ def learned(
     if search.known.sum() < 2 * steps:
         model.shares = {simple[min(1, len(simple) - 1)]: 1.0}
         return model
-    search.try_naive([*simple, DRIFT])
+    search.try_naive(tried)
     penalties = {form: search.try_linear(form, of_folds) for form, of_folds in solvers.items()}
     base = min(solvers, key=lambda form: search.error(form.name), default=None)
     epochs, seeds = None, [seed + i for i in range(ensemble)]
@@ -221,7 +236,7 @@ def learned(
             model.ridge = solver(1.0 / solver.rows)  # the penalty 1 that is usual: nothing of it is chosen
         if is_base and epochs is not None:
             model.ensemble = trained(Reading(whole, long, window, ahead), tracks, ends, None, hidden, seeds, epochs)
-    model.errors = search.sorted_errors()
+    search.set_errors()
     return model
 
 
@@ -238,13 +253,8 @@ def _may_be_log(track: Track) -> bool:
     return bool(known.size == 0 or (known.min() > 0 and known.max() > 2 * known.min()))
 
 
-def _sorted_errors(model: TargetModel, units: list[Units], z: Array, y: Array) -> Array:
-    """The absolute errors at each step ahead, sorted: ``[n, steps]``."""
-    if model.log:
-        z, y = (
-            np.stack([u.standard(u.back(row), True) for u, row in zip(units, values, strict=True)]) for values in (z, y)
-        )
-    errors = np.abs(z - y)
+def _sorted(errors: Array) -> Array:
+    """The errors at each step ahead in order of size: ``[n, steps]``."""
     errors = errors[np.isfinite(errors).any(axis=1)]
     # A step that is missing here and there counts as that origin's mean, so that all steps have as many errors.
     errors = np.where(np.isfinite(errors), errors, np.nanmean(errors, axis=1, keepdims=True)) if len(errors) else errors
@@ -294,5 +304,5 @@ def _errors_after(model: TargetModel, tracks: Sequence[Track], before: Sequence[
         t = t[:: -(-len(t) // _ORIGINS_MOST) or 1]
         if rows > 0 and len(t):
             z, y = model.forecast(track, t), track.targets(t, model.steps)
-            found.append(_sorted_errors(model, [track.units] * len(t), z, y))
+            found.append(_sorted(model.off(track, z, y) / model.unrest(track, t)[:, None]))
     return found

@@ -33,11 +33,7 @@ class Learnt:
     ) -> Learnt:
         """Learn from sequences, as `Forecaster` says."""
         sequences = [one for one in map(history, panel.sequences) if len(one.y)]
-        if not sequences:
-            raise ValueError("df: expected rows in which a target is known, got none")
-        longest = max(sequences, key=lambda one: len(one.y))
-        periods = _seasons(panel, longest) if season is None else [season] if season > 1 else []
-        steps = steps or (min(periods[0], _STEPS_MOST) if periods else _STEPS)
+        periods, steps = horizon(panel, steps, season)
         past = np.concatenate([one.past for one in sequences])
         future = np.concatenate([one.future for one in sequences])
         units = {one.id: _units_of(one) for one in sequences}
@@ -105,10 +101,24 @@ class Learnt:
                 now = longer(now, some, known)
         bounds = []
         for k, (model, unit) in enumerate(zip(models, units, strict=True)):
-            rows = len(one.y) - self.track(one, k, known, 0, units).first
-            full = rows >= max(map(model.needs, model.shares))  # with fewer, nothing tells how far off forecasts are
-            bounds.append(_bounds(model, unit, y_hat[:, k], level if full else None))
+            each = self.track(one, k, known, model.steps, units)
+            full = each.rows - each.first >= max(map(model.needs, model.shares))  # with fewer, no errors are known
+            width = np.full(steps, np.nan)
+            if full:
+                width = model.half_width(level, steps) * model.unrest(each, np.array([each.rows - 1]))
+            z = unit.standard(y_hat[:, k], model.log)
+            bounds.append((unit.back(z - width, model.log), unit.back(z + width, model.log)))
         return y_hat, np.stack([low for low, _ in bounds], axis=1), np.stack([high for _, high in bounds], axis=1)
+
+
+def horizon(panel: Panel, steps: int | None, season: int | None) -> tuple[list[int], int]:
+    """After how many rows things come again, and how many rows ahead is learnt, where that is said and where not."""
+    sequences = [one for one in map(history, panel.sequences) if len(one.y)]
+    if not sequences:
+        raise ValueError("df: expected rows in which a target is known, got none")
+    longest = max(sequences, key=lambda one: len(one.y))
+    periods = _seasons(panel, longest) if season is None else [season] if season > 1 else []
+    return periods, steps or (min(periods[0], _STEPS_MOST) if periods else _STEPS)
 
 
 def cut(one: SequenceRows, rows: int) -> SequenceRows:
@@ -169,10 +179,3 @@ def _seasons(panel: Panel, longest: SequenceRows) -> list[int]:
         return []
     found = [found_season(np.where(longest.filled[:, k], np.nan, y)) for k, y in enumerate(longest.y.T)]
     return [max(found)] if max(found) > 1 else []
-
-
-def _bounds(model: TargetModel, units: Units, y_hat: Array, level: float | None) -> tuple[Array, Array]:
-    """The ends of the interval around forecasts of the rows after one origin: each ``[steps]``; NaN without a level."""
-    width = np.full(len(y_hat), np.nan) if level is None else model.half_width(level, len(y_hat))
-    z = units.standard(y_hat, model.log)
-    return units.back(z - width, model.log), units.back(z + width, model.log)

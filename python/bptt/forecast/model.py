@@ -13,6 +13,10 @@ from bptt.forecast.network import Ensemble
 from bptt.forecast.tracks import Track
 
 NETWORK = "network"
+NEAR, NEAR_MOST = 50, 200  # rows, a season if it lies between: their errors tell how restless a series is
+_TYPICAL_ROWS = 5  # as many rows with the typical error are counted with them
+_MOST_TYPICAL = 10.0  # times the typical error: one is counted as no more
+_AT_ONCE = 1024
 
 
 @dataclass
@@ -29,7 +33,9 @@ class TargetModel:
     ensemble: Ensemble | None
     ridge: Linear | None  # the baseline: level, no logarithm, no inputs
     log: bool  # whether errors are told as ratios
-    errors: Array = field(default_factory=lambda: np.empty((0, 0)))  # [n, steps], sorted, absolute, in standard units
+    errors: Array = field(default_factory=lambda: np.empty((0, 0)))  # [n, steps], sorted, absolute, over the unrest
+    near: int = 0  # rows whose errors tell the unrest; 0: it is 1, and errors are in standard units
+    typical: float = 0.0  # the mean absolute error one step ahead
 
     @property
     def rows(self) -> int:
@@ -54,7 +60,9 @@ class TargetModel:
         if name == NETWORK:
             assert self.ensemble is not None
             base = self.ensemble.reading.base
-            return track.forward(t, base(track, t) + self.ensemble(track, t), base.form.log)
+            some = [t[i : i + _AT_ONCE] for i in range(0, len(t), _AT_ONCE)]
+            left = np.concatenate([self.ensemble(track, each) for each in some])
+            return track.forward(t, base(track, t) + left, base.form.log)
         if name in self.linear:
             linear = self.linear[name]
             return track.forward(t, linear(track, t), linear.form.log)
@@ -82,12 +90,38 @@ class TargetModel:
                 total[can] = 1.0
         return out
 
-    def half_width(self, level: float, steps: int) -> Array:
-        """Half the width of the interval, ``[steps]``, in standard units (of log y with `log`); NaN if unknown.
+    def off(self, track: Track, z: Array, y: Array) -> Array:
+        """How far forecasts are off, both in the standard units of y: absolute, with `log` in those of log y."""
+        if self.log:
+            z, y = (track.units.standard(track.units.back(each), True) for each in (z, y))
+        return np.asarray(np.abs(z - y))
 
-        It is the conformal quantile of the errors of forecasts from held-out origins: of n errors at a step, the
-        ``ceil((n + 1) level)``-th, and never less than at the step before. Beyond the steps that the model was trained
-        for, it grows with the square root of how often they have been gone through.
+    def unrest(self, track: Track, t: Array) -> Array:
+        """How far off forecasts were of late: ``[n]``, the mean absolute error one step ahead of the last `near` rows.
+
+        Some rows with the typical error are counted with them, so that a mean of few rows is near that. A row counts
+        as no more than 10 times the typical error, so that one spike does not widen all intervals after it.
+        """
+        if self.near == 0:
+            return np.ones(len(t))
+        first = track.first + max(map(self.needs, self.shares))
+        rows = np.unique(np.maximum(t[:, None] - np.arange(self.near), first - 1))
+        rows = rows[(rows >= first) & np.isfinite(track.y[rows])]
+        sums, counts = np.zeros(track.rows + 1), np.zeros(track.rows + 1)
+        y = track.units.standard(track.y[rows])
+        off = self.off(track, self.forecast(track, rows - 1)[:, 0], y) if len(rows) else y
+        sums[rows + 1], counts[rows + 1] = np.minimum(off, _MOST_TYPICAL * self.typical), 1
+        sums, counts = np.cumsum(sums), np.cumsum(counts)
+        begin = np.maximum(t + 1 - self.near, 0)
+        total = sums[t + 1] - sums[begin] + _TYPICAL_ROWS * self.typical
+        return np.asarray(total / (counts[t + 1] - counts[begin] + _TYPICAL_ROWS))
+
+    def half_width(self, level: float, steps: int) -> Array:
+        """Half the width of the interval over the unrest, ``[steps]``; NaN if unknown.
+
+        It is the conformal quantile of the errors of forecasts from held-out origins, each over the unrest there: of n
+        errors at a step, the ``ceil((n + 1) level)``-th, and never less than at the step before. Beyond the steps that
+        the model was trained for, it grows with the square root of how often they have been gone through.
         """
         n = len(self.errors)
         if n == 0:

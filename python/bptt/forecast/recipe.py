@@ -230,6 +230,20 @@ class Recipe:
         written = self.time.as_written(times) if self.time is not None else times
         return written if is_numeric(written) else times
 
+    def as_read(self, forecast: pd.DataFrame) -> pd.DataFrame:
+        """Forecasts with their dates in the columns, and in the form, of the table learnt from: as texts."""
+        if self.time is None or is_numeric(forecast[self.time.name]):
+            return forecast
+        columns: dict[str, Any] = {}
+        for name in forecast.columns:
+            columns |= {name: forecast[name]} if name != self.time.name else self._dates_as_read(forecast[name])
+        return pd.DataFrame(columns)
+
+    def _dates_as_read(self, dates: Any) -> dict[str, Any]:
+        assert self.time is not None
+        columns = self.time.columns_of(pd.DatetimeIndex(dates))
+        return {name: pd.Series(values.to_numpy(), dates.index) for name, values in columns.items()}
+
     def first_rows(self, frame: pd.DataFrame, share: float) -> pd.DataFrame:
         """The first rows of each sequence, this share of those that have a target: what stands for the past."""
         frame, _ = tidy(frame, "the table")
@@ -291,7 +305,7 @@ class Recipe:
             values["time"] = None if values["time"] is None else Time(**values["time"])
             recipe = cls(**values)
             recipe._check()
-        except (TypeError, KeyError, AttributeError) as error:
+        except (TypeError, KeyError, AttributeError, OverflowError) as error:
             raise ValueError(f"recipe: expected one that as_json wrote, got another ({error})") from None
         return recipe
 
@@ -306,8 +320,14 @@ class Recipe:
             texts += feature.categories or ()
             if not isinstance(feature.mean, int | float) or not np.isfinite(feature.mean):
                 raise ValueError(f"recipe: expected a finite mean of {feature.column!r}, got {feature.mean!r}")
+            if type(feature.indicator) is not bool or not isinstance(feature.categories, tuple | None):
+                raise ValueError(f"recipe: expected categories and an indicator of {feature.column!r}")
+        for names in (self.targets, self.ids, self.calendar):
+            if not isinstance(names, list) or len(set(names)) < len(names):
+                raise ValueError("recipe: expected lists of names, each of them once")
         if self.time is not None:
             texts += [self.time.name, *self.time.columns]
+            self.time.check()
         if not self.targets or not all(isinstance(text, str) for text in texts):
             raise ValueError("recipe: expected names of columns as texts, and a target")
         if set(self.calendar) - CALENDAR.keys() or self.fill not in FILLS:

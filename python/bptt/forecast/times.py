@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from bptt._arrays import Array
+from bptt.forecast.date_texts import form_of, in_form
 from bptt.forecast.errors import TableError, listed, option
 from bptt.forecast.sniffing import DATE
 
@@ -219,6 +220,8 @@ class Time:
         0 or 1, the first hour of a day, where hours have a column; None where they are times of day or have none.
     zone : str or None
         Of dates that have one.
+    forms : list of (str or None), optional
+        How the texts of each column are written, as of `form_of`; None where they are no texts, or not alike.
     """
 
     name: str
@@ -226,6 +229,7 @@ class Time:
     written: str | None = None
     hours_from: int | None = None
     zone: str | None = None
+    forms: list[str | None] | None = None
 
     def read(self, frame: pd.DataFrame) -> Any:
         """The dates of a later table, as those of the first one were read: a DatetimeIndex."""
@@ -251,6 +255,24 @@ class Time:
             )
         return dates if self.zone is None else dates.tz_convert(self.zone)
 
+    def check(self) -> None:
+        """Raise ValueError where a file tells what cannot be."""
+        parts = isinstance(self.columns, list) and len(self.columns) > 1 and self.columns[0].lower() == "year"
+        right = isinstance(self.columns, list) and self.columns[:1] == [self.name] and (parts or len(self.columns) <= 2)
+        if parts:
+            known = ([*_PARTS[: len(self.columns)]], ["year", "quarter"])
+            right = right and [column.lower() for column in self.columns] in known
+        right = right and all(each is None or isinstance(each, str) for each in (self.written, self.zone))
+        right = right and (self.hours_from is None or (type(self.hours_from) is int and self.hours_from in (0, 1)))
+        forms = [None] * len(self.columns) if self.forms is None else self.forms
+        right = right and isinstance(forms, list) and (parts or len(forms) == len(self.columns))
+        if not right or not all(form is None or isinstance(form, str) for form in forms):
+            raise ValueError("recipe: expected columns of dates and how they are written")
+        some = pd.DatetimeIndex(["2000-01-01"], tz=self.zone)
+        self.columns_of(some)
+        if self.written is not None and "%" in self.written and self.written != _ISO_WEEK:
+            pd.to_datetime(pd.Series(["2000"]), format=self.written, errors="coerce")
+
     def as_written(self, dates: Any) -> Any:
         """Dates as this table writes them: an Index of numbers or texts, or the dates themselves."""
         if self.written is None or len(self.columns) > 1:
@@ -261,6 +283,24 @@ class Time:
         if self.written in ("year", "YYYYMMDD"):
             return pd.Index(dates.year if self.written == "year" else dates.strftime("%Y%m%d").astype(np.int64))
         return dates.strftime(self.written)
+
+    def columns_of(self, dates: Any) -> dict[str, Any]:
+        """Dates in the columns that they stand in, as texts and numbers in the form of those that were read."""
+        if len(self.columns) > 1 and self.columns[0].lower() == "year":
+            return {column: getattr(dates, column.lower()) for column in self.columns}
+        forms = self.forms or [None] * len(self.columns)
+        if len(self.columns) == 1:
+            hides = forms[0] and not {"%H", "%I", "%-H", "%-I"} & set(re.findall(r"%-?\w", forms[0]))
+            if hides and not (dates == dates.normalize()).all():
+                return {self.name: dates}  # after uneven steps, whose median is no whole day
+            return {self.name: in_form(dates, forms[0]) if forms[0] else self.as_written(dates)}
+        days = dates.normalize()
+        hours: Any = dates.strftime("%H:%M:%S")
+        if self.hours_from is not None:
+            hours = dates.hour + self.hours_from
+        elif forms[1]:
+            hours = in_form(dates, forms[1])
+        return {self.name: in_form(days, forms[0]) if forms[0] else days, self.columns[1]: hours}
 
 
 def find_time(frame: pd.DataFrame, time: str | None, date_format: str | None) -> tuple[Time | None, Any, list[str]]:
@@ -320,8 +360,11 @@ def find_time(frame: pd.DataFrame, time: str | None, date_format: str | None) ->
 
 
 def _parts(frame: pd.DataFrame) -> list[str]:
-    """The columns year, month, day, ... as far as they go."""
-    lower = {str(name).lower(): str(name) for name in frame.columns if frame[name].dtype.kind in "iu"}
+    """The columns year, month, day, ... as far as they go; or year and quarter."""
+    whole = [name for name in frame.columns if frame[name].dtype.kind in "iuf" and (frame[name] % 1 == 0).all()]
+    lower = {str(name).lower(): str(name) for name in whole}
+    if "year" in lower and "quarter" in lower and "month" not in lower:
+        return [lower["year"], lower["quarter"]]
     parts = []
     for part in _PARTS:
         if part not in lower:
@@ -332,6 +375,8 @@ def _parts(frame: pd.DataFrame) -> list[str]:
 
 def _from_parts(frame: pd.DataFrame, parts: list[str]) -> Any:
     values = {key: frame[column].to_numpy() for key, column in zip(_PARTS, parts, strict=False)}
+    if parts[1].lower() == "quarter":
+        values["month"] = 3 * values["month"] - 2
     values.setdefault("day", np.ones(len(frame), np.int64))
     try:
         return pd.DatetimeIndex(pd.to_datetime(pd.DataFrame(values)))
@@ -344,7 +389,10 @@ def _with_hour(
 ) -> tuple[Time, Any, list[str]]:
     """The hour too, where dates repeat and it stands in a column of its own."""
     zone = None if dates.tz is None else str(dates.tz)
-    alone = Time(name, [name], written, None, zone)
+    form = None
+    if frame[name].dtype.kind == "O" or isinstance(frame[name].dtype, pd.StringDtype):
+        form = form_of(frame[name].dropna().astype(str).str.strip().tolist(), written)
+    alone = Time(name, [name], written, None, zone, [form])
     if dates.isna().any() or (dates != dates.normalize()).any() or dates.is_unique:
         return alone, dates, notes
     for other in frame.columns:
@@ -362,10 +410,18 @@ def _with_hour(
             first, what = None, ""
         else:
             continue
-        found = Time(name, [name, str(other)], written, first, zone)
+        clock = None if whole else form_of(column.astype(str).str.strip().tolist(), _clock_form(column))
+        found = Time(name, [name, str(other)], written, first, zone, [form, clock])
         note = f"dates: from the columns {name}, {other}{what}"
         return found, dates + _of_day(column, str(other), first), [*(n for n in notes if "dates:" not in n), note]
     return alone, dates, notes
+
+
+def _clock_form(column: Any) -> str:
+    first = str(column.iloc[0]).strip()
+    if ":" not in first:
+        return "%H.%M.%S"
+    return "%H:%M" if first.count(":") == 1 else "%H:%M:%S.%f" if "." in first else "%H:%M:%S"
 
 
 def _of_day(column: Any, name: str, hours_from: int | None) -> Any:

@@ -8,6 +8,8 @@ import numpy as np
 
 from bptt._arrays import Array
 
+_ZEROS = 0.05  # the share of rows that are 0, from which on 0 is a bound and no chance
+
 
 @dataclass(frozen=True)
 class Units:
@@ -18,6 +20,7 @@ class Units:
     log_mean: float
     log_scale: float
     floor: float  # the least y of which a logarithm is taken
+    bounded: bool = False  # whether nothing lies below 0, as with counts: often 0 and never less
 
     @classmethod
     def of(cls, y: Array) -> Units:
@@ -28,7 +31,8 @@ class Units:
         positive = y[y > 0]
         floor = float(positive.min()) / 2 if positive.size else 1.0
         logs = np.log(np.maximum(y, floor))
-        return cls(*_mean_and_scale(y), *_mean_and_scale(logs), floor)
+        bounded = bool(y.min() == 0 and y.max() > 0 and (y == 0).mean() >= _ZEROS)
+        return cls(*_mean_and_scale(y), *_mean_and_scale(logs), floor, bounded)
 
     def standard(self, y: Array, log: bool = False) -> Array:
         """In standard units."""
@@ -40,7 +44,8 @@ class Units:
         """In the units of the table."""
         if log:
             return np.asarray(np.exp(np.minimum(z * self.log_scale + self.log_mean, 700.0)))
-        return np.asarray(z * self.scale + self.mean)
+        y = z * self.scale + self.mean
+        return np.asarray(np.maximum(y, 0.0) if self.bounded else y)
 
 
 def _mean_and_scale(values: Array) -> tuple[float, float]:

@@ -44,7 +44,11 @@ def predict(options: argparse.Namespace) -> int:
     with tables.told(name):
         forecast = forecaster.predict(options.steps, frame, future)
         picture = None if options.plot is None else _picture(forecaster, frame, future, options)
-    data = tables.package(name).table_bytes(forecast, "forecast.csv" if out is None else Path(out).name)
+        as_read = forecaster.recipe.as_read(forecast)
+    out_name = "forecast.csv" if out is None else Path(out).name
+    if not out_name.lower().endswith((".parquet", ".xlsx")):  # which have dates of their own
+        forecast = as_read
+    data = tables.package(name).table_bytes(forecast, out_name)
     if picture is not None:
         _write(options.plot, picture)
     if out is None:

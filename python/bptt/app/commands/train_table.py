@@ -14,7 +14,7 @@ from bptt.app.tables import in_options, package, read, refuse, told
 from bptt.app.text_data import text_name
 
 if TYPE_CHECKING:
-    from bptt.forecast import Forecaster
+    from bptt.forecast import Forecaster, Panel, Recipe
 
 COLUMNS = ("inputs", "future", "static", "id", "time", "date_format", "frequency", "season", "calendar", "fill")
 LEARNING = ("steps", "ensemble", "interval")
@@ -35,13 +35,16 @@ def train_on_table(options: argparse.Namespace) -> int:
     if options.hidden is not None:
         given["hidden"] = options.hidden[0]
     begin = time.monotonic()
+
+    def tell(recipe: Recipe, panel: Panel, steps: int) -> None:
+        for note in dict.fromkeys([*recipe.notes, *panel.notes]):
+            if note not in notes:
+                say(in_options(note))
+        say(f"reads: {', '.join(_read_by(recipe))}")
+        say(f"predicts: {', '.join(panel.targets)}, {count_of(steps, 'row')} ahead")
+
     with told(name):
-        forecaster = forecast.Forecaster(options.targets, seed=options.seed or 0, **given).fit(frame)
-    for note in forecaster.notes:
-        if note not in notes:
-            say(in_options(note))
-    say(f"reads: {', '.join(_read_by(forecaster))}")
-    say(f"predicts: {', '.join(forecaster.panel.targets)}, {count_of(forecaster.trained_steps, 'row')} ahead")
+        forecaster = forecast.Forecaster(options.targets, seed=options.seed or 0, **given).fit(frame, on_read=tell)
     for line in shares_in_words(forecaster.shares):
         say(line)
     save_model(forecaster, options.out)
@@ -52,13 +55,14 @@ def train_on_table(options: argparse.Namespace) -> int:
     except ValueError as error:
         say(f"nothing to tell: {in_options(str(error)).removeprefix('df: ')}")
     else:
+        if (ahead := scores.attrs["steps"]) < forecaster.trained_steps:
+            say(f"{count_of(ahead, 'row')} ahead, for there are no more")
         say(score_table(scores))
     return 0
 
 
-def _read_by(forecaster: Forecaster) -> list[str]:
+def _read_by(recipe: Recipe) -> list[str]:
     """What forecasts read: columns, and features of the calendar."""
-    recipe = forecaster.recipe
     names = [*recipe.targets, *(each.column for each in (*recipe.past, *recipe.future, *recipe.static))]
     return [*names, *(f"the {each} of the date" for each in recipe.calendar)]
 
