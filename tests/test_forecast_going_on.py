@@ -197,8 +197,9 @@ def test_errors_of_the_new_rows_join_those_of_intervals(fitted: Any) -> None:
     scale = fitted._learnt.units[()][0].scale
     off = []
     for rows in range(100, 107):
-        ahead = fitted.predict(6, frame[:rows])["sales"].to_numpy()
-        off.append(np.abs(ahead - frame["sales"][rows : rows + 6].to_numpy()) / scale)
+        ahead = fitted.predict(6, frame[:rows])
+        unrest = (ahead["sales_upper"] - ahead["sales"])[0] / scale / old.half_width(fitted.interval, 6)[0]
+        off.append(np.abs(ahead["sales"] - frame["sales"][rows : rows + 6].to_numpy()) / scale / unrest)
     expected = np.sort(np.concatenate([old.errors, off]), axis=0)
     np.testing.assert_allclose(model.errors, expected, rtol=0, atol=1e-12)
 

