@@ -25,11 +25,11 @@ An update by P processes, of K blocks of sequences, with gradients of m bytes:
 - T_call: a sum of the smallest gradients, as measured between two processes here: Python, and the calls of MPI.
 - L, B: latency of the network in seconds, and its bandwidth in bytes a second.
 - c: seconds in which a byte is added or copied here.
-- j: sums that a process has to send. It is 1 if its blocks are a node of the tree of sums, as they are where P and K are
-  powers of 2.
+- j: sums that a process has to send. It is 1 if its blocks are a node of the tree of sums, as they are where P and K
+  are powers of 2.
 
-T_block and T_rest follow from two measurements with one process, of 1 block and of many; c from one of adding; L and B of
-this machine from messages between two processes. Where there are more processes than processors, the blocks take
+T_block and T_rest follow from two measurements with one process, of 1 block and of many; c from one of adding; L and B
+of this machine from messages between two processes. Where there are more processes than processors, the blocks take
 P / processors times as long. Of all measurements with several processes only that of T_call is in the formula. So those
 of training can check it.
 

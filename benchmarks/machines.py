@@ -182,8 +182,8 @@ class Report:
         text = [
             f"## Here, {cores()} processors",
             "",
-            "An update in milliseconds. A process has one thread; `fit` alone has as many as there are processes, at most",
-            "one for each processor. Waiting is the time before a message until all processes are there: it was measured",
+            "An update in milliseconds. A process has one thread; `fit` alone has as many as there are processes, at",
+            "most one for each processor. Waiting is the time before a message until all processes are there: measured",
             'in a training of its own, with a barrier before each message. The parameters after "exact" have the same',
             "bits for every number of processes.",
             "",

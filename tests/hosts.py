@@ -131,12 +131,10 @@ def compare(program: str, library: str) -> int:
         # Whoever has the sum of all gradients has received as many numbers as it is long, of each update.
         by_cable = all(came[host] >= least if hosts > 1 else came[host] < 10_000 for host in HOSTS[:hosts])
         wrong += bool(differ) + (not by_cable)
+        same = f"{len(expected) - len(differ)} of {len(expected)} cases have the bits of one process"
         told = ", ".join(f"{host} {count / 1e6:.2f} MB" for host, count in came.items())
-        print(
-            f"{hosts} hosts x {each} processes, {seconds:5.1f} s: {len(expected) - len(differ)} of {len(expected)} cases "
-            f"have the bits of one process; received by cable: {told}{'' if by_cable else ', not as expected'}",
-            flush=True,
-        )
+        unlike = "" if by_cable else ", not as expected"
+        print(f"{hosts} hosts x {each} processes, {seconds:.1f} s: {same}; received: {told}{unlike}", flush=True)
     return int(wrong > 0)
 
 
