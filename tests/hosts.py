@@ -12,6 +12,7 @@ import json
 import os
 import shlex
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -37,7 +38,8 @@ if names := MPI.COMM_WORLD.gather(os.uname().nodename):
 
 
 def namespace(name: str) -> str:
-    return f"bptt-{name}"
+    """Its name on this machine, another one in each run."""
+    return f"{Path(os.environ['BPTT_HOSTS']).name}-{name}"
 
 
 def address(host: str) -> str:
@@ -154,8 +156,10 @@ def main() -> int:
     os.environ |= dict.fromkeys(
         (f"{kind}_ALLOW_RUN_AS_ROOT{more}" for kind in ("OMPI", "PRTE") for more in ("", "_CONFIRM")), "1"
     )
-    with tempfile.TemporaryDirectory(prefix="bptt-hosts-") as folder, network():
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # nothing stays behind then either
+    with tempfile.TemporaryDirectory(prefix="bptt-hosts-") as folder, ExitStack() as made:
         os.environ["BPTT_HOSTS"] = folder
+        made.enter_context(network())
         Path(folder, "hosts").write_text(
             "".join(f"{address(host)} {host}\n" for host in HOSTS) + "127.0.0.1 localhost\n"
         )
