@@ -22,13 +22,13 @@ from ranks import STEPS, VOCABULARY, Run
 from report import machine, row
 
 HERE = Path(__file__).parent
-SIZES = {64: (32, 200), 384: (32, 20), 1024: (128, 4)}  # units of a layer: sequences, updates of a measurement
+SIZES = {64: (32, 200), 384: (32, 20), 1024: (128, 3)}  # units of a layer: sequences, updates of a measurement
 UNITS = (32, 64, 128, 256, 512, 1024)  # of the model
 BATCHES = (32, 128)
 PROCESSES = (1, 2, 4)
 BLOCK = 8  # sequences, of a batch of up to 128
-MESSAGES = [1 << i for i in (3, 10, 14, 16, 18, 20, 22, 24)]  # bytes
-GRADIENTS = [1 << i for i in range(11, 25)]  # bytes
+MESSAGES = [1 << i for i in (3, 10, 14, 16, 18, 20, 22)]  # bytes
+GRADIENTS = [1 << i for i in range(11, 24)]  # bytes
 ENVIRONMENT = {  # of Open MPI: root as well as everybody, and more processes than processors
     **dict.fromkeys((f"{kind}_ALLOW_RUN_AS_ROOT{more}" for kind in ("OMPI", "PRTE") for more in ("", "_CONFIRM")), "1"),
     "PRTE_MCA_rmaps_default_mapping_policy": ":oversubscribe",
@@ -328,11 +328,11 @@ def main() -> None:
                 sums[p] = smallest(sums.get(p), mine["sums"])
                 of_messages[p] = smallest(of_messages.get(p), mine["communicator"])
             of_messages["library"] = mine["library"]
-        print(f"round {number + 1}: done after {time.perf_counter() - begin:.0f} s", file=sys.stderr)
-    text = str(Report(found, several, alone, sums, of_messages))
+        print(f"round {number + 1}: done after {time.perf_counter() - begin:.0f} s", file=sys.stderr, flush=True)
+        text = str(Report(found, several, alone, sums, of_messages))
+        if options.output:
+            (options.output / "benchmark_machines.md").write_text(text)
     print(text)
-    if options.output:
-        (options.output / "benchmark_machines.md").write_text(text)
 
 
 if __name__ == "__main__":
