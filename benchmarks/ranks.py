@@ -118,7 +118,7 @@ def seconds(comm: Any, call: Callable[[], object]) -> float:
         for _ in range(count):
             call()
         best = min(best, (time.perf_counter() - begin) / count)
-    return max(comm.allgather(best))
+    return float(max(comm.allgather(best)))
 
 
 def communicator(comm: Any, size: int) -> dict[str, float]:
