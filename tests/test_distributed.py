@@ -24,6 +24,7 @@ def alone() -> dict[str, Any]:
     return found
 
 
+@pytest.mark.filterwarnings("ignore:comm. of 6 processes")
 @pytest.mark.parametrize(("n", "threads"), [(2, 1), (3, 2), (6, 1)])
 @pytest.mark.parametrize("name", NAMES)
 def test_number_of_processes_and_threads_changes_no_bit(alone: dict[str, Any], name: str, n: int, threads: int) -> None:
@@ -74,6 +75,7 @@ def test_streams_are_trained_as_by_one_fit() -> None:
     np.testing.assert_allclose(networks[1].parameters, networks[0].parameters, rtol=0, atol=1e-13)
 
 
+@pytest.mark.filterwarnings("ignore:comm. of 2 processes 1 have")
 def test_every_sequence_is_seen_once_an_epoch() -> None:
     for n, size in itertools.product((1, 5, 20, 37, 70), (1, 7, 16, 20, 33, 64)):
         seen: list[float] = []
@@ -260,7 +262,7 @@ def test_what_a_users_function_raises_is_heard_in_all(where: str) -> None:
         if where == "make":
             case.x = bptt.Batches(make, steps=5)
             return case.fit(comm)
-        more = {
+        more: dict[str, dict[str, Any]] = {
             "schedule": {"schedule": fails},
             "callback": {"callbacks": [fails]},
             "metric": {"metrics": {"m": fails}},
@@ -316,7 +318,7 @@ def test_interrupts_stop_all_before_an_update() -> None:
 
 def test_no_communicator() -> None:
     case = Case("elman-list-small")
-    with pytest.raises(TypeError, match="comm: expected a communicator of mpi4py, such as MPI.COMM_WORLD, got int wit"):
+    with pytest.raises(TypeError, match=r"comm: expected a communicator of mpi4py, .*, got int without"):
         case.fit(3)
     with pytest.raises(ValueError, match="reduction: expected one of 'exact', 'fast', got 'slow'"):
         raise together(1, lambda comm: case.fit(comm, reduction="slow"))[0]
@@ -329,6 +331,16 @@ def test_data_have_to_be_in_the_first_process() -> None:
     first, second = errors(2, work)
     assert str(first) == "x: expected sequences in process 0, got None"
     assert str(second) == f"comm: process 0 of 2 has failed: TypeError: {first}"
+
+
+def test_processes_without_work_are_told_of() -> None:
+    def work(comm: Communicator) -> Any:
+        return Case("elman-streams-small").fit(comm)
+
+    message = r"comm: of 5 processes 2 have nothing to do, as a batch of 21 sequences is cut into 3 blocks"
+    with pytest.warns(UserWarning, match=message) as warned:
+        together(5, work)
+    assert len(warned) == 1
 
 
 def test_batches_made_alike() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 import zlib
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -23,7 +24,7 @@ from bptt.networks.trainee import Trainee, given_of
 from bptt.training.batches import Data, FreshData
 from bptt.training.blocks import PairwiseSum
 from bptt.training.checkpoint import flat
-from bptt.training.distributed import DistributedTraining, Whole, share_of, share_of_validation
+from bptt.training.distributed import DistributedTraining, Whole, pools_of, share_of, share_of_validation
 from bptt.training.processes import Processes
 from bptt.training.updates import Settings
 
@@ -88,6 +89,10 @@ def training_of(
     }
     _check_agreement(comm.allgather(mine))
     network.parameters[:] = comm.bcast(network.parameters)
+    if wholes[0] is not None:
+        blocks = pools_of(wholes[0], settings, processes).blocks
+        if len(blocks) < processes.size:
+            processes.first(partial(_warn_of_idle, processes.size, len(blocks), blocks[-1][1]))
     if not isinstance(data, FreshData):
         data = _shares(processes, data, partial(share_of, wholes[0], settings, processes))
     if wholes[1] is not None:
@@ -101,6 +106,14 @@ def training_of(
     }
     how: dict[str, Any] = {"processes": processes, "whole": wholes[0], "identity": identity}
     return DistributedTraining(network, data, validation, settings, seed, **how)
+
+
+def _warn_of_idle(processes: int, blocks: int, sequences: int) -> None:
+    warnings.warn(
+        f"comm: of {processes} processes {processes - blocks} have nothing to do, as a batch of {sequences} sequences "
+        f"is cut into {blocks} block{'s' * (blocks > 1)}",
+        stacklevel=6,
+    )
 
 
 def _of_first(data: Data | FreshData | None, validation: Data | None) -> tuple[Any, ...]:
