@@ -27,7 +27,7 @@ UNITS = (32, 64, 128, 256, 512, 1024)  # of the model
 BATCHES = (32, 128)
 PROCESSES = (1, 2, 4)
 BLOCK = 8  # sequences, of a batch of up to 128
-MESSAGES = [1 << i for i in (3, 10, 14, 16, 18, 20, 22)]  # bytes
+MESSAGES = [1 << i for i in (4, 10, 14, 16, 18, 20, 22)]  # bytes
 GRADIENTS = [1 << i for i in range(11, 24)]  # bytes
 ENVIRONMENT = {  # of Open MPI: root as well as everybody, and more processes than processors
     **dict.fromkeys((f"{kind}_ALLOW_RUN_AS_ROOT{more}" for kind in ("OMPI", "PRTE") for more in ("", "_CONFIRM")), "1"),
@@ -122,8 +122,10 @@ def parameters(units: int) -> int:
 class Report:
     """The text of all that was measured."""
 
-    def __init__(self, found: Measurements, several: list[Run], alone: list[Run], sums: Any, messages: Any) -> None:
-        self.found, self.several, self.alone, self.messages = found, several, alone, messages
+    def __init__(
+        self, found: Measurements, several: list[Run], alone: list[Run], sums: Any, messages: Any, rounds: int
+    ) -> None:
+        self.rounds, self.found, self.several, self.alone, self.messages = rounds, found, several, alone, messages
         self.sums: dict[int, dict[int, dict[str, float]]] = sums
         self.by_units = {(r.units, r.batch, r.mode): r for r in alone}
         self.processes = [p for p in PROCESSES if p > 1]
@@ -134,7 +136,8 @@ class Report:
         """Of one process: the block, and what is done once in an update."""
         one, several = (self.found(1, self.by_units[units, batch, "exact"]) for batch in (BLOCK, max(BATCHES)))
         block = (several - one) / (max(BATCHES) // BLOCK - 1)
-        return Times(block, max(one - block, 0.0))
+        optimizer = self.found(1, self.by_units[units, BLOCK, "exact"], "optimizer")
+        return Times(block, max(one - block, optimizer))
 
     def costs(self) -> Costs:
         size, least = 1 << 20, self.sums[2]
@@ -143,7 +146,7 @@ class Report:
     def here(self) -> Network:
         """This machine's MPI as a network: between two processes."""
         of = {size: costs["message"] for size, costs in self.messages[2].items()}
-        latency, large = of[min(of)], max(size for size in of if size <= 1 << 20)
+        latency, large = min(of.values()), max(of)
         return Network("this machine's MPI", latency, large / (of[large] - latency))
 
     # ---- The sections ----
@@ -278,16 +281,12 @@ class Report:
     def __str__(self) -> str:
         head = [
             f"Texts of {VOCABULARY} characters, {STEPS} steps an update, float32, Adam. {machine(())}",
-            f"{'Fastest updates' if self.found.best else 'Medians'} of {rounds_of(self.found)} rounds in turns. "
+            f"{'Fastest updates' if self.found.best else 'Medians'} of {self.rounds} rounds in turns. "
             f"MPI: {self.messages['library']}.",
             "",
         ]
         sections = (self.one_process, self.several_processes, self.communicator, self.two_ways, self.check, self.repays)
         return "\n".join([*head, *(line for section in sections for line in section())]).rstrip() + "\n"
-
-
-def rounds_of(found: Measurements) -> int:
-    return max(map(len, found.rounds.values()))
 
 
 def smallest(kept: dict[int, Any] | None, found: dict[str, Any]) -> dict[int, Any]:
@@ -329,7 +328,7 @@ def main() -> None:
                 of_messages[p] = smallest(of_messages.get(p), mine["communicator"])
             of_messages["library"] = mine["library"]
         print(f"round {number + 1}: done after {time.perf_counter() - begin:.0f} s", file=sys.stderr, flush=True)
-        text = str(Report(found, several, alone, sums, of_messages))
+        text = str(Report(found, several, alone, sums, of_messages, number + 1))
         if options.output:
             (options.output / "benchmark_machines.md").write_text(text)
     print(text)

@@ -107,17 +107,15 @@ def measured(run: Run, comm: Any) -> dict[str, Any]:
 def seconds(comm: Any, call: Callable[[], object]) -> float:
     """Of a call that all processes make together: the best of several times, of the slowest process."""
     comm.Barrier()
-    begin = time.perf_counter()
-    call()
-    call()
-    count = comm.bcast(int(np.clip(SECONDS / max((time.perf_counter() - begin) / 2, 1e-7), 1, 5000)))
-    best = np.inf
-    for _ in range(ATTEMPTS):
+    count, best = 10, np.inf
+    for attempt in range(ATTEMPTS):
         comm.Barrier()
         begin = time.perf_counter()
         for _ in range(count):
             call()
         best = min(best, (time.perf_counter() - begin) / count)
+        if attempt < 3:  # how many calls fill an attempt
+            count = comm.bcast(int(np.clip(SECONDS / best, 3, 1000)))
     return float(max(comm.allgather(best)))
 
 
