@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from itertools import pairwise
 from typing import TypeAlias
 
@@ -14,16 +15,23 @@ _LEAST, _MOST, _COUNT = 8, 32, 16  # sequences of a block; blocks of a batch bet
 # A step of eight sequences takes little more than one of a single sequence: smaller blocks would gain nothing.
 
 
-def evenly(n: int, parts: int) -> list[Range]:
+@lru_cache(256)  # each update asks for the same few
+def evenly(n: int, parts: int) -> Sequence[Range]:
     """Cut ``range(n)`` into so many parts whose sizes differ by at most one."""
     bounds = [n * i // parts for i in range(parts + 1)]
-    return list(pairwise(bounds))
+    return tuple(pairwise(bounds))
 
 
-def blocks_of(n: int) -> list[Range]:
+def blocks_of(n: int) -> Sequence[Range]:
     """Cut a batch of `n` sequences into blocks. They follow from its size alone."""
     size = min(max(n // _COUNT, _LEAST), _MOST)
     return evenly(n, -(-n // size))
+
+
+@lru_cache(256)
+def nodes(blocks: int, parts: int) -> Sequence[Sequence[Range]]:
+    """Of each part of so many blocks, the nodes that it makes of its own."""
+    return tuple(tuple(aligned(*part)) for part in evenly(blocks, parts))
 
 
 def aligned(begin: int, end: int) -> Iterator[Range]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -46,11 +46,11 @@ class Pools:
     So a process that has a block needs the sequences of its pool alone, whatever the order of an epoch.
     """
 
-    blocks: list[Range]  # of a batch
+    blocks: Sequence[Range]  # of a batch
     ranges: list[Range]  # of the data, a pool each
 
     @classmethod
-    def of(cls, n: int, blocks: list[Range]) -> Pools:
+    def of(cls, n: int, blocks: Sequence[Range]) -> Pools:
         """Cut `n` sequences, of which a batch has so many as the blocks have together."""
         size = blocks[-1][1]
         whole, left = divmod(n, size)
@@ -221,11 +221,9 @@ class DistributedTraining(Training):
         self._asked = Wishes(any(each[1] != 0 for each in every), bool(every[0][2]))
         if vector is None:
             return None
-        rows = [
-            row
-            for rank, each in enumerate(every)
-            for row in each.reshape(-1, 3)[1 : 1 + np.diff(self._processes.share(share.of, rank))[0]].tolist()
-        ]
+        shares = map(partial(self._processes.share, share.of), range(len(every)))
+        counts = [after - first for first, after in shares]
+        rows = [row for n, each in zip(counts, every, strict=True) for row in each.reshape(-1, 3)[1 : 1 + n].tolist()]
         loss, targets, steps = (sum(column) for column in zip(*rows, strict=True))
         return Computed(loss, _Flat(vector), last, targets, int(steps), begin)
 

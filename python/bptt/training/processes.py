@@ -12,7 +12,7 @@ import numpy as np
 
 from bptt._arrays import Array
 from bptt._checks import choice
-from bptt.training.blocks import PairwiseSum, Range, aligned, blocks_of, evenly
+from bptt.training.blocks import PairwiseSum, Range, blocks_of, evenly, nodes
 
 Result = TypeVar("Result")
 
@@ -113,7 +113,7 @@ class Processes:
 
     # ---- Who has what ----
 
-    def blocks(self, n: int) -> list[Range]:
+    def blocks(self, n: int) -> Sequence[Range]:
         """Cut `n` sequences of a batch into blocks."""
         return blocks_of(n) if self.exact else evenly(n, min(n, self.size))
 
@@ -156,7 +156,7 @@ class Processes:
         if self.size == 1:
             return [numbers], own.total() if numbers[0] == 0 else None
         dtype = np.dtype(dtype)
-        shares = [list(aligned(*self.share(blocks, rank))) for rank in range(self.size)]
+        shares = nodes(blocks, self.size)
         if not self.exact or max(map(len, shares)) * n * dtype.itemsize > _GATHERED_MOST:
             every = self._gathered(numbers)
             if any(each[0] != 0 for each in every):
@@ -164,7 +164,7 @@ class Processes:
             return every, (self._added_in_parts(shares, own, n, dtype) if self.exact else self._reduced(own, n, dtype))
         # All in one message: the numbers, then the vectors.
         head = numbers.nbytes
-        counts = [head + -(-len(nodes) * n * dtype.itemsize // 8) * 8 for nodes in shares]
+        counts = [head + -(-len(of_process) * n * dtype.itemsize // 8) * 8 for of_process in shares]
         sent, received = self._memory(counts[self.rank], sum(counts))
         sent[:head] = numbers.view(np.uint8)
         vectors = sent[head : head + len(own.nodes) * n * dtype.itemsize].view(dtype).reshape(-1, n)
@@ -172,10 +172,10 @@ class Processes:
             vector[:] = node
         self.comm.Allgatherv(sent, [received, counts])
         every, total, at = [], PairwiseSum(), 0
-        for count, nodes in zip(counts, shares, strict=True):
+        for count, of_process in zip(counts, shares, strict=True):
             every.append(received[at : at + head].view(np.float64).copy())
-            rows = received[at + head : at + head + len(nodes) * n * dtype.itemsize].view(dtype).reshape(-1, n)
-            for (begin, size), row in zip(nodes, rows, strict=True):
+            rows = received[at + head : at + head + len(of_process) * n * dtype.itemsize].view(dtype).reshape(-1, n)
+            for (begin, size), row in zip(of_process, rows, strict=True):
                 total.add(begin, size, row)
             at += count
         if any(each[0] != 0 for each in every):
@@ -187,13 +187,15 @@ class Processes:
         self.comm.Allgatherv(numbers, [received, [len(numbers)] * self.size])
         return list(received)
 
-    def _added_in_parts(self, shares: list[list[Range]], own: PairwiseSum, n: int, dtype: np.dtype[Any]) -> Array:
+    def _added_in_parts(
+        self, shares: Sequence[Sequence[Range]], own: PairwiseSum, n: int, dtype: np.dtype[Any]
+    ) -> Array:
         """Each process adds a part of the vectors, in the same order as it would all, and tells the others."""
         parts = evenly(n, self.size)
         begin, end = parts[self.rank]
         width = end - begin
         outgoing = [len(own.nodes) * (b - a) for a, b in parts]
-        incoming = [len(nodes) * width for nodes in shares]
+        incoming = [len(of_process) * width for of_process in shares]
         sent, received = self._memory(sum(outgoing) * dtype.itemsize, sum(incoming) * dtype.itemsize)
         sent, received = sent.view(dtype), received.view(dtype)
         at = 0
@@ -203,8 +205,9 @@ class Processes:
             at += count
         self.comm.Alltoallv([sent, outgoing], [received, incoming])
         total, at = PairwiseSum(), 0
-        for nodes, count in zip(shares, incoming, strict=True):
-            for (first, size), row in zip(nodes, received[at : at + count].reshape(len(nodes), width), strict=True):
+        for of_process, count in zip(shares, incoming, strict=True):
+            rows = received[at : at + count].reshape(len(of_process), width)
+            for (first, size), row in zip(of_process, rows, strict=True):
                 total.add(first, size, row)
             at += count
         whole = np.empty(n, dtype)
