@@ -153,6 +153,27 @@ def test_holdout_fits_the_first_rows_alone() -> None:
     pd.testing.assert_frame_equal(held_out, by_hand, check_exact=True)
 
 
+def test_few_rows_are_scored_as_far_as_they_go() -> None:
+    scores = Forecaster("y", time="date", steps=12, ensemble=0).holdout(hours(daily_wave(40)))
+    assert scores.attrs["steps"] == 8, "a fifth of 40 rows"
+    assert np.isfinite(scores["RMSE"]).all()
+
+
+def test_what_was_read_is_told_before_anything_is_learnt() -> None:
+    seen: list[Any] = []
+
+    def tell(recipe: Any, panel: Any, steps: int) -> None:
+        seen.append((recipe.targets, panel.targets, len(panel.sequences[0].y), steps))
+        raise KeyboardInterrupt
+
+    forecaster = Forecaster("y", time="date")
+    with pytest.raises(KeyboardInterrupt):
+        forecaster.fit(hours(daily_wave(60)), on_read=tell)
+    assert seen == [(["y"], ["y"], 60, 24)]
+    with pytest.raises(ValueError, match="call fit first"):
+        forecaster.predict()
+
+
 def test_intervals_cover_what_they_say() -> None:
     # 2000 rows of one process: of the targets about 60 are independent, so the share is within 0.9 +- 0.08 (two
     # standard errors of sqrt(0.9 0.1 / 60)).

@@ -419,6 +419,8 @@ def test_the_season_is_the_one_that_tells_most() -> None:
     wander = pd.DataFrame({"date": dates, "x": daily + rng.normal(size=len(hours)).cumsum()})
     assert learn(wander)[0].season == 24
     assert learn(wander, season=12)[0].season == 12
+    noise = pd.DataFrame({"date": dates, "x": rng.normal(size=len(hours))})
+    assert learn(noise)[0].season == 24, "in noise all are alike: the shortest"
     assert learn(wander.head(20))[0].season == 1, "a day is longer than the table"
     assert learn(wander.head(30))[0].season == 24
     with pytest.raises(ValueError, match=r"season \(--season\): expected at least 1, got 0"):
