@@ -23,8 +23,9 @@ def main() -> None:
     neurons = [str(HERE / "neurons.py"), *["--quick"] * options.quick, "--output", str(options.output)]
     steps = [str(HERE / "streaming.py"), *["--quick"] * options.quick]
     steps += ["--out", str(options.output / "benchmark_streaming.md")]
+    machines = [str(HERE / "machines.py"), *["--quick"] * options.quick, "--output", str(options.output)]
     commands = [compare] if options.quick and not options.text.is_file() else [compare, training]
-    for command in [*([*command, "--output", str(options.output)] for command in commands), steps, neurons]:
+    for command in [*([*command, "--output", str(options.output)] for command in commands), steps, neurons, machines]:
         subprocess.run([sys.executable, *command], check=True)
 
 
