@@ -17,7 +17,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from exchange import FORMULA, NETWORKS, REPAYS, Costs, Network, Times, exact, reduced, update
+from exchange import FORMULA, NETWORKS, REPAYS, Costs, Network, Times, exact, gathered, in_parts, reduced, update
 from ranks import STEPS, VOCABULARY, Run
 from report import machine, row
 
@@ -85,7 +85,7 @@ class Measurements:
 def runs_of(quick: bool) -> tuple[list[Run], list[Run]]:
     """What is measured with every number of processes, and what with one: for the model."""
     sizes = list(SIZES.items())[: 1 if quick else None]
-    several = [Run(n, b, 20 if quick else k, mode) for n, (b, k) in sizes for mode in ("exact", "fast")]
+    several = [Run(n, b, 60 if quick else k, mode) for n, (b, k) in sizes for mode in ("exact", "fast")]
     alone = []
     for n in UNITS[:2] if quick else UNITS:
         for batch in (BLOCK, *BATCHES):
@@ -210,11 +210,18 @@ class Report:
         return [*text, *table(head, rows, 0)]
 
     def two_ways(self) -> list[str]:
-        rows = []
+        rows, here, costs = [], self.here(), self.costs()
         for p in self.processes:
             for size, ways in self.sums[p].items():
+                told = (
+                    gathered(size, 1, p, here, costs),
+                    in_parts(size, 1, p, here, costs),
+                    reduced(size, p, here, costs),
+                )
+                pairs = zip(ways.values(), told, strict=True)
+                cells = [f"{microseconds(mine)} ({microseconds(costs.call + model)})" for mine, model in pairs]
                 faster = min(("gathered", "in parts"), key=ways.__getitem__)
-                rows.append([str(p), bytes_of(size), *(microseconds(w) for w in ways.values()), faster])
+                rows.append([str(p), bytes_of(size), *cells, faster])
         head = [
             "processes",
             "bytes of a gradient",
@@ -227,13 +234,13 @@ class Report:
             "## Gradients added over all processes, in microseconds",
             "",
             "Gathered: each process sends its sums to all others, in one message. In parts: each process adds a part",
-            "of all sums, and sends it to all others.",
+            "of all sums, and sends it to all others. In brackets: by the formula below.",
             "",
             *table(head, rows, 0),
             "Up to this size of a gradient the model below has gathering the faster way:",
             "",
         ]
-        networks, counts, costs = [self.here(), *NETWORKS], (2, 4, 8, 16), self.costs()
+        networks, counts = [here, *NETWORKS], (2, 4, 8, 16)
         head = ["network", *(f"{p} processes" for p in counts)]
         limits = [[net.name, *(bytes_of(net.gathered_most(p, costs)) for p in counts)] for net in networks]
         text += [

@@ -26,11 +26,12 @@ def main() -> None:
     many = [str(HERE / "many_networks.py"), *["--quick"] * options.quick, "--output", str(options.output)]
     steps = [str(HERE / "streaming.py"), *["--quick"] * options.quick]
     steps += ["--out", str(options.output / "benchmark_streaming.md")]
+    machines = [str(HERE / "machines.py"), *["--quick"] * options.quick, "--output", str(options.output)]
     forecasts = [str(HERE / "forecasts.py"), str(options.series)]
     forecasts += ["airpassengers", "--no-peers"] if options.quick else []
     commands = [compare] if options.quick and not options.text.is_file() else [compare, training]
     commands += [forecasts] if options.series.is_dir() or not options.quick else []
-    for command in [*([*command, "--output", str(options.output)] for command in commands), steps, neurons, many]:
+    for command in [*([*command, "--output", str(options.output)] for command in commands), steps, neurons, many, machines]:
         subprocess.run([sys.executable, *command], check=True)
 
 
