@@ -31,7 +31,13 @@ def main() -> None:
     forecasts += ["airpassengers", "--no-peers"] if options.quick else []
     commands = [compare] if options.quick and not options.text.is_file() else [compare, training]
     commands += [forecasts] if options.series.is_dir() or not options.quick else []
-    for command in [*([*command, "--output", str(options.output)] for command in commands), steps, neurons, many, machines]:
+    for command in [
+        *([*command, "--output", str(options.output)] for command in commands),
+        steps,
+        neurons,
+        many,
+        machines,
+    ]:
         subprocess.run([sys.executable, *command], check=True)
 
 

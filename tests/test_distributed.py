@@ -13,7 +13,7 @@ import bptt
 from bptt.training.blocks import PairwiseSum, aligned, blocks_of, evenly
 from bptt.training.processes import ProcessError
 from communicators import Communicator, together
-from distributed_cases import NAMES, Case, called, trained
+from distributed_cases import NAMES, Case, called, digest, trained
 
 
 @pytest.fixture(scope="module")
@@ -235,6 +235,67 @@ def test_data_and_networks_have_to_agree() -> None:
         assert str(error) == "comm: expected network.n_hidden as in process 0, 9, got 8 in process 2"
     first, second = together(2, other_parameters)
     np.testing.assert_array_equal(first, second)
+
+
+def test_the_reduction_has_to_be_the_same() -> None:
+    def work(comm: Communicator) -> Any:
+        return Case("elman-list-small").fit(comm, reduction="fast" if comm.Get_rank() == 1 else "exact")
+
+    def call(comm: Communicator) -> Any:
+        case = Case("elman-list-small")
+        return case.rnn.loss(case.x, case.y, comm=comm, noise=0.1 * comm.Get_rank())
+
+    for error in errors(2, work):
+        assert str(error) == "comm: expected reduction as in process 0, 'exact', got 'fast' in process 1"
+    for error in errors(2, call):
+        assert str(error) == "comm: expected noise as in process 0, 0.0, got 0.1 in process 1"
+    first, second = errors(2, lambda comm: Case("elman-list-small").fit(comm, reduction=("fast", 7)[comm.Get_rank()]))
+    assert str(second) == "reduction: expected one of 'exact', 'fast', got 7"
+    assert str(first) == f"comm: process 1 of 2 has failed: ValueError: {second}"
+
+
+def test_batches_have_to_be_in_every_process() -> None:
+    def work(comm: Communicator) -> Any:
+        case = Case("elman-fresh-small")
+        case.x = case.x if comm.Get_rank() == 0 else None
+        return case.fit(comm)
+
+    first, second = errors(2, work)
+    assert str(second) == "x: expected Batches in every process, as in process 0, got None"
+    assert isinstance(first, ProcessError)
+
+
+def test_what_a_callback_changes_holds_for_all() -> None:
+    def work(comm: Communicator) -> Any:
+        case = Case("both-padded-small")
+
+        def callback(history: bptt.History) -> None:
+            case.options["optimizer"].lr *= 0.5
+            case.rnn.c[0] += 1.0
+
+        case.fit(comm, callbacks=[callback])
+        return digest(case.rnn.parameters), case.options["optimizer"].lr
+
+    (alone,) = together(1, work)
+    assert together(3, work) == [alone] * 3
+    assert alone[1] == 1e-2 / 8
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_validation_with_weights_has_the_same_bits(seed: int) -> None:
+    """Sums of weights that are no whole numbers, each part of the data in memory of its own."""
+
+    def work(comm: Communicator) -> Any:
+        random = np.random.default_rng(seed)
+        x, y = random.standard_normal((9, 26, 3)), random.integers(0, 2, (9, 26))
+        rnn = bptt.ElmanRNN(3, 4, 2, dtype="float64", seed=0)
+        options: dict[str, Any] = {"optimizer": bptt.SGD(0.1), "epochs": 1, "batch_size": 13, "seed": 0}
+        weight = random.random((9, 26))
+        history = rnn.fit(x, y, weight=weight, validation=(x, y, weight), comm=comm, progress=False, **options)
+        return float(history.validation[0]).hex(), digest(rnn.parameters)
+
+    (alone,) = together(1, work)
+    assert together(2, work) == [alone] * 2
 
 
 def test_a_wrong_argument_in_one_process_is_heard_in_all() -> None:

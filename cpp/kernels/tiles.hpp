@@ -10,9 +10,13 @@ namespace {
 
 // A tile is R rows by P vectors of sums, all in registers. Enough sums must be in flight to hide the latency of a multiply-add,
 // so few rows take many vectors, and where there are not as many columns, C sums share the work of one.
-constexpr int tile_rows = registers == 32 ? 8 : 6;
-constexpr int narrow_rows = registers == 32 ? 4 : 3;                                                   // where C > 1
-template <int R> constexpr int most_wide = (registers - R - 1) / R < 7 ? (registers - R - 1) / R : 7;  // for R <= 3, at least 4
+//
+// Processors of before 2013 do with fewer sizes of tiles: there would be as much code as for all others.
+constexpr bool is_old = registers == 16 && lanes<float> == 4;
+constexpr int tile_rows = registers == 32 ? 8 : is_old ? 4 : 6;
+constexpr int narrow_rows = registers == 32 ? 4 : 3;                  // where C > 1
+constexpr int usual_width = is_old ? 2 : 4, widest = is_old ? 2 : 7;  // vectors of tiles of few rows
+template <int R> constexpr int most_wide = (registers - R - 1) / R < widest ? (registers - R - 1) / R : widest;  // of R <= 3 rows
 
 constexpr Index long_row = 384;  // columns: the rows of a window no longer fit in L1
 
@@ -173,7 +177,7 @@ template <class T, int R, int P> void outer_tile(const Outer<T>& s, Index from, 
 // go backwards, because the panels that were read last are still in cache. Few rows go in tiles of 4 vectors, the last of up to 7.
 template <class T, int R, class Tile> [[gnu::always_inline]] inline void columns_of(const Tile& tile, Index columns,
                                                                                     bool backwards) {
-  constexpr Index B = 4;
+  constexpr Index B = usual_width;
   const Index all = vectors<T>(columns), tiles = all < B ? 1 : all / B;
   for (Index i = 0; i < tiles; ++i) {
     const Index t = backwards ? tiles - 1 - i : i;
@@ -186,8 +190,12 @@ template <class T, int R, class Tile> [[gnu::always_inline]] inline void columns
     switch (P) {
       case 1: tile.template at<R, 1>(0, j, columns - j); break;
       case 2: tile.template at<R, 2>(0, j, columns - j); break;
-      case 3: tile.template at<R, 3>(0, j, columns - j); break;
-      case 4: tile.template at<R, 4>(0, j, columns - j); break;
+      case 3:
+        if constexpr (most_wide<R> >= 3) tile.template at<R, 3>(0, j, columns - j);
+        break;
+      case 4:
+        if constexpr (most_wide<R> >= 4) tile.template at<R, 4>(0, j, columns - j);
+        break;
       case 5:
         if constexpr (most_wide<R> >= 5) tile.template at<R, 5>(0, j, columns - j);
         break;
@@ -207,8 +215,16 @@ template <class T, int P, class Tile> [[gnu::always_inline]] inline void rows_of
     case 2: return tile.template at<2, P>(row, j, left);
     case 3: return tile.template at<3, P>(row, j, left);
     case 4: return tile.template at<4, P>(row, j, left);
-    case 5: return tile.template at<5, P>(row, j, left);
-    case 6: return tile.template at<6, P>(row, j, left);
+    case 5:
+      if constexpr (tile_rows >= 5)
+        return tile.template at<5, P>(row, j, left);
+      else
+        return;
+    case 6:
+      if constexpr (tile_rows >= 6)
+        return tile.template at<6, P>(row, j, left);
+      else
+        return;
     case 7:
       if constexpr (tile_rows >= 7)
         return tile.template at<7, P>(row, j, left);
@@ -255,12 +271,13 @@ template <class T, int C> struct AffineTile {
 
 template <class T> void affine_step(const Affine<T>& s, bool backwards) {
   const Index width = vectors<T>(s.whole);
-  if (width > 2)
-    cover<T>(AffineTile<T, 1>{s}, tile_rows, s.rows, s.columns, backwards);
-  else if (width == 2)
-    cover<T>(AffineTile<T, 2>{s}, narrow_rows, s.rows, s.columns);
-  else
-    cover<T>(AffineTile<T, 4>{s}, narrow_rows, s.rows, s.columns);
+  if (is_old || width > 2) return cover<T>(AffineTile<T, 1>{s}, tile_rows, s.rows, s.columns, backwards);
+  if constexpr (!is_old) {
+    if (width == 2)
+      cover<T>(AffineTile<T, 2>{s}, narrow_rows, s.rows, s.columns);
+    else
+      cover<T>(AffineTile<T, 4>{s}, narrow_rows, s.rows, s.columns);
+  }
 }
 
 template <class T> void affine(const Affine<T>& first) {

@@ -13,7 +13,7 @@ from bptt.training.processes import ProcessError, Processes
 
 _LESSONS = "lessons"  # what the first process announces before it sends them
 
-_SIZES = ("OMPI_COMM_WORLD_SIZE", "PMI_SIZE")  # what mpiexec tells each process
+_SIZES = ("OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "SLURM_STEP_NUM_TASKS")  # what mpiexec or srun tells each process
 _STARTED = (*_SIZES, "PMIX_RANK", "PMI_RANK")
 
 
@@ -27,13 +27,15 @@ def communicator() -> Any:
     """
     if not any(name in os.environ for name in _STARTED):
         return None
+    told = next((int(os.environ[name]) for name in _SIZES if os.environ.get(name, "").isdigit()), None)
     try:
         from mpi4py import MPI
     except (ImportError, RuntimeError) as error:  # the latter where it finds no MPI library
+        if told == 1:
+            return None
         raise UserError(f'mpiexec: expected mpi4py with an MPI library, pip install "bptt[mpi]": {error}') from error
     comm = MPI.COMM_WORLD
-    told = next((int(os.environ[name]) for name in _SIZES if os.environ.get(name, "").isdigit()), comm.Get_size())
-    if comm.Get_size() != told:
+    if told is not None and comm.Get_size() != told:
         library = MPI.Get_library_version().split(",")[0].strip()
         raise UserError(
             f"mpiexec: expected {told} processes, as it has started, but mpi4py's MPI library sees {comm.Get_size()}: "

@@ -28,6 +28,8 @@ from bptt.training.distributed import DistributedTraining, Whole, pools_of, shar
 from bptt.training.processes import Processes
 from bptt.training.updates import Settings
 
+_SENT_MOST = 2**31 - 2**24  # bytes of pickles that MPI counts with 32 bits
+
 Given: TypeAlias = tuple[Trainee, Data | FreshData | None, Data | None, Settings]
 
 
@@ -75,7 +77,7 @@ def training_of(
         return network, data, validation, settings
 
     network, data, validation, settings = processes.everyone(checked)
-    seed, wholes, digests = comm.bcast((seed, *_of_first(data, validation)) if processes.rank == 0 else None)
+    seed, wholes, digests = processes.first(lambda: (seed, *_of_first(data, validation)))
     mine = {
         "version": __version__,
         "instruction set": _core.isa(),
@@ -85,14 +87,15 @@ def training_of(
         "settings": settings.plain(),
         "state of the optimizer": _digest(settings.optimizer.state()),
         **(digests[0] if data is None else data.identity()),
-        "validation": digests[1] if validation is None and data is None else _digest_of(validation),
+        "reduction": "exact" if processes.exact else "fast",
+        "validation": digests[1] if validation is None else validation.digest(),
     }
     _check_agreement(comm.allgather(mine))
-    network.parameters[:] = comm.bcast(network.parameters)
     if wholes[0] is not None:
         blocks = pools_of(wholes[0], settings, processes).blocks
         if len(blocks) < processes.size:
             processes.first(partial(_warn_of_idle, processes.size, len(blocks), blocks[-1][1]))
+    processes.everyone(partial(_check_forms, data, wholes[0]))
     if not isinstance(data, FreshData):
         data = _shares(processes, data, partial(share_of, wholes[0], settings, processes))
     if wholes[1] is not None:
@@ -105,7 +108,7 @@ def training_of(
         "validation": mine["validation"],
     }
     how: dict[str, Any] = {"processes": processes, "whole": wholes[0], "identity": identity}
-    return DistributedTraining(network, data, validation, settings, seed, **how)
+    return processes.everyone(lambda: DistributedTraining(network, data, validation, settings, seed, **how))
 
 
 def _warn_of_idle(processes: int, blocks: int, sequences: int) -> None:
@@ -114,6 +117,12 @@ def _warn_of_idle(processes: int, blocks: int, sequences: int) -> None:
         f"is cut into {blocks} block{'s' * (blocks > 1)}",
         stacklevel=6,
     )
+
+
+def _check_forms(data: Data | FreshData | None, whole: Whole | None) -> None:
+    """Raise ValueError unless fresh data are made in every process, if in the first."""
+    if whole is None and data is None:
+        raise ValueError("x: expected Batches in every process, as in process 0, got None")
 
 
 def _of_first(data: Data | FreshData | None, validation: Data | None) -> tuple[Any, ...]:
@@ -141,7 +150,9 @@ def _check_agreement(told: list[dict[str, Any]]) -> None:
         other = dict(flat(each))
         for name in {**first, **other}:
             if (a := first.get(name)) != (b := other.get(name)):
-                what = "other numbers" if name in ("data", "validation") and None not in (a, b) else shown(b)
+                what = (
+                    "other numbers" if name in ("data", "validation", "parameters") and None not in (a, b) else shown(b)
+                )
                 expected = "" if what == "other numbers" else f", {shown(a)}"
                 raise ValueError(f"comm: expected {name} as in process 0{expected}, got {what} in process {rank}")
 
@@ -149,10 +160,20 @@ def _check_agreement(told: list[dict[str, Any]]) -> None:
 def _shares(processes: Processes, data: Data | None, share: Callable[[int], tuple[int, int]]) -> Data:
     """This process's share of the data: its own part of them, or what process 0 sends."""
     lacking = processes.comm.gather(data is None)
-    parts = None
-    if lacking is not None:
+
+    def parts_of_all() -> list[Data | None] | None:
+        if lacking is None:
+            return None
         assert data is not None
         parts = [data.share(*share(rank)) if lacks else None for rank, lacks in enumerate(lacking)]
+        if (bytes_sent := sum(part.nbytes for part in parts if part is not None)) > _SENT_MOST:
+            raise ValueError(
+                f"comm: expected at most 2 GiB of data to send from process 0 to the others, got {bytes_sent:,} bytes: "
+                "give the data in every process"
+            )
+        return parts
+
+    parts = processes.everyone(parts_of_all)
     sent: Data | None = processes.comm.scatter(parts)
     if data is not None:
         return data.share(*share(processes.rank))
@@ -243,9 +264,18 @@ def _read_by_all(rnn: RecurrentNetwork, given: Call, processes: Processes) -> tu
         return Data(s.data, targets, weights, reset, s.lengths, **how), rnn._states.read(s, given.r0, rnn.dtype)
 
     data, initial = processes.everyone(read)
-    processes.alike("x", (len(data), data.steps), "sequences and steps")
-    chance: Chance = given.chance
-    return data, initial, processes.comm.bcast(chance) if chance.draws else chance
+    chance: Chance = processes.comm.bcast(given.chance)
+    told = {
+        "sequences": len(data),
+        "steps": data.steps,
+        "wrt_x": bool(given.wrt_x),
+        "activity": given.activity,
+        "reduction": "exact" if processes.exact else "fast",
+        **{name: getattr(given.chance, name) for name in ("teacher_forcing", "noise", "dropout")},
+        "parameters": zlib.crc32(rnn.parameters.data.cast("B")),
+    }
+    _check_agreement(processes.comm.allgather(told))
+    return data, initial, chance
 
 
 def _block(

@@ -141,12 +141,13 @@ class TrainableNetwork(RecurrentNetwork):
         comm : mpi4py.MPI.Comm, optional
             Train in all processes of a communicator together, such as ``MPI.COMM_WORLD``. Each calls `fit` with the
             same arguments; `x` and what is beside it, and `validation`, may be None in all but process 0, which then
-            sends each its share. A batch is cut into blocks of about eight sequences (more for a batch above 128),
-            which follow from its size alone. Each process computes the gradients of some of them, and all make the
-            same updates. An epoch draws a batch's blocks from as many fixed parts of the data, so that a process needs
-            its own parts alone. Noise, dropout and the cost of activity are those of each block by itself. Process 0
-            alone reads and writes checkpoints, shows progress and calls back. Processes on one machine share its
-            processors.
+            sends each its share (`Batches` are given in all). A batch is cut into blocks of about eight sequences (more
+            for a batch above 128), which follow from its size alone. Each process computes the gradients of some of
+            them, and all make the same updates. An epoch draws a batch's blocks from as many fixed parts of the data,
+            so that a process needs its own parts alone. Noise, dropout and the cost of activity are those of each block
+            by itself. Process 0 alone reads and writes checkpoints, shows progress and calls back; what its callbacks
+            change of the parameters and the optimizer's numbers holds for all. Processes on one machine share its
+            processors. One such run at a time in a process.
         reduction : {"exact", "fast"}
             With `comm`: in what order the gradients are added. ``"exact"``: the result has the same bits for every
             number of processes and threads, also of a run that is resumed with another number. ``"fast"``: a block for

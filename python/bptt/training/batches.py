@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import math
 import re
 import zlib
 from collections.abc import Callable, Iterator
@@ -91,6 +92,12 @@ class Data:
 
     def __len__(self) -> int:
         return len(self.lengths)
+
+    @property
+    def nbytes(self) -> int:
+        """Of all arrays."""
+        parts = [part for part in (self.x, self.y, self.weight, self.reset) if part is not None]
+        return sum(array.nbytes for part in parts for array in (part if isinstance(part, list) else [part]))
 
     @property
     def tau(self) -> int:
@@ -206,11 +213,11 @@ class Data:
     def _targets(self, y: Any, weight: Any, lengths: Array) -> float:
         if isinstance(y, list):
             weights = [None] * len(y) if weight is None else weight
-            return float(sum(self._weights(y_i, w_i).sum() for y_i, w_i in zip(y, weights, strict=True)))
+            return math.fsum(_exact_sum(self._weights(y_i, w_i)) for y_i, w_i in zip(y, weights, strict=True))
         weights = self._weights(y, weight)
         if self.every_step and self.padded:
             weights = np.where(np.arange(len(y))[:, None] < lengths, weights, 0.0)
-        return float(weights.sum())
+        return _exact_sum(weights)
 
     def _weights(self, y: Array, weight: Array | None) -> Array:
         """Of every step's loss, 0 where there is no target; the mean over its outputs, where these have their own."""
@@ -347,6 +354,13 @@ class FreshData:
     def identity(self) -> dict[str, Any]:
         """What tells it from other data."""
         return {"make": described(self.batches.make), "steps": self.batches.steps}
+
+
+def _exact_sum(weights: Array) -> float:
+    """The sum, rounded once: it does not depend on how they lie in memory, nor on zeros among them."""
+    if (weights == np.floor(weights)).all():  # whole numbers have no rounding
+        return float(weights.sum())
+    return math.fsum(weights.ravel().tolist())
 
 
 def _may_be_target(y: Array) -> Array:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -13,6 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from bptt._arrays import Array
+from bptt._checks import number
 from bptt._threads import get_num_threads
 from bptt.training.batches import Data, FreshData, Part
 from bptt.training.blocks import PairwiseSum, Range
@@ -31,12 +33,11 @@ class Whole:
     sequences: int
     tau: int
     steps: int
-    digest: int
 
     @classmethod
     def of(cls, data: Data) -> Whole:
         """That of the whole data."""
-        return cls(len(data), data.tau, data.steps, data.digest())
+        return cls(len(data), data.tau, data.steps)
 
 
 @dataclass(frozen=True)
@@ -99,6 +100,14 @@ class Share(NamedTuple):
     blocks: list[Block]
     of: int  # how many all processes have
     part: None = None
+
+
+def _stoppable(call: Callable[[], Any]) -> Any:
+    """What `call` returns; None if it was interrupted: the others hear of that as of any other result."""
+    try:
+        return call()
+    except KeyboardInterrupt:
+        return None
 
 
 class _Flat(NamedTuple):
@@ -178,7 +187,7 @@ class DistributedTraining(Training):
         n = self._pools.batches
         for pool, data in enumerate(self._pool_data, self._first_pool):
             begin, end = self._pools.blocks[pool]
-            parts = data.groups(end - begin, self._random(0, self.passes, pool) if s.shuffle else None)
+            parts = data.groups(end - begin, self._random(0, self.passes, pool + 1) if s.shuffle else None)
             columns.append([*parts, *[None] * (n - len(parts))])
         rows = [[column[j] for column in columns] for j in range(n)]
         return [rows[j] for j in self._random(0, self.passes).permutation(n)] if s.shuffle else rows
@@ -186,7 +195,10 @@ class DistributedTraining(Training):
     def take(self) -> Any:
         """What this process has of the next update."""
         if isinstance(self.data, FreshData):
-            made = self._processes.everyone(partial(self.data.make, self.passes, self.batch, partial(self._random, 2)))
+            make = partial(self.data.make, self.passes, self.batch, partial(self._random, 2))
+            made = self._processes.everyone(partial(_stoppable, make))
+            if self._processes.any(made is None):
+                return None
             self._processes.alike(f"epoch {self.passes}, batch {self.batch}: make", len(made), "sequences")
             blocks = self._processes.blocks(len(made))
             mine = [(k, made.share(*blocks[k])) for k in range(*self._processes.share(len(blocks)))]
@@ -230,7 +242,7 @@ class DistributedTraining(Training):
     def _computed(self, blocks: list[Block]) -> Iterator[tuple[Computed, Array]]:
         """Of each block, what an update would follow, and its gradient; several at once where there are threads."""
         s = self.settings
-        self._schedule(self.updates)  # what it raises is raised here, where all hear of it
+        number("schedule", self._schedule(self.updates), 0, math.inf)  # what is wrong with it, all hear of here
         forcing = s.teacher_forcing(self.updates) if callable(s.teacher_forcing) else s.teacher_forcing
 
         def of(block: Block) -> tuple[Computed, Array]:
@@ -256,6 +268,15 @@ class DistributedTraining(Training):
 
     # ---- The end of an epoch ----
 
+    def agree(self) -> None:
+        """Take over what process 0 has: a callback may have changed the parameters, or the optimizer's numbers."""
+        optimizer, parameters = self.settings.optimizer, self.network.parameters
+        options, numbers = self._processes.comm.bcast((optimizer._options(), parameters))
+        if self._processes.rank > 0:
+            parameters[:] = numbers
+            for name, value in options.items():
+                setattr(optimizer, name, value)
+
     def mean_loss(self, data: Data, interrupted: Callable[[], bool]) -> float | None:
         """Per target, as `Training` has it; the batches are those of the data in their order."""
         forcing = 0.0 if self.settings.teacher_forcing == 0 else None
@@ -279,22 +300,21 @@ class DistributedTraining(Training):
             return {}
         data = self.data if self.validation is None else self.validation
         assert isinstance(data, Data)
-        pairs = self._all_rows(partial(self._pairs, data, interrupted))
-        if pairs is None:
+        pairs = self._processes.everyone(partial(_stoppable, partial(self._pairs, data, interrupted)))
+        if self._processes.any(pairs is None):
             return None
-        y, y_hat = (np.concatenate(arrays) for arrays in zip(*pairs, strict=True))
-        return self._processes.first(partial(computed_metrics, metrics, y, y_hat, self.epoch))
+        parts = self._processes.comm.gather(pairs)
+
+        def computed() -> dict[str, float]:
+            y, y_hat = (np.concatenate(arrays) for arrays in zip(*itertools.chain(*parts), strict=True))
+            return computed_metrics(metrics, y, y_hat, self.epoch)
+
+        found: dict[str, float] | None = self._processes.first(partial(_stoppable, computed))
+        return found
 
     def _all_rows(self, call: Callable[[], list[Any] | None]) -> list[Any] | None:
         """What `call` returns in all processes, one list after the other; None where any of them is to stop."""
-
-        def called() -> list[Any] | None:
-            try:
-                return call()
-            except KeyboardInterrupt:
-                return None
-
-        found = self._processes.comm.allgather(self._processes.everyone(called))
+        found = self._processes.comm.allgather(self._processes.everyone(partial(_stoppable, call)))
         return None if any(rows is None for rows in found) else [row for rows in found for row in rows]
 
     # ---- To and from a checkpoint ----

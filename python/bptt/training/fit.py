@@ -129,6 +129,7 @@ def fit(
     with ExitStack() as held:
         processes.everyone(partial(held.enter_context, _trained_here(training.network, training.settings)))
         held.enter_context(sharing())
+        training.agree()
         return _trained_to_the_end(training, seed, path, resume, progress, interruptions, processes)
 
 
@@ -200,6 +201,7 @@ def _trained_to_the_end(
             if history.stopped != "interrupted" and result(partial(training.end_epoch, seconds, interrupted)):
                 history.stopped = training.over()
                 history.stopped = processes.first(stopped_by_callback)
+                training.agree()
                 bar.end_epoch()
             save()
             if processes.any(interrupted()):  # during validation, a callback or this writing

@@ -12,6 +12,7 @@ import numpy as np
 
 from bptt._arrays import Array
 from bptt._checks import choice
+from bptt._threads import available_threads
 from bptt.training.blocks import PairwiseSum, Range, blocks_of, evenly, nodes
 
 Result = TypeVar("Result")
@@ -61,8 +62,8 @@ class Processes:
         if missing := [name for name in _METHODS if not callable(getattr(comm, name, None))]:
             got = f"{type(comm).__name__} without {', '.join(missing)}"
             raise TypeError(f"comm: expected a communicator of mpi4py, such as MPI.COMM_WORLD, got {got}")
-        self.exact = choice("reduction", reduction, REDUCTIONS) == "exact"
         self.comm, self.rank, self.size = comm, int(comm.Get_rank()), int(comm.Get_size())
+        self.exact = self.everyone(lambda: choice("reduction", reduction, REDUCTIONS)) == "exact"
         self._sent = self._received = np.empty(0, np.uint8)
 
     # ---- What each of them does, or the first alone ----
@@ -125,6 +126,8 @@ class Processes:
         """How many threads this process may use so that those of one machine together do not use more than it has."""
         mine = (os.uname().nodename if hasattr(os, "uname") else "", _processors())
         all_of_them = self.comm.allgather(mine)
+        if (quota := available_threads()) < len(mine[1]):  # that of a control group, which those of this machine share
+            most = min(most, quota // sum(host == mine[0] for host, _ in all_of_them))
         users = Counter(cpu for host, cpus in all_of_them if host == mine[0] for cpu in cpus)
         return max(1, min(most, math.floor(sum(1 / users[cpu] for cpu in mine[1]) + 1e-9)))
 

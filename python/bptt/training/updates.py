@@ -294,6 +294,9 @@ class Training:
             ) from None
         return norm
 
+    def agree(self) -> None:
+        """After callbacks: what they have changed is the same wherever the run is."""
+
     def end_epoch(self, seconds: float, interrupted: Callable[[], bool]) -> bool:
         """Validate and write the history. False where validation was interrupted: then the epoch is not over yet."""
         loss = self.epoch_loss / self.epoch_targets if self.epoch_targets > 0 else math.nan

@@ -329,7 +329,7 @@ def _validations_of(begun: Checkpoint, updates: int) -> tuple[int, int]:
     every = _settings_of(begun).get("updates_per_epoch")
     if type(every) is not int or every < 1:
         return _validations(updates)  # no run of this command: `fit` says what is wrong
-    least = max(every, begun.position["updates"])
+    least = max(every, len(begun.arrays.get("updates.loss", ())))
     if updates < least:
         raise UserError(f"--updates: expected at least {least} for the run that is to go on, got {updates}")
     return math.ceil(updates / every), every
