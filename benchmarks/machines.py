@@ -158,7 +158,7 @@ class Report:
                 plain, exact = (self.found(w, self.by_units[units, batch, m]) for w, m in ((0, "plain"), (1, "exact")))
                 rows.append([str(units), str(batch), milliseconds(plain), milliseconds(exact), f"{exact / plain:.2f}"])
         head = ["units", "sequences", "`fit`, ms", '"exact", ms', "ratio"]
-        return ["## One process: what the promise of the same bits costs", "", *table(head, rows, 0)]
+        return ["### One process: what the promise of the same bits costs", "", *table(head, rows, 0)]
 
     def several_processes(self) -> list[str]:
         rows = []
@@ -183,7 +183,7 @@ class Report:
         if not same:
             raise SystemExit(f"the bits differ: {self.found.bits}")
         text = [
-            f"## Here, {cores()} processors",
+            f"### Here, {cores()} processors",
             "",
             "An update in milliseconds. A process has one thread; `fit` alone has as many as there are processes, at",
             "most one for each processor. Waiting is the time before a message until all processes are there: measured",
@@ -202,7 +202,7 @@ class Report:
         head = ["processes", "bytes of a process", "one message", "Allgatherv", "Alltoallv", "Allreduce"]
         here = self.here()
         text = [
-            "## The communicator, in microseconds",
+            "### The communicator, in microseconds",
             "",
             f"From one process to another: {here.latency * 1e6:.2g} µs, and {here.bandwidth / 1e9:.2g} GB/s.",
             "",
@@ -231,7 +231,7 @@ class Report:
             "the faster exact one",
         ]
         text = [
-            "## Gradients added over all processes, in microseconds",
+            "### Gradients added over all processes, in microseconds",
             "",
             "Gathered: each process sends its sums to all others, in one message. In parts: each process adds a part",
             "of all sums, and sends it to all others. In brackets: by the formula below.",
@@ -271,7 +271,7 @@ class Report:
         return [*FORMULA, "Milliseconds, of this machine:", "", *table(head, rows, 0)]
 
     def repays(self) -> list[str]:
-        text, costs = ["## From which sizes several machines repay", "", *REPAYS], self.costs()
+        text, costs = ["### From which sizes several machines repay", "", *REPAYS], self.costs()
         units = sorted({run.units for run in self.alone})
         for batch in BATCHES:
             counts = [p for p in (2, 4, 8, 16) if p <= batch // BLOCK]
