@@ -9,7 +9,7 @@ from bptt.training.blocks import nodes
 from bptt.training.processes import _GATHERED_MOST
 
 FORMULA = """\
-## The formula
+### The formula
 
 An update by P processes, of K blocks of sequences, with gradients of m bytes:
 
