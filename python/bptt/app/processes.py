@@ -75,7 +75,10 @@ class Crew:
 
         def teach(lessons: Sequence[Any]) -> list[Any]:
             self.comm.bcast(_LESSONS)
-            return _taught(self.comm, lessons)
+            self._waits = False  # if it fails it fails in all, and nobody waits any more
+            done = _taught(self.comm, lessons)
+            self._waits = True
+            return done
 
         with trained_by(teach):
             yield
